@@ -1,0 +1,3 @@
+//! etcd-shim.
+
+fn main() {}
