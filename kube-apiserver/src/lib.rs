@@ -1,1 +1,15 @@
-//! kube-apiserver.
+//! kube-apiserver: the HTTP API of the cluster over etcd.
+//!
+//! It is the only component that talks to etcd; everything else lists, watches and writes here.
+//! Start at `chain.rs` (the order of the filters), then `endpoints/` (one file per verb),
+//! `registry/store.rs` (what every kind has in common), `registry/strategy.rs` (what one kind may
+//! say) and `storage.rs` (bytes and revisions). `resources.rs` is the table of kinds.
+
+pub(crate) mod admission;
+pub(crate) mod authn;
+pub(crate) mod authz;
+pub(crate) mod bootstrap;
+pub(crate) mod endpoints;
+pub(crate) mod registry;
+pub(crate) mod request;
+pub(crate) mod resources;

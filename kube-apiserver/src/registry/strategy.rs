@@ -1,0 +1,158 @@
+//! What is special about one kind. Generic create, read, update and delete live in `store.rs`.
+
+use apimachinery::field::{Error, ErrorList, Path};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::request::RequestContext;
+
+/// The rules of one kind, called by the generic store at fixed points. Objects are JSON values in
+/// the served version the request used.
+pub(crate) trait Strategy: Send + Sync {
+    /// Fills defaults: on client bodies and on objects read from storage.
+    fn default(&self, _obj: &mut Value) {}
+    /// Before validation of a create: reset status, drop disabled fields, set generation.
+    fn prepare_for_create(&self, _ctx: &RequestContext, _obj: &mut Value) {}
+    /// All that is wrong with a new object.
+    fn validate_create(&self, ctx: &RequestContext, obj: &Value) -> ErrorList;
+    /// Before validation of an update: keep what this path may not change, bump generation.
+    fn prepare_for_update(&self, _ctx: &RequestContext, _obj: &mut Value, _old: &Value) {}
+    /// All that is wrong with an update.
+    fn validate_update(&self, ctx: &RequestContext, obj: &Value, old: &Value) -> ErrorList;
+    /// Texts for `Warning` headers.
+    fn warnings(&self, _obj: &Value) -> Vec<String> {
+        vec![]
+    }
+    /// Whether PUT on a missing object creates it.
+    fn allow_create_on_update(&self) -> bool {
+        false
+    }
+    /// Whether PUT without resourceVersion overwrites.
+    fn allow_unconditional_update(&self) -> bool {
+        true
+    }
+    /// Values for field selectors, besides metadata.name and metadata.namespace.
+    fn selectable_fields(&self, _obj: &Value) -> Vec<(&'static str, String)> {
+        vec![]
+    }
+    /// `Some(seconds)`: deletion marks the object and waits for the grace period (pods).
+    fn graceful_deletion(&self, _obj: &Value, _requested: Option<i64>) -> Option<i64> {
+        None
+    }
+    /// Strategy of the /status subresource.
+    fn status(&self) -> Option<&dyn Strategy> {
+        None
+    }
+}
+
+/// [`Strategy`] on a k8s-openapi type; wrap it in [`Typed`].
+pub(crate) trait TypedStrategy: Send + Sync {
+    /// The k8s-openapi type.
+    type Object: Serialize + DeserializeOwned;
+
+    /// See [`Strategy::default`].
+    fn default(&self, _obj: &mut Self::Object) {}
+    /// See [`Strategy::prepare_for_create`].
+    fn prepare_create(&self, _ctx: &RequestContext, _obj: &mut Self::Object) {}
+    /// See [`Strategy::validate_create`].
+    fn validate_create(&self, ctx: &RequestContext, obj: &Self::Object) -> ErrorList;
+    /// See [`Strategy::prepare_for_update`].
+    fn prepare_update(&self, _ctx: &RequestContext, _obj: &mut Self::Object, _old: &Self::Object) {}
+    /// See [`Strategy::validate_update`].
+    fn validate_update(&self, ctx: &RequestContext, obj: &Self::Object, old: &Self::Object) -> ErrorList;
+    /// See [`Strategy::warnings`].
+    fn warnings(&self, _obj: &Self::Object) -> Vec<String> {
+        vec![]
+    }
+    /// See [`Strategy::allow_create_on_update`].
+    fn allow_create_on_update(&self) -> bool {
+        false
+    }
+    /// See [`Strategy::allow_unconditional_update`].
+    fn allow_unconditional_update(&self) -> bool {
+        true
+    }
+    /// See [`Strategy::selectable_fields`]; on the raw value, because it runs on every list.
+    fn selectable_fields(&self, _obj: &Value) -> Vec<(&'static str, String)> {
+        vec![]
+    }
+    /// See [`Strategy::graceful_deletion`].
+    fn graceful_deletion(&self, _obj: &Value, _requested: Option<i64>) -> Option<i64> {
+        None
+    }
+    /// See [`Strategy::status`].
+    fn status(&self) -> Option<&dyn Strategy> {
+        None
+    }
+}
+
+/// Adapter: a [`TypedStrategy`] as a [`Strategy`]. Decodes, runs the rule, encodes once.
+pub(crate) struct Typed<S>(pub(crate) S);
+
+impl<S: TypedStrategy> Typed<S> {
+    fn decode(obj: &Value) -> Result<S::Object, Error> {
+        S::Object::deserialize(obj)
+            .map_err(|e| Error::internal(&Path::new(""), &format!("decoding the object: {e}")))
+    }
+
+    /// Runs `f` on the decoded object and writes it back, keeping apiVersion and kind. An object
+    /// that does not decode is left alone: validation reports it.
+    fn edit(obj: &mut Value, f: impl FnOnce(&mut S::Object)) {
+        let Ok(mut typed) = Self::decode(obj) else { return };
+        f(&mut typed);
+        if let Ok(mut new) = serde_json::to_value(&typed) {
+            for key in ["apiVersion", "kind"] {
+                if let (Some(v), Some(map)) = (obj.get(key), new.as_object_mut()) {
+                    map.insert(key.to_owned(), v.clone());
+                }
+            }
+            *obj = new;
+        }
+    }
+}
+
+impl<S: TypedStrategy> Strategy for Typed<S> {
+    fn default(&self, obj: &mut Value) {
+        Self::edit(obj, |o| self.0.default(o));
+    }
+    fn prepare_for_create(&self, ctx: &RequestContext, obj: &mut Value) {
+        Self::edit(obj, |o| self.0.prepare_create(ctx, o));
+    }
+    fn validate_create(&self, ctx: &RequestContext, obj: &Value) -> ErrorList {
+        match Self::decode(obj) {
+            Ok(o) => self.0.validate_create(ctx, &o),
+            Err(e) => vec![e],
+        }
+    }
+    fn prepare_for_update(&self, ctx: &RequestContext, obj: &mut Value, old: &Value) {
+        if let Ok(old) = Self::decode(old) {
+            Self::edit(obj, |o| self.0.prepare_update(ctx, o, &old));
+        }
+    }
+    fn validate_update(&self, ctx: &RequestContext, obj: &Value, old: &Value) -> ErrorList {
+        match (Self::decode(obj), Self::decode(old)) {
+            (Ok(o), Ok(old)) => self.0.validate_update(ctx, &o, &old),
+            (Err(e), _) | (_, Err(e)) => vec![e],
+        }
+    }
+    fn warnings(&self, obj: &Value) -> Vec<String> {
+        Self::decode(obj).map(|o| self.0.warnings(&o)).unwrap_or_default()
+    }
+    fn allow_create_on_update(&self) -> bool {
+        self.0.allow_create_on_update()
+    }
+    fn allow_unconditional_update(&self) -> bool {
+        self.0.allow_unconditional_update()
+    }
+    fn selectable_fields(&self, obj: &Value) -> Vec<(&'static str, String)> {
+        self.0.selectable_fields(obj)
+    }
+    fn graceful_deletion(&self, obj: &Value, requested: Option<i64>) -> Option<i64> {
+        self.0.graceful_deletion(obj, requested)
+    }
+    fn status(&self) -> Option<&dyn Strategy> {
+        self.0.status()
+    }
+}
