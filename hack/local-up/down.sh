@@ -1,0 +1,31 @@
+# Stopping everything and forgetting it. Sourced by local-up-cluster.sh.
+
+cluster_down() {
+	local name
+	# The node first: nothing may start a container while they are being removed.
+	for name in kubelet kube-proxy kube-scheduler kube-controller-manager kube-apiserver etcd-shim; do stop "$name"; done
+	if [[ -x $BIN_DIR/kube-proxy ]]; then "$BIN_DIR/kube-proxy" --cleanup >/dev/null 2>&1 || true; fi
+	remove_containers
+	if [[ -z $CONTAINERD_SOCKET ]]; then stop containerd; fi
+	remove_network
+}
+
+# Containers of an own containerd go with the cluster; those of a shared one are the kubelet's
+# namespace `k8s.io` only, and are left alone.
+remove_containers() {
+	local id ctr=(ctr -a "$RUNTIME_SOCKET" -n k8s.io)
+	[[ -z $CONTAINERD_SOCKET && -S $RUNTIME_SOCKET ]] || return 0
+	step "removing containers"
+	for id in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks kill --signal SIGKILL "$id" || true; done >/dev/null 2>&1
+	for id in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks delete --force "$id" || true; done >/dev/null 2>&1
+	for id in $("${ctr[@]}" containers list -q 2>/dev/null); do "${ctr[@]}" containers delete "$id" || true; done >/dev/null 2>&1
+}
+
+forget_state() {
+	step "forgetting $STATE"
+	local mount name
+	# Volumes, snapshots and network namespaces that are still mounted below the state directory.
+	while read -r mount; do umount -l "$mount" 2>/dev/null || true; done < <(awk -v dir="$STATE/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r)
+	for name in $(ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }'); do ip netns delete "$name" || true; done
+	find "$STATE" -mindepth 1 -maxdepth 1 ! -name apt.log -exec rm -rf {} +
+}
