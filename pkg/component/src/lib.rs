@@ -1,1 +1,25 @@
-//! component.
+//! What every Corten binary has besides its own work: flags, logging, signals, version, secure
+//! serving, health endpoints and metrics.
+//!
+//! It is not a framework: each module stands alone, and a binary calls what it needs from `main`.
+//! It holds no Kubernetes logic and talks to the API server only for delegated authentication and
+//! authorization.
+//!
+//! Start reading at [`flags`]; a `main` is the same five lines everywhere:
+//!
+//! ```ignore
+//! let values = component::flags::parse_or_exit(&options::table());   // prints errors, help, version
+//! let options = Options::from_values(&values);                       // typed
+//! component::logging::init(&component::logging::Config::from_values(&values));
+//! values.warn_unused();                                              // what was set but does nothing
+//! let shutdown = component::signals::shutdown_token();               // cancelled by SIGTERM
+//! run(options.validate()?, shutdown).await
+//! ```
+
+pub mod flags;
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod serving;
+pub mod signals;
+pub mod version;

@@ -1,0 +1,177 @@
+//! Prometheus metrics: one registry per process, text format 0.0.4.
+//!
+//! ```ignore
+//! static PODS: LazyLock<IntCounterVec> = LazyLock::new(|| metrics::counter_vec("x_total", "Help.", &["result"]));
+//! ```
+//! The constructors register in the process's registry and panic on a clash of names, which the
+//! first use shows. Names, labels and buckets are upstream's.
+
+mod process;
+
+use std::sync::LazyLock;
+
+use http::{HeaderValue, Response, header};
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::serving::{Body, full};
+
+pub use prometheus;
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+    let registry = Registry::new();
+    registry
+        .register(Box::new(process::ProcessCollector::new()))
+        .expect("the first collectors of a new registry do not clash");
+    let info = crate::version::Info::get();
+    let build = IntGaugeVec::new(
+        Opts::new(
+            "kubernetes_build_info",
+            "Facts about this build; the value is always 1.",
+        ),
+        &["major", "minor", "git_version", "git_commit", "platform"],
+    )
+    .expect("the name and labels are valid");
+    build
+        .with_label_values(&[
+            info.major,
+            info.minor,
+            info.git_version,
+            info.git_commit,
+            info.platform.as_str(),
+        ])
+        .set(1);
+    registry
+        .register(Box::new(build))
+        .expect("the first collectors of a new registry do not clash");
+    registry
+});
+
+/// The process's registry.
+#[must_use]
+pub fn registry() -> &'static Registry {
+    &REGISTRY
+}
+
+fn registered<C: Collector + Clone + 'static>(collector: Result<C, prometheus::Error>) -> C {
+    let collector = collector.expect("metric names and labels are constants");
+    REGISTRY
+        .register(Box::new(collector.clone()))
+        .expect("each metric is defined once");
+    collector
+}
+
+/// A registered counter.
+#[must_use]
+pub fn counter(name: &str, help: &str) -> IntCounter {
+    registered(IntCounter::new(name, help))
+}
+
+/// A registered counter per label values.
+#[must_use]
+pub fn counter_vec(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    registered(IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// A registered integer gauge.
+#[must_use]
+pub fn gauge(name: &str, help: &str) -> IntGauge {
+    registered(IntGauge::new(name, help))
+}
+
+/// A registered integer gauge per label values.
+#[must_use]
+pub fn gauge_vec(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    registered(IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A registered float gauge.
+#[must_use]
+pub fn float_gauge(name: &str, help: &str) -> Gauge {
+    registered(Gauge::new(name, help))
+}
+
+/// A registered float gauge per label values.
+#[must_use]
+pub fn float_gauge_vec(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    registered(GaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A registered histogram; `buckets` are upper bounds, in seconds for durations.
+#[must_use]
+pub fn histogram(name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    registered(Histogram::with_opts(
+        HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+    ))
+}
+
+/// A registered histogram per label values.
+#[must_use]
+pub fn histogram_vec(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    registered(HistogramVec::new(
+        HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+        labels,
+    ))
+}
+
+/// `count` bounds from `start`, each `factor` times the last.
+#[must_use]
+pub fn exponential_buckets(start: f64, factor: f64, count: usize) -> Vec<f64> {
+    std::iter::successors(Some(start), |bound| Some(bound * factor))
+        .take(count)
+        .collect()
+}
+
+static CLIENT_REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counter_vec(
+        "rest_client_requests_total",
+        "Requests of this process to API servers, by status code, method and host.",
+        &["code", "method", "host"],
+    )
+});
+
+/// Counts one request to an API server; `code` is the status, or `<error>` when none came.
+pub fn rest_client_request(code: &str, method: &str, host: &str) {
+    CLIENT_REQUESTS.with_label_values(&[code, method, host]).inc();
+}
+
+/// The body of `/metrics`.
+#[must_use]
+pub fn text() -> String {
+    let mut text = String::new();
+    // Encoding fails only for families without samples, which the registry does not yield.
+    let _ = TextEncoder::new().encode_utf8(&REGISTRY.gather(), &mut text);
+    text
+}
+
+/// The answer to `GET /metrics`.
+#[must_use]
+pub fn response() -> Response<Body> {
+    let mut response = Response::new(full(text()));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_has_process_and_build_metrics() {
+        super::rest_client_request("200", "GET", "127.0.0.1:6443");
+        let text = super::text();
+        for line in [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+            "rest_client_requests_total{code=\"200\",host=\"127.0.0.1:6443\",method=\"GET\"} 1",
+            "git_version=\"v1.36.2\"",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+}

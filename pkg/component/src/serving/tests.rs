@@ -1,0 +1,134 @@
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{PeerAddr, PeerCerts, Server, Tls, full, handler, self_signed};
+
+async fn answer(request: Request<Incoming>) -> Response<super::Body> {
+    let certs = request.extensions().get::<PeerCerts>().map_or(0, |certs| certs.0.len());
+    let peer = request.extensions().get::<PeerAddr>().is_some();
+    Response::new(full(format!("{:?} certs={certs} peer={peer}", request.version())))
+}
+
+async fn start(tls: Tls) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+    let server = Server::bind("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap()
+        .tls(tls)
+        .grace(Duration::from_secs(5));
+    let addr = server.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(server.serve(handler(answer), shutdown.clone()));
+    (addr, shutdown, task)
+}
+
+fn client_config(trusted_pem: &str, identity: Option<(String, String)>, alpn: &[u8]) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(trusted_pem.as_bytes()).unwrap())
+        .unwrap();
+    let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
+    let mut config = match identity {
+        Some((cert, key)) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    Arc::new(config)
+}
+
+async fn get(addr: SocketAddr, config: Arc<rustls::ClientConfig>, h2: bool) -> String {
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let stream = tokio_rustls::TlsConnector::from(config)
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
+        .unwrap();
+    let request = Request::get("https://localhost/")
+        .header("host", "localhost")
+        .body(Empty::<bytes::Bytes>::new())
+        .unwrap();
+    let response = if h2 {
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        sender.send_request(request).await.unwrap()
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        sender.send_request(request).await.unwrap()
+    };
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn both_protocols_are_served_and_an_unknown_client_certificate_is_passed_on() {
+    let (cert, key) = self_signed(&["localhost".into()]).unwrap();
+    let (addr, shutdown, task) = start(Tls::from_pem(cert.clone(), key).unwrap()).await;
+    assert_eq!(
+        get(addr, client_config(&cert, None, b"h2"), true).await,
+        "HTTP/2.0 certs=0 peer=true"
+    );
+    assert_eq!(
+        get(addr, client_config(&cert, None, b"http/1.1"), false).await,
+        "HTTP/1.1 certs=0 peer=true"
+    );
+    let stranger = self_signed(&["stranger".into()]).unwrap();
+    assert_eq!(
+        get(addr, client_config(&cert, Some(stranger), b"h2"), true).await,
+        "HTTP/2.0 certs=1 peer=true"
+    );
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_certificate_file_is_served_without_restart() {
+    let dir = std::env::temp_dir().join(format!("corten-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let (cert_path, key_path) = (dir.join("tls.crt"), dir.join("tls.key"));
+    let write = |pair: &(String, String), age: u64| {
+        for (path, text) in [(&cert_path, &pair.0), (&key_path, &pair.1)] {
+            std::fs::write(path, text).unwrap();
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age))
+                .unwrap();
+        }
+    };
+    let (old, new) = (
+        self_signed(&["localhost".into()]).unwrap(),
+        self_signed(&["localhost".into()]).unwrap(),
+    );
+    write(&old, 60);
+    let tls = Tls::from_files(&cert_path, &key_path).unwrap();
+    write(&new, 0);
+    tls.look_now();
+    let (addr, shutdown, task) = start(tls).await;
+    assert!(
+        get(addr, client_config(&new.0, None, b"h2"), true)
+            .await
+            .starts_with("HTTP/2.0")
+    );
+    shutdown.cancel();
+    task.await.unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+}
