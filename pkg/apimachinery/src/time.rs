@@ -1,0 +1,112 @@
+//! The API's two time types: seconds (`Time`) and microseconds (`MicroTime`), both RFC 3339 in UTC.
+
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+
+/// The wall clock now. Logic that is tested takes the time as a parameter instead.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The wall clock now, cut to whole seconds, as the API stores it.
+pub fn now_time() -> Time {
+    to_time(now())
+}
+
+/// The wall clock now, cut to microseconds.
+pub fn now_micro() -> MicroTime {
+    let now = now();
+    MicroTime(Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now))
+}
+
+/// Cuts to whole seconds.
+pub fn to_time(at: Timestamp) -> Time {
+    let seconds = at.as_nanosecond().div_euclid(1_000_000_000);
+    let seconds = i64::try_from(seconds).unwrap_or_default();
+    Time(Timestamp::from_second(seconds).unwrap_or(at))
+}
+
+/// `2006-01-02T15:04:05Z`.
+pub fn format_seconds(at: Timestamp) -> String {
+    strtime::format("%Y-%m-%dT%H:%M:%SZ", at).expect("the format has no directive that can fail on a timestamp")
+}
+
+/// `2006-01-02T15:04:05.000000Z`.
+pub fn format_micro(at: Timestamp) -> String {
+    strtime::format("%Y-%m-%dT%H:%M:%S%.6fZ", at).expect("the format has no directive that can fail on a timestamp")
+}
+
+/// Now, as `metadata.creationTimestamp` shows it.
+pub fn now_rfc3339() -> String {
+    format_seconds(now())
+}
+
+/// Now in microseconds, as leases and events show it.
+pub fn now_rfc3339_micro() -> String {
+    format_micro(now())
+}
+
+/// Parses RFC 3339 with any offset and any precision.
+///
+/// # Errors
+/// Go's text when the text is no such time.
+pub fn parse(text: &str) -> Result<Timestamp, ParseError> {
+    let shaped = text.as_bytes();
+    let strict =
+        shaped.len() >= 20 && shaped[4] == b'-' && shaped[7] == b'-' && shaped[10] == b'T' && shaped[13] == b':';
+    if !strict {
+        return Err(ParseError::new(text));
+    }
+    text.parse::<Timestamp>().map_err(|_| ParseError::new(text))
+}
+
+/// Why a text is no time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("parsing time {quoted} as \"2006-01-02T15:04:05Z07:00\": cannot parse {quoted} as \"2006\"")]
+pub struct ParseError {
+    quoted: String,
+}
+
+impl ParseError {
+    fn new(text: &str) -> Self {
+        Self {
+            quoted: crate::field::quote(text),
+        }
+    }
+}
+
+/// The local calendar's zone by name, for cron schedules; UTC for the empty name.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    if name.is_empty() || name == "UTC" {
+        Some(TimeZone::UTC)
+    } else {
+        TimeZone::get(name).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_print_as_the_api_does() {
+        let at = parse("2026-11-21T10:00:00.123456789+02:00").unwrap();
+        assert_eq!(format_seconds(at), "2026-11-21T08:00:00Z");
+        assert_eq!(format_micro(at), "2026-11-21T08:00:00.123456Z");
+        assert_eq!(format_seconds(to_time(at).0), "2026-11-21T08:00:00Z");
+        assert_eq!(
+            format_micro(parse("2026-11-21T08:00:00Z").unwrap()),
+            "2026-11-21T08:00:00.000000Z"
+        );
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        for text in ["", "2026-11-21", "2026-11-21 10:00:00Z", "2026-11-21T10:00:00", "x"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
