@@ -16,10 +16,12 @@
 //! run(options.validate()?, shutdown).await
 //! ```
 
+pub mod authn;
 pub mod flags;
 pub mod health;
 pub mod logging;
 pub mod metrics;
+pub mod sd_notify;
 pub mod serving;
 pub mod signals;
 pub mod version;

@@ -33,6 +33,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self_signed::self_signed;
+pub(crate) use tls::certificates;
 pub use tls::{Tls, TlsError, install_crypto_provider};
 
 /// Any error of a body stream.
