@@ -1,0 +1,1 @@
+//! An apiserver in the test process: enough of list and watch to drive reflectors.
