@@ -1,1 +1,5 @@
 //! api.
+
+pub mod schema;
+
+pub use schema::schema;

@@ -17,6 +17,7 @@ pub mod labels;
 pub mod meta;
 pub mod names;
 pub mod quantity;
+pub mod schema;
 pub mod status;
 pub mod time;
 pub mod validation;
