@@ -38,13 +38,39 @@ pub enum Token {
     Inline(String),
     /// A file that holds it, read again every minute.
     File(PathBuf),
+    /// One that its owner replaces while the client lives.
+    Shared(SharedToken),
 }
+
+/// A bearer token that can be replaced; clones share it.
+#[derive(Clone, Default)]
+pub struct SharedToken(std::sync::Arc<parking_lot::RwLock<String>>);
+
+impl SharedToken {
+    /// Replaces the token for all requests from now on.
+    pub fn set(&self, token: String) {
+        *self.0.write() = token;
+    }
+
+    pub(crate) fn get(&self) -> String {
+        self.0.read().clone()
+    }
+}
+
+impl PartialEq for SharedToken {
+    fn eq(&self, other: &Self) -> bool {
+        std::sync::Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SharedToken {}
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Token::Inline(_) => f.write_str("Inline(<redacted>)"),
             Token::File(path) => f.debug_tuple("File").field(path).finish(),
+            Token::Shared(_) => f.write_str("Shared(<redacted>)"),
         }
     }
 }

@@ -14,10 +14,13 @@ pub struct Kubeconfig {
     /// Name of the context used when none is asked for.
     pub current_context: String,
     /// Servers.
+    #[serde(deserialize_with = "null_default")]
     pub clusters: Vec<NamedCluster>,
     /// Identities.
+    #[serde(deserialize_with = "null_default")]
     pub users: Vec<NamedUser>,
     /// Pairs of the two.
+    #[serde(deserialize_with = "null_default")]
     pub contexts: Vec<NamedContext>,
     /// The file this was read from.
     #[serde(skip)]
@@ -31,6 +34,7 @@ pub struct NamedCluster {
     /// Name contexts refer to.
     pub name: String,
     /// The server.
+    #[serde(deserialize_with = "null_default")]
     pub cluster: Cluster,
 }
 
@@ -41,6 +45,7 @@ pub struct NamedUser {
     /// Name contexts refer to.
     pub name: String,
     /// The identity.
+    #[serde(deserialize_with = "null_default")]
     pub user: User,
 }
 
@@ -51,6 +56,7 @@ pub struct NamedContext {
     /// Name `current-context` refers to.
     pub name: String,
     /// The context.
+    #[serde(deserialize_with = "null_default")]
     pub context: Context,
 }
 
@@ -137,10 +143,8 @@ impl Kubeconfig {
                 ..Self::default()
             });
         }
-        // Through a JSON value, because kubeconfigs say `clusters: null` for "none".
-        let mut value: serde_json::Value = serde_saphyr::from_str(text).map_err(|e| parse(e.to_string()))?;
-        drop_nulls(&mut value);
-        let mut config: Kubeconfig = serde_json::from_value(value).map_err(|e| parse(e.to_string()))?;
+        // Straight into the types, so that a token of digits stays text.
+        let mut config: Kubeconfig = serde_saphyr::from_str(text).map_err(|e| parse(e.to_string()))?;
         config.path = path.to_owned();
         Ok(config)
     }
@@ -236,15 +240,9 @@ impl Kubeconfig {
     }
 }
 
-fn drop_nulls(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(map) => {
-            map.retain(|_, v| !v.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
+/// Kubeconfigs say `clusters: null` for "none".
+fn null_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -267,7 +265,7 @@ users:
   user: {token: old, tokenFile: tok}
 contexts:
 - name: a@k
-  context: {cluster: k, user: a, namespace: n}
+  context: {cluster: k, user: a, namespace: "n"}
 - name: t@k
   context: {cluster: k, user: t}
 - name: bad

@@ -36,8 +36,10 @@ impl Authorization {
     }
 
     pub(super) fn header(&self) -> Result<Option<HeaderValue>, ConfigError> {
-        let Some(Token::File(path)) = &self.source else {
-            return Ok(self.fixed.clone());
+        let path = match &self.source {
+            Some(Token::File(path)) => path,
+            Some(Token::Shared(token)) => return Ok(bearer(&token.get())),
+            _ => return Ok(self.fixed.clone()),
         };
         let mut cached = self.cached.lock();
         if let Some((read, value)) = &*cached
