@@ -10,6 +10,8 @@ pub(crate) mod authn;
 pub(crate) mod authz;
 pub(crate) mod bootstrap;
 pub(crate) mod endpoints;
+pub(crate) mod objects;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod resources;
+pub(crate) mod storage;

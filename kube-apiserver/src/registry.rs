@@ -1,4 +1,185 @@
 //! Objects: the generic store, the strategies of the kinds, and the in-process handle on both.
+//!
+//! `store.rs` is what every kind has in common, `strategy.rs` what one kind may say about itself,
+//! `strategies.rs` the table between them. [`Registry`] is how the server's own parts (authorizer,
+//! admission, bootstrap, allocators) read and write objects without HTTP.
 
+pub(crate) mod cache;
+pub(crate) mod codec;
+pub(crate) mod convert;
+pub(crate) mod options;
+pub(crate) mod selection;
+pub(crate) mod store;
 pub(crate) mod strategies;
 pub(crate) mod strategy;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apimachinery::status::{ApiError, Result};
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use cache::ObjectCache;
+pub(crate) use store::{ChangeFn, Entry, Hooks, NoHooks, Store};
+
+use crate::objects::Objects;
+use crate::request::RequestContext;
+use crate::resources::{self, Resource};
+use crate::storage::Storage;
+use options::{DeleteOptions, ListOptions};
+
+/// What the registry needs to know besides the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// `--etcd-prefix`, e.g. `/registry`.
+    pub(crate) prefix: String,
+    /// `--event-ttl`.
+    pub(crate) event_ttl: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            prefix: "/registry".to_owned(),
+            event_ttl: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// All stores of the server, by group and resource. Objects passed in and out are in the hub
+/// version (the stored one; see `convert.rs`).
+pub(crate) struct Registry {
+    storage: Arc<dyn Storage>,
+    config: Config,
+    /// By group, then resource.
+    stores: HashMap<&'static str, HashMap<&'static str, Arc<Store>>>,
+}
+
+impl Registry {
+    /// One store per stored row of the resource table.
+    pub(crate) fn new(storage: Arc<dyn Storage>, config: Config) -> Arc<Self> {
+        let mut stores: HashMap<&'static str, HashMap<&'static str, Arc<Store>>> = HashMap::new();
+        for row in resources::resources() {
+            let Some(hub) = convert::hub(row) else { continue };
+            let ttl = (hub.plural == "events").then_some(config.event_ttl);
+            let shared = stores.get(hub.group).and_then(|g| g.get(hub.plural)).cloned();
+            let store = shared.unwrap_or_else(|| Arc::new(Store::new(hub, storage.clone(), &config.prefix, ttl)));
+            stores.entry(hub.group).or_default().insert(hub.plural, store.clone());
+            stores.entry(row.group).or_default().insert(row.plural, store);
+        }
+        Arc::new(Registry {
+            storage,
+            config,
+            stores,
+        })
+    }
+
+    /// The byte store below.
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// The etcd key of a path below the prefix: `key("masterleases/10.0.0.1")`.
+    pub(crate) fn key(&self, path: &str) -> String {
+        format!("{}/{path}", self.config.prefix)
+    }
+
+    /// The store of a resource, `None` for virtual ones (reviews, bindings).
+    pub(crate) fn store(&self, group: &str, resource: &str) -> Option<&Arc<Store>> {
+        self.stores.get(group)?.get(resource)
+    }
+
+    /// The store of a served row.
+    pub(crate) fn store_for(&self, row: &Resource) -> Option<&Arc<Store>> {
+        self.store(row.group, row.plural)
+    }
+
+    fn need(&self, group: &str, resource: &str) -> Result<&Arc<Store>> {
+        self.store(group, resource).ok_or_else(ApiError::path_not_found)
+    }
+
+    /// Starts an in-memory copy of one stored resource.
+    pub(crate) fn cache(&self, group: &str, resource: &str, shutdown: CancellationToken) -> Result<Arc<ObjectCache>> {
+        Ok(ObjectCache::start(self.need(group, resource)?.clone(), shutdown))
+    }
+
+    /// Changes an object as it is now; repeated when someone else writes in between.
+    pub(crate) async fn modify(
+        &self,
+        group: &str,
+        resource: &str,
+        ns: &str,
+        name: &str,
+        change: ChangeFn<'_>,
+    ) -> Result<Arc<Value>> {
+        let store = self.need(group, resource)?;
+        let ctx = context(store.row, "update", ns, name);
+        let (entry, _) = store.update(&ctx, ns, name, store.strategy, change, &NoHooks).await?;
+        Ok(entry.value.clone())
+    }
+
+    /// Replaces an object's status through the kind's status strategy.
+    pub(crate) async fn modify_status(
+        &self,
+        group: &str,
+        resource: &str,
+        ns: &str,
+        name: &str,
+        change: ChangeFn<'_>,
+    ) -> Result<Arc<Value>> {
+        let store = self.need(group, resource)?;
+        let mut ctx = context(store.row, "update", ns, name);
+        ctx.info.subresource = "status".to_owned();
+        let strategy = store.strategy.status().unwrap_or(store.strategy);
+        let (entry, _) = store.update(&ctx, ns, name, strategy, change, &NoHooks).await?;
+        Ok(entry.value.clone())
+    }
+}
+
+#[async_trait]
+impl Objects for Registry {
+    async fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>> {
+        Ok(self.need(group, resource)?.get(namespace, name).await?.value.clone())
+    }
+
+    async fn list(&self, group: &str, resource: &str, namespace: &str) -> Result<Vec<Arc<Value>>> {
+        let list = self
+            .need(group, resource)?
+            .list(namespace, &ListOptions::default())
+            .await?;
+        Ok(list.items.iter().map(|e| e.value.clone()).collect())
+    }
+
+    async fn create(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
+        let store = self.need(group, resource)?;
+        let ctx = context(store.row, "create", namespace, "");
+        let mut obj = obj;
+        store.strategy.default(&mut obj);
+        Ok(store.create(&ctx, namespace, obj, &NoHooks).await?.value.clone())
+    }
+
+    async fn update(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
+        let name = apimachinery::meta::name(&obj).to_owned();
+        let mut obj = obj;
+        self.need(group, resource)?.strategy.default(&mut obj);
+        self.modify(group, resource, namespace, &name, &move |_| Ok(obj.clone()))
+            .await
+    }
+
+    async fn delete(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<()> {
+        let store = self.need(group, resource)?;
+        let ctx = context(store.row, "delete", namespace, name);
+        store
+            .delete(&ctx, namespace, name, &DeleteOptions::default(), &NoHooks)
+            .await
+            .map(|_| ())
+    }
+}
+
+/// The server's own request on one resource.
+fn context(row: &Resource, verb: &str, ns: &str, name: &str) -> RequestContext {
+    RequestContext::internal_for(verb, row.group, row.version, row.plural, ns, name)
+}

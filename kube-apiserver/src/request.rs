@@ -49,8 +49,7 @@ impl RequestInfo {
             path: path.to_owned(),
             ..Default::default()
         };
-        let decoded: Vec<String> =
-            path.split('/').filter(|s| !s.is_empty()).map(percent_decode).collect();
+        let decoded: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(percent_decode).collect();
         let mut parts: &[String] = &decoded;
         if parts.len() < 3 || (parts[0] != "api" && parts[0] != "apis") {
             return info;
@@ -116,7 +115,8 @@ impl RequestInfo {
             info.set_selectors(&Query::parse(query));
         }
         // A list, watch or deletecollection narrowed to one name is authorized by that name.
-        if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection") && info.name.is_empty()
+        if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection")
+            && info.name.is_empty()
             && let Some(name) = single_name(&info.field_selector)
         {
             info.name = name;
@@ -161,7 +161,10 @@ impl Query {
                 .filter(|p| !p.is_empty())
                 .map(|pair| {
                     let (k, v) = pair.split_once('=').unwrap_or((pair, ""));
-                    (percent_decode(&k.replace('+', " ")), percent_decode(&v.replace('+', " ")))
+                    (
+                        percent_decode(&k.replace('+', " ")),
+                        percent_decode(&v.replace('+', " ")),
+                    )
                 })
                 .collect(),
         )
@@ -260,11 +263,21 @@ pub(crate) struct RequestContext {
 impl RequestContext {
     /// The context of the server's own requests.
     pub(crate) fn internal() -> Self {
-        RequestContext { user: UserInfo::loopback(), ..Default::default() }
+        RequestContext {
+            user: UserInfo::loopback(),
+            ..Default::default()
+        }
     }
 
     /// The server's own request on one resource.
-    pub(crate) fn internal_for(verb: &str, group: &str, version: &str, resource: &str, namespace: &str, name: &str) -> Self {
+    pub(crate) fn internal_for(
+        verb: &str,
+        group: &str,
+        version: &str,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Self {
         let mut ctx = Self::internal();
         ctx.info = RequestInfo {
             verb: verb.to_owned(),
@@ -301,22 +314,76 @@ mod tests {
     #[test]
     fn paths_map_to_verbs_and_resources() {
         for (m, uri, verb, ns, res, sub, name) in [
-            ("GET", "/api/v1/namespaces/default/pods", "list", "default", "pods", "", ""),
+            (
+                "GET",
+                "/api/v1/namespaces/default/pods",
+                "list",
+                "default",
+                "pods",
+                "",
+                "",
+            ),
             ("GET", "/api/v1/pods?watch=true", "watch", "", "pods", "", ""),
             ("GET", "/api/v1/pods?watch=false", "list", "", "pods", "", ""),
-            ("GET", "/apis/apps/v1/namespaces/a/deployments/d/scale", "get", "a", "deployments", "scale", "d"),
+            (
+                "GET",
+                "/apis/apps/v1/namespaces/a/deployments/d/scale",
+                "get",
+                "a",
+                "deployments",
+                "scale",
+                "d",
+            ),
             ("POST", "/api/v1/namespaces", "create", "", "namespaces", "", ""),
             ("GET", "/api/v1/namespaces/a", "get", "a", "namespaces", "", "a"),
-            ("PUT", "/api/v1/namespaces/a/finalize", "update", "a", "namespaces", "finalize", "a"),
-            ("DELETE", "/api/v1/namespaces/a/pods", "deletecollection", "a", "pods", "", ""),
-            ("GET", "/api/v1/watch/namespaces/a/pods/p", "watch", "a", "pods", "", "p"),
-            ("GET", "/api/v1/nodes?fieldSelector=metadata.name%3Dn1", "list", "", "nodes", "", "n1"),
+            (
+                "PUT",
+                "/api/v1/namespaces/a/finalize",
+                "update",
+                "a",
+                "namespaces",
+                "finalize",
+                "a",
+            ),
+            (
+                "DELETE",
+                "/api/v1/namespaces/a/pods",
+                "deletecollection",
+                "a",
+                "pods",
+                "",
+                "",
+            ),
+            (
+                "GET",
+                "/api/v1/watch/namespaces/a/pods/p",
+                "watch",
+                "a",
+                "pods",
+                "",
+                "p",
+            ),
+            (
+                "GET",
+                "/api/v1/nodes?fieldSelector=metadata.name%3Dn1",
+                "list",
+                "",
+                "nodes",
+                "",
+                "n1",
+            ),
             ("GET", "/api/v1/nodes/n1/proxy/a/b", "get", "", "nodes", "proxy", "n1"),
         ] {
             let i = parse(m, uri);
             assert!(i.is_resource, "{uri}");
             assert_eq!(
-                (i.verb.as_str(), i.namespace.as_str(), i.resource.as_str(), i.subresource.as_str(), i.name.as_str()),
+                (
+                    i.verb.as_str(),
+                    i.namespace.as_str(),
+                    i.resource.as_str(),
+                    i.subresource.as_str(),
+                    i.name.as_str()
+                ),
                 (verb, ns, res, sub, name),
                 "{m} {uri}"
             );
@@ -325,7 +392,15 @@ mod tests {
 
     #[test]
     fn discovery_and_health_are_not_resources() {
-        for uri in ["/", "/healthz", "/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1"] {
+        for uri in [
+            "/",
+            "/healthz",
+            "/api",
+            "/apis",
+            "/api/v1",
+            "/apis/apps",
+            "/apis/apps/v1",
+        ] {
             assert!(!parse("GET", uri).is_resource, "{uri}");
         }
     }

@@ -78,10 +78,17 @@ struct Table {
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let rows: Vec<Resource> =
-        include_str!("resources.tsv").lines().skip(1).filter(|l| !l.is_empty()).map(parse_row).collect();
-    let by_name =
-        rows.iter().enumerate().map(|(i, r)| ((r.group, r.version, r.plural), i)).collect();
+    let rows: Vec<Resource> = include_str!("resources.tsv")
+        .lines()
+        .skip(1)
+        .filter(|l| !l.is_empty())
+        .map(parse_row)
+        .collect();
+    let by_name = rows
+        .iter()
+        .enumerate()
+        .map(|(i, r)| ((r.group, r.version, r.plural), i))
+        .collect();
     Table { rows, by_name }
 });
 
@@ -103,7 +110,9 @@ pub(crate) fn find_any_version(group: &str, plural: &str) -> Option<&'static Res
 
 /// The row that serves objects of a kind, if any.
 pub(crate) fn find_kind(group: &str, version: &str, kind: &str) -> Option<&'static Resource> {
-    resources().iter().find(|r| r.group == group && r.version == version && r.kind == kind)
+    resources()
+        .iter()
+        .find(|r| r.group == group && r.version == version && r.kind == kind)
 }
 
 /// Whether anything is served in the group.
@@ -156,7 +165,13 @@ fn parse_subresource(cell: &'static str) -> Subresource {
         },
         None => (None, None, kind),
     };
-    Subresource { name, group, version, kind, verbs: verbs.split(',').collect() }
+    Subresource {
+        name,
+        group,
+        version,
+        kind,
+        verbs: verbs.split(',').collect(),
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +183,12 @@ mod tests {
     fn every_stored_row_names_its_prefix_and_version() {
         for r in resources() {
             assert_eq!(r.storage_version.is_some(), r.etcd_prefix.is_some(), "{}", r.plural);
-            assert_eq!(r.has_verb("get") && r.plural != "componentstatuses", r.etcd_prefix.is_some(), "{}", r.plural);
+            assert_eq!(
+                r.has_verb("get") && r.plural != "componentstatuses",
+                r.etcd_prefix.is_some(),
+                "{}",
+                r.plural
+            );
         }
     }
 

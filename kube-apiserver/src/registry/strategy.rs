@@ -1,9 +1,9 @@
 //! What is special about one kind. Generic create, read, update and delete live in `store.rs`.
 
 use apimachinery::field::{Error, ErrorList, Path};
+use serde::Deserialize as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::request::RequestContext;
@@ -93,8 +93,7 @@ pub(crate) struct Typed<S>(pub(crate) S);
 
 impl<S: TypedStrategy> Typed<S> {
     fn decode(obj: &Value) -> Result<S::Object, Error> {
-        S::Object::deserialize(obj)
-            .map_err(|e| Error::internal(&Path::new(""), &format!("decoding the object: {e}")))
+        S::Object::deserialize(obj).map_err(|e| Error::internal(&Path::new(""), &format!("decoding the object: {e}")))
     }
 
     /// Runs `f` on the decoded object and writes it back, keeping apiVersion and kind. An object

@@ -1,0 +1,181 @@
+//! The generic store: what every kind has in common, on top of [`Storage`].
+//!
+//! One file per operation below `store/`. Objects are JSON values in the kind's hub version.
+//! Semantics: upstream `apiserver/pkg/registry/generic/registry/store.go` and
+//! `apiserver/pkg/registry/rest`.
+
+mod bookmarks;
+mod create;
+mod delete;
+mod list;
+mod meta;
+#[cfg(test)]
+mod tests;
+mod update;
+mod watch;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use apimachinery::gvk::{GroupKind, GroupResource};
+use apimachinery::status::{ApiError, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+
+pub(crate) use delete::Deleted;
+pub(crate) use list::List;
+pub(crate) use update::ChangeFn;
+pub(crate) use watch::{Change, ChangeKind, ChangeStream};
+
+use super::codec;
+use super::strategies::strategy_for;
+use super::strategy::Strategy;
+use crate::resources::Resource;
+use crate::storage::{KeyValue, Storage, StorageError};
+
+/// One version of one object, decoded and defaulted; shared by all readers.
+pub(crate) struct Entry {
+    /// Its revision: `metadata.resourceVersion`.
+    pub(crate) rev: i64,
+    /// The object in the hub version, with apiVersion, kind and resourceVersion set.
+    pub(crate) value: Arc<Value>,
+    json: OnceLock<Bytes>,
+}
+
+impl Entry {
+    /// Wraps an object as of a revision.
+    pub(crate) fn new(rev: i64, value: Value) -> Arc<Self> {
+        Arc::new(Entry {
+            rev,
+            value: Arc::new(value),
+            json: OnceLock::new(),
+        })
+    }
+
+    /// The object as JSON, encoded once.
+    pub(crate) fn json(&self) -> &Bytes {
+        self.json
+            .get_or_init(|| serde_json::to_vec(self.value.as_ref()).unwrap_or_default().into())
+    }
+}
+
+/// Admission, as the store calls it: after the new object is known, before it is written.
+#[async_trait]
+pub(crate) trait Hooks: Send + Sync {
+    /// Mutating admission.
+    async fn admit(&self, obj: &mut Value, old: Option<&Value>) -> Result<()>;
+    /// Validating admission; on delete `obj` is `None`.
+    async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()>;
+}
+
+/// No admission: the server's own writes.
+pub(crate) struct NoHooks;
+
+#[async_trait]
+impl Hooks for NoHooks {
+    async fn admit(&self, _obj: &mut Value, _old: Option<&Value>) -> Result<()> {
+        Ok(())
+    }
+    async fn validate(&self, _obj: Option<&Value>, _old: Option<&Value>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// All objects of one resource.
+pub(crate) struct Store {
+    /// The hub row.
+    pub(crate) row: &'static Resource,
+    /// The kind's rules.
+    pub(crate) strategy: &'static dyn Strategy,
+    gr: GroupResource,
+    gk: GroupKind,
+    storage: Arc<dyn Storage>,
+    /// `/registry/pods/`.
+    prefix: String,
+    ttl: Option<Duration>,
+}
+
+impl Store {
+    /// The store of one hub row below `root` (`/registry`).
+    pub(crate) fn new(row: &'static Resource, storage: Arc<dyn Storage>, root: &str, ttl: Option<Duration>) -> Self {
+        Store {
+            row,
+            strategy: strategy_for(row.group, row.plural),
+            gr: GroupResource::new(row.group, row.plural),
+            gk: GroupKind::new(row.group, row.kind),
+            storage,
+            prefix: format!("{root}/{}/", row.etcd_prefix.unwrap_or(row.plural)),
+            ttl,
+        }
+    }
+
+    /// `deployments.apps`.
+    pub(crate) fn group_resource(&self) -> &GroupResource {
+        &self.gr
+    }
+
+    /// Reads one object.
+    pub(crate) async fn get(&self, ns: &str, name: &str) -> Result<Arc<Entry>> {
+        let (kv, _) = self.read(ns, name, "get").await?;
+        kv.ok_or_else(|| ApiError::not_found(&self.gr, name))
+            .and_then(|kv| self.entry(&kv))
+    }
+
+    /// Number of stored objects.
+    pub(crate) async fn count(&self) -> Result<i64> {
+        self.storage
+            .count(&self.prefix)
+            .await
+            .map_err(|e| self.failed(e, "list"))
+    }
+
+    fn key(&self, ns: &str, name: &str) -> Result<String> {
+        if self.row.namespaced && ns.is_empty() {
+            return Err(ApiError::bad_request("Namespace parameter required."));
+        }
+        if name.is_empty() {
+            return Err(ApiError::bad_request("Name parameter required."));
+        }
+        if name.contains('/') || name == "." || name == ".." {
+            return Err(ApiError::bad_request(format!(
+                "Name parameter invalid: {name:?}: may not contain '/'"
+            )));
+        }
+        Ok(if self.row.namespaced {
+            format!("{}{ns}/{name}", self.prefix)
+        } else {
+            format!("{}{name}", self.prefix)
+        })
+    }
+
+    async fn read(&self, ns: &str, name: &str, verb: &str) -> Result<(Option<KeyValue>, i64)> {
+        let key = self.key(ns, name)?;
+        self.storage.get(&key).await.map_err(|e| self.failed(e, verb))
+    }
+
+    /// Stored bytes as an object: decoded, defaulted, resourceVersion set.
+    fn decode(&self, bytes: &[u8], rev: i64) -> Result<Value> {
+        let mut value = codec::decode(self.row, bytes)?;
+        self.strategy.default(&mut value);
+        meta::set_revision(&mut value, rev);
+        Ok(value)
+    }
+
+    fn entry(&self, kv: &KeyValue) -> Result<Arc<Entry>> {
+        Ok(Entry::new(kv.mod_rev, self.decode(&kv.value, kv.mod_rev)?))
+    }
+
+    /// A storage failure in the API's words (upstream: `registry/generic/registry` interpretations).
+    fn failed(&self, e: StorageError, verb: &str) -> ApiError {
+        match e {
+            StorageError::Compacted(_) => ApiError::expired("The resourceVersion for the provided list is too old."),
+            StorageError::TooLarge => ApiError::generic(500, "", e.to_string()),
+            StorageError::Unavailable(reason) | StorageError::Timeout(reason) => {
+                tracing::warn!(resource = %self.gr, verb, reason, "storage does not answer");
+                ApiError::server_timeout(&self.gr, verb, 2)
+            }
+            other => ApiError::generic(500, "", other.to_string()),
+        }
+    }
+}

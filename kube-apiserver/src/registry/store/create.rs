@@ -1,0 +1,107 @@
+//! Create: system fields, name generation, strategy, admission, one guarded write.
+
+use std::sync::Arc;
+
+use apimachinery::field::{Error, Path};
+use apimachinery::names;
+use apimachinery::status::{ApiError, Result};
+use serde_json::Value;
+
+use super::{Entry, Hooks, Store, codec, meta};
+use crate::request::RequestContext;
+use crate::storage::Write;
+
+/// Names tried for one `generateName` before giving up, as upstream.
+const NAME_ATTEMPTS: usize = 8;
+
+impl Store {
+    /// Creates `obj` in `ns`.
+    pub(crate) async fn create(
+        &self,
+        ctx: &RequestContext,
+        ns: &str,
+        mut obj: Value,
+        hooks: &dyn Hooks,
+    ) -> Result<Arc<Entry>> {
+        meta::settle_namespace(&mut obj, self.row.namespaced, ns)?;
+        if !matches!(meta::resource_version(&obj), "" | "0") {
+            return Err(ApiError::generic(
+                500,
+                "",
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let m = meta::metadata_mut(&mut obj);
+        for field in [
+            "resourceVersion",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "selfLink",
+            "uid",
+            "creationTimestamp",
+        ] {
+            m.remove(field);
+        }
+        hooks.admit(&mut obj, None).await?;
+
+        let m = meta::metadata_mut(&mut obj);
+        m.insert("uid".into(), Value::String(names::new_uid()));
+        m.insert(
+            "creationTimestamp".into(),
+            Value::String(apimachinery::time::now_rfc3339()),
+        );
+        let generate = meta::generate_name(&obj).to_owned();
+        let generated = meta::name(&obj).is_empty() && !generate.is_empty();
+        let attempts = if generated { NAME_ATTEMPTS } else { 1 };
+        let mut name = String::new();
+        for _ in 0..attempts {
+            let mut obj = obj.clone();
+            if generated {
+                let name = names::generate_name(&generate);
+                meta::metadata_mut(&mut obj).insert("name".into(), Value::String(name));
+            }
+            self.strategy.prepare_for_create(ctx, &mut obj);
+            name = meta::name(&obj).to_owned();
+            let mut errors = self.strategy.validate_create(ctx, &obj);
+            if name.is_empty() && !errors.iter().any(|e| e.field == "metadata.name") {
+                let path = Path::new("metadata").child("name");
+                errors.push(Error::required(&path, "name or generateName is required"));
+            }
+            if !errors.is_empty() {
+                return Err(ApiError::invalid(&self.gk, &name, errors));
+            }
+            hooks.validate(Some(&obj), None).await?;
+            for w in self.strategy.warnings(&obj) {
+                ctx.warn(w);
+            }
+            match self.write_new(ctx, ns, &name, &mut obj).await? {
+                Some(rev) => return Ok(Entry::new(rev, obj)),
+                None if generated => {}
+                None => return Err(ApiError::already_exists(&self.gr, &name)),
+            }
+        }
+        Err(ApiError::generate_name_conflict(&self.gr, &name, 1))
+    }
+
+    /// Writes a new key; `None`: it exists.
+    async fn write_new(&self, ctx: &RequestContext, ns: &str, name: &str, obj: &mut Value) -> Result<Option<i64>> {
+        let bytes = codec::encode(self.row, obj)?;
+        if ctx.dry_run {
+            let (kv, _) = self.read(ns, name, "create").await?;
+            return Ok(kv.is_none().then_some(0));
+        }
+        let key = self.key(ns, name)?;
+        match self
+            .storage
+            .create(&key, bytes, self.ttl)
+            .await
+            .map_err(|e| self.failed(e, "create"))?
+        {
+            Write::Done(rev) => {
+                meta::set_revision(obj, rev);
+                Ok(Some(rev))
+            }
+            Write::Conflict(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Delete: preconditions, grace periods, garbage-collection finalizers, collections.
+//!
+//! Rules: upstream `registry/store.go` `Delete`, `updateForGracefulDeletionAndFinalizers`,
+//! `deletionFinalizersForGarbageCollection`; `rest/delete.go` `BeforeDelete`.
+
+use std::sync::Arc;
+
+use apimachinery::status::{ApiError, Result};
+use serde_json::Value;
+
+use super::{Entry, Hooks, List, Store, codec, meta};
+use crate::registry::options::{DeleteOptions, ListOptions};
+use crate::request::RequestContext;
+use crate::storage::Write;
+
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+/// Rounds of read-mark-write.
+const ROUNDS: usize = 64;
+
+/// What a delete left behind.
+pub(crate) struct Deleted {
+    /// The object as it last was.
+    pub(crate) entry: Arc<Entry>,
+    /// Gone; otherwise it waits for its grace period or finalizers.
+    pub(crate) gone: bool,
+}
+
+/// What marking does to the object.
+enum Marked {
+    /// Remove it now.
+    Now,
+    /// It is marked already; nothing to write.
+    Already,
+    /// Write the marks; then remove it, or leave it to wait.
+    Write { then_remove: bool },
+}
+
+impl Store {
+    /// Deletes one object, or marks it.
+    pub(crate) async fn delete(
+        &self,
+        ctx: &RequestContext,
+        ns: &str,
+        name: &str,
+        options: &DeleteOptions,
+        hooks: &dyn Hooks,
+    ) -> Result<Deleted> {
+        let key = self.key(ns, name)?;
+        let (mut current, _) = self.read(ns, name, "delete").await?;
+        let mut marked_already = false;
+        for _ in 0..ROUNDS {
+            let Some(kv) = current else {
+                return Err(ApiError::not_found(&self.gr, name));
+            };
+            let mut obj = self.decode(&kv.value, kv.mod_rev)?;
+            self.preconditions(name, options, &obj, kv.mod_rev, marked_already)?;
+            hooks.validate(None, Some(&obj)).await?;
+            let mark = if marked_already {
+                Marked::Now
+            } else {
+                self.mark(&mut obj, options)
+            };
+            if ctx.dry_run || options.dry_run {
+                return Ok(Deleted {
+                    entry: Entry::new(kv.mod_rev, obj),
+                    gone: matches!(mark, Marked::Now),
+                });
+            }
+            let outcome = match mark {
+                Marked::Already => {
+                    return Ok(Deleted {
+                        entry: Entry::new(kv.mod_rev, obj),
+                        gone: false,
+                    });
+                }
+                Marked::Now => self.storage.delete(&key, kv.mod_rev).await,
+                Marked::Write { .. } => {
+                    let bytes = codec::encode(self.row, &obj)?;
+                    self.storage.update(&key, bytes, kv.mod_rev, self.ttl).await
+                }
+            };
+            match (outcome.map_err(|e| self.failed(e, "delete"))?, mark) {
+                (Write::Done(rev), Marked::Write { then_remove: true }) => {
+                    meta::set_revision(&mut obj, rev);
+                    marked_already = true;
+                    current = self.read(ns, name, "delete").await?.0;
+                    if current.is_none() {
+                        return Ok(Deleted {
+                            entry: Entry::new(rev, obj),
+                            gone: true,
+                        });
+                    }
+                }
+                (Write::Done(rev), mark) => {
+                    meta::set_revision(&mut obj, rev);
+                    return Ok(Deleted {
+                        entry: Entry::new(rev, obj),
+                        gone: matches!(mark, Marked::Now),
+                    });
+                }
+                (Write::Conflict(now), _) => current = now,
+            }
+        }
+        Err(ApiError::conflict(&self.gr, name, super::update::MODIFIED))
+    }
+
+    fn preconditions(&self, name: &str, options: &DeleteOptions, obj: &Value, rev: i64, ours: bool) -> Result<()> {
+        let uid = meta::uid(obj);
+        if let Some(want) = &options.uid
+            && want != uid
+        {
+            let why = format!(
+                "the UID in the precondition ({want}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
+            );
+            return Err(ApiError::conflict(&self.gr, name, why));
+        }
+        // Our own mark moved the version on; the client's precondition held before it.
+        if let Some(want) = &options.resource_version
+            && !ours
+            && *want != rev.to_string()
+        {
+            let why = format!(
+                "the ResourceVersion in the precondition ({want}) does not match the ResourceVersion in record ({rev}). The object might have been modified"
+            );
+            return Err(ApiError::conflict(&self.gr, name, why));
+        }
+        Ok(())
+    }
+
+    /// Applies grace period and finalizers to `obj`.
+    fn mark(&self, obj: &mut Value, options: &DeleteOptions) -> Marked {
+        let now = jiff::Timestamp::now();
+        let before: Vec<String> = meta::finalizers(obj).into_iter().map(str::to_owned).collect();
+        let after = self.gc_finalizers(&before, options);
+        let finalizers_change = before.len() != after.len() || before.iter().any(|f| !after.contains(f));
+
+        let graceful = self.grace(obj, options, now);
+        if matches!(graceful, Grace::Pending) && !finalizers_change {
+            return Marked::Already;
+        }
+        if finalizers_change {
+            meta::set_finalizers(obj, &after);
+        }
+        let pending = self.pending(obj);
+        match graceful {
+            Grace::Pending => Marked::Write { then_remove: false },
+            Grace::Set(seconds) => Marked::Write {
+                then_remove: seconds == 0 && !pending,
+            },
+            Grace::None if pending => {
+                if meta::is_terminating(obj)
+                    && meta::deletion_grace_period_seconds(obj) == Some(0)
+                    && !finalizers_change
+                {
+                    return Marked::Already;
+                }
+                meta::mark_deleted(obj, now, 0);
+                if self.row.plural == "namespaces" && self.row.group.is_empty() {
+                    obj["status"]["phase"] = Value::String("Terminating".into());
+                }
+                Marked::Write { then_remove: false }
+            }
+            Grace::None => Marked::Now,
+        }
+    }
+
+    /// Grace periods; sets the timestamps when a new period begins.
+    fn grace(&self, obj: &mut Value, options: &DeleteOptions, now: jiff::Timestamp) -> Grace {
+        let Some(seconds) = self.strategy.graceful_deletion(obj, options.grace_period_seconds) else {
+            return Grace::None;
+        };
+        if meta::is_terminating(obj) {
+            let Some(running) = meta::deletion_grace_period_seconds(obj) else {
+                return Grace::None;
+            };
+            // A running period can only be shortened.
+            match options.grace_period_seconds {
+                Some(wanted) if wanted.max(0) < running => {
+                    let started = meta::deletion_timestamp(obj)
+                        .and_then(|t| apimachinery::time::parse(t).ok())
+                        .map_or(now, |t| t - jiff::SignedDuration::from_secs(running));
+                    meta::mark_deleted(obj, started, wanted.max(0));
+                    return Grace::Set(wanted.max(0));
+                }
+                _ => {
+                    return if running == 0 && !self.pending(obj) {
+                        Grace::None
+                    } else {
+                        Grace::Pending
+                    };
+                }
+            }
+        }
+        meta::mark_deleted(obj, now, seconds);
+        let generation = meta::generation(obj);
+        if generation > 0 {
+            meta::metadata_mut(obj).insert("generation".into(), Value::from(generation + 1));
+        }
+        Grace::Set(seconds)
+    }
+
+    /// The finalizers the garbage collector acts on.
+    fn gc_finalizers(&self, now: &[String], options: &DeleteOptions) -> Vec<String> {
+        let has = |f: &str| now.iter().any(|x| x == f);
+        let policy = options.propagation_policy.as_deref();
+        // Kinds that outlived their first controllers keep orphaning as the default.
+        let orphans_by_default = matches!(
+            (self.row.group, self.row.plural),
+            ("", "replicationcontrollers") | ("batch", "jobs")
+        );
+        let orphan = match (options.orphan_dependents, policy) {
+            (Some(explicit), _) => explicit,
+            (None, Some(p)) => p == "Orphan",
+            (None, None) => has(ORPHAN) || (orphans_by_default && !has(FOREGROUND)),
+        };
+        let foreground = match (options.orphan_dependents, policy) {
+            (Some(_), _) => false,
+            (None, Some(p)) => p == "Foreground",
+            (None, None) => has(FOREGROUND),
+        };
+        let mut all: Vec<String> = now
+            .iter()
+            .filter(|f| *f != ORPHAN && *f != FOREGROUND)
+            .cloned()
+            .collect();
+        if self.row.plural == "events" {
+            return all;
+        }
+        if orphan {
+            all.push(ORPHAN.to_owned());
+        }
+        if foreground {
+            all.push(FOREGROUND.to_owned());
+        }
+        all
+    }
+
+    /// Deletes everything a list selects; answers what was listed.
+    pub(crate) async fn delete_collection(
+        &self,
+        ctx: &RequestContext,
+        ns: &str,
+        list: &ListOptions,
+        options: &DeleteOptions,
+        hooks: &dyn Hooks,
+    ) -> Result<List> {
+        let found = self.list(ns, list).await?;
+        for entry in &found.items {
+            let (ns, name) = (meta::namespace(&entry.value), meta::name(&entry.value));
+            let mut one = options.clone();
+            one.uid = one.uid.or_else(|| Some(meta::uid(&entry.value).to_owned()));
+            match self.delete(ctx, ns, name, &one, hooks).await {
+                Err(e) if !e.is_not_found() => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+enum Grace {
+    /// The kind has none, or the period is over.
+    None,
+    /// A period is running and goes on.
+    Pending,
+    /// A period of this many seconds begins.
+    Set(i64),
+}

@@ -1,0 +1,222 @@
+//! List: pages, continue tokens, selectors, and what a resourceVersion asks for.
+//!
+//! Rules: upstream `apiserver/pkg/storage/etcd3/store.go` `GetList`, `storage/continue.go`.
+
+use std::sync::Arc;
+
+use apimachinery::status::{ApiError, Cause, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Store};
+use crate::registry::options::{ListOptions, Match};
+use crate::registry::selection::Selection;
+use crate::storage::{ListRequest, StorageError};
+
+/// One page of objects.
+#[derive(Default)]
+pub(crate) struct List {
+    /// In key order.
+    pub(crate) items: Vec<Arc<Entry>>,
+    /// The moment the list shows.
+    pub(crate) resource_version: i64,
+    /// Asks for the next page; empty at the end.
+    pub(crate) continue_token: String,
+    /// Objects behind this page, when known.
+    pub(crate) remaining: Option<i64>,
+}
+
+/// The continue token's JSON.
+#[derive(Serialize, Deserialize)]
+struct Token {
+    v: String,
+    rv: i64,
+    start: String,
+}
+
+const TOKEN_VERSION: &str = "meta.k8s.io/v1";
+const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the list. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+/// `NewTooLargeResourceVersionError`: the client has seen a later moment than this server.
+pub(super) fn too_large_version(wanted: i64, current: i64) -> ApiError {
+    let text = format!("Too large resource version: {wanted}, current: {current}");
+    ApiError::timeout(text, 1).with_cause(Cause {
+        reason: "ResourceVersionTooLarge".to_owned(),
+        message: "Too large resource version".to_owned(),
+        field: String::new(),
+    })
+}
+
+fn encode_token(rv: i64, start: &str) -> String {
+    let token = Token {
+        v: TOKEN_VERSION.to_owned(),
+        rv,
+        start: start.to_owned(),
+    };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).expect("a struct of text and a number encodes"))
+}
+
+fn decode_token(text: &str) -> Result<Token> {
+    let bad = |why: String| ApiError::bad_request(format!("continue key is not valid: {why}"));
+    let raw = URL_SAFE_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .map_err(|e| bad(e.to_string()))?;
+    let token: Token = serde_json::from_slice(&raw).map_err(|e| bad(e.to_string()))?;
+    if token.v != TOKEN_VERSION {
+        return Err(bad(format!(
+            "server does not recognize this encoded version {:?}",
+            token.v
+        )));
+    }
+    if token.rv == 0 {
+        return Err(bad(
+            "incorrect encoded start resourceVersion (version meta.k8s.io/v1)".into()
+        ));
+    }
+    if token.start.is_empty() {
+        return Err(bad("encoded start key empty (version meta.k8s.io/v1)".into()));
+    }
+    if token.start.starts_with('/') || token.start.split('/').any(|s| s == "..") {
+        return Err(bad(format!("{}", token.start)));
+    }
+    Ok(token)
+}
+
+impl Store {
+    /// The prefix of a namespace's objects, or of all.
+    pub(super) fn scope(&self, ns: &str) -> String {
+        if self.row.namespaced && !ns.is_empty() {
+            format!("{}{ns}/", self.prefix)
+        } else {
+            self.prefix.clone()
+        }
+    }
+
+    /// Lists a namespace, or everything.
+    pub(crate) async fn list(&self, ns: &str, options: &ListOptions) -> Result<List> {
+        let selection = Selection::new(options, self.strategy)?;
+        let prefix = self.scope(ns);
+        let wanted = options.version()?;
+        let mut request = ListRequest {
+            prefix: prefix.clone(),
+            ..Default::default()
+        };
+        // What the answer's resourceVersion must be, when the request fixes it.
+        let mut fixed = 0;
+        let paging = !options.continue_token.is_empty();
+        if paging {
+            if !matches!(options.resource_version.as_str(), "" | "0") {
+                return Err(ApiError::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
+            }
+            let token = decode_token(&options.continue_token)?;
+            request.start = format!("{prefix}{}", token.start);
+            if token.rv > 0 {
+                request.revision = token.rv;
+                fixed = token.rv;
+            }
+        } else if let Some(rv) = wanted.filter(|rv| *rv > 0) {
+            let exact = match options.version_match {
+                Some(Match::Exact) => true,
+                Some(Match::NotOlderThan) => false,
+                None => options.limit > 0,
+            };
+            if exact {
+                request.revision = rv;
+                fixed = rv;
+            }
+        }
+
+        if let Some(name) = selection.single_name()
+            && !paging
+            && request.revision == 0
+            && (!self.row.namespaced || !ns.is_empty())
+        {
+            return self.list_one(ns, name, &selection, wanted).await;
+        }
+
+        let all = selection.is_everything();
+        let mut out = List::default();
+        let mut fetch = options.limit;
+        loop {
+            request.limit = fetch;
+            let page = self
+                .storage
+                .list(&request)
+                .await
+                .map_err(|e| self.list_failed(e, paging, &request))?;
+            if out.resource_version == 0 {
+                out.resource_version = if fixed > 0 { fixed } else { page.revision };
+                request.revision = out.resource_version;
+                if let Some(rv) = wanted
+                    && fixed == 0
+                    && rv > page.revision
+                {
+                    return Err(too_large_version(rv, page.revision));
+                }
+            }
+            let total = page.items.len();
+            let mut last = String::new();
+            let mut left = 0;
+            for (i, kv) in page.items.iter().enumerate() {
+                if options.limit > 0 && out.items.len() == options.limit {
+                    left = total - i;
+                    break;
+                }
+                last.clone_from(&kv.key);
+                match self.entry(kv) {
+                    Ok(entry) if all || selection.matches(&entry.value) => out.items.push(entry),
+                    Ok(_) => {}
+                    // One damaged object must not hide all others.
+                    Err(error) => tracing::error!(key = kv.key, %error, "stored object cannot be decoded"),
+                }
+            }
+            let more = page.more || left > 0;
+            if !more {
+                return Ok(out);
+            }
+            let next = format!("{last}\0");
+            if options.limit > 0 && out.items.len() >= options.limit {
+                out.continue_token = encode_token(out.resource_version, next.strip_prefix(&prefix).unwrap_or(&next));
+                if all {
+                    out.remaining = Some((page.count - total as i64 + left as i64).max(1));
+                }
+                return Ok(out);
+            }
+            request.start = next;
+            // Few matches: read ahead in larger steps.
+            fetch = (fetch * 2).min(10_000);
+        }
+    }
+
+    /// `metadata.name=x` is one read.
+    async fn list_one(&self, ns: &str, name: &str, selection: &Selection, wanted: Option<i64>) -> Result<List> {
+        let (kv, revision) = self.read(ns, name, "list").await?;
+        if let Some(rv) = wanted
+            && rv > revision
+        {
+            return Err(too_large_version(rv, revision));
+        }
+        let mut out = List {
+            resource_version: revision,
+            ..Default::default()
+        };
+        if let Some(kv) = kv {
+            let entry = self.entry(&kv)?;
+            if selection.matches(&entry.value) {
+                out.items.push(entry);
+            }
+        }
+        Ok(out)
+    }
+
+    fn list_failed(&self, e: StorageError, paging: bool, request: &ListRequest) -> ApiError {
+        match e {
+            StorageError::Compacted(_) if paging => ApiError::expired(CONTINUE_EXPIRED),
+            StorageError::Future => too_large_version(request.revision, 0),
+            other => self.failed(other, "list"),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The server-owned part of `metadata`: what the store writes that no client may.
+
+use apimachinery::meta;
+use apimachinery::status::{ApiError, Result};
+use serde_json::{Value, json};
+
+pub(super) use apimachinery::meta::{
+    deletion_grace_period_seconds, deletion_timestamp, finalizers, generate_name, generation, is_terminating,
+    metadata_mut, name, namespace, resource_version, set_finalizers, uid,
+};
+
+/// Writes `metadata.resourceVersion`; 0 removes it.
+pub(super) fn set_revision(obj: &mut Value, rev: i64) {
+    if rev == 0 {
+        meta::remove(obj, "resourceVersion");
+    } else {
+        meta::set_resource_version(obj, &rev.to_string());
+    }
+}
+
+/// Marks for deletion at `now` + `grace` seconds.
+pub(super) fn mark_deleted(obj: &mut Value, now: jiff::Timestamp, grace: i64) {
+    let at = now + jiff::SignedDuration::from_secs(grace);
+    let meta = metadata_mut(obj);
+    meta.insert(
+        "deletionTimestamp".into(),
+        Value::String(apimachinery::time::format_seconds(at)),
+    );
+    meta.insert("deletionGracePeriodSeconds".into(), json!(grace));
+}
+
+/// Checks the body's namespace against the URL's and fills it in
+/// (upstream `rest.EnsureObjectNamespaceMatchesRequestNamespace`).
+pub(super) fn settle_namespace(obj: &mut Value, namespaced: bool, ns: &str) -> Result<()> {
+    let own = namespace(obj);
+    let want = if namespaced { ns } else { "" };
+    if !own.is_empty() && own != want {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    if want.is_empty() {
+        meta::remove(obj, "namespace");
+    } else {
+        meta::set_namespace(obj, want);
+    }
+    Ok(())
+}

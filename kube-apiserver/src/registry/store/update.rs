@@ -1,0 +1,178 @@
+//! Update and patch: read, change, check, write if still the same; again when someone was faster.
+
+use std::sync::Arc;
+
+use apimachinery::field::{Error, Path};
+use apimachinery::status::{ApiError, Result};
+use serde_json::{Value, json};
+
+use super::{Entry, Hooks, Store, codec, meta};
+use crate::registry::strategy::Strategy;
+use crate::request::RequestContext;
+use crate::storage::Write;
+
+/// The conflict text tools match on.
+pub(super) const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
+/// Rounds of read-change-write before a busy object is reported as a conflict.
+const ROUNDS: usize = 64;
+
+/// The new object from the present one. Called again after a lost race.
+pub(crate) type ChangeFn<'a> = &'a (dyn Fn(&Value) -> Result<Value> + Send + Sync);
+
+impl Store {
+    /// Changes one object; the flag tells that it was created instead.
+    pub(crate) async fn update(
+        &self,
+        ctx: &RequestContext,
+        ns: &str,
+        name: &str,
+        strategy: &dyn Strategy,
+        change: ChangeFn<'_>,
+        hooks: &dyn Hooks,
+    ) -> Result<(Arc<Entry>, bool)> {
+        let key = self.key(ns, name)?;
+        let (mut current, _) = self.read(ns, name, "update").await?;
+        for _ in 0..ROUNDS {
+            let Some(kv) = current else {
+                if !strategy.allow_create_on_update() {
+                    return Err(ApiError::not_found(&self.gr, name));
+                }
+                let obj = change(&Value::Null)?;
+                if !meta::uid(&obj).is_empty() {
+                    let why = format!(
+                        "Precondition failed: UID in precondition: {}, UID in object meta: ",
+                        meta::uid(&obj)
+                    );
+                    return Err(ApiError::conflict(&self.gr, name, why));
+                }
+                return Ok((self.create(ctx, ns, without_version(obj), hooks).await?, true));
+            };
+            let old = self.decode(&kv.value, kv.mod_rev)?;
+            let mut new = change(&old)?;
+            self.settle(ns, name, strategy, &mut new, &old, kv.mod_rev)?;
+            hooks.admit(&mut new, Some(&old)).await?;
+            strategy.prepare_for_update(ctx, &mut new, &old);
+            let errors = strategy.validate_update(ctx, &new, &old);
+            if !errors.is_empty() {
+                return Err(ApiError::invalid(&self.gk, name, errors));
+            }
+            hooks.validate(Some(&new), Some(&old)).await?;
+            for w in strategy.warnings(&new) {
+                ctx.warn(w);
+            }
+
+            let bytes = codec::encode(self.row, &new)?;
+            let outcome = if self.finished(&new, &old) {
+                if ctx.dry_run {
+                    return Ok((Entry::new(kv.mod_rev, new), false));
+                }
+                self.storage.delete(&key, kv.mod_rev).await
+            } else if bytes == kv.value || new == old {
+                return Ok((Entry::new(kv.mod_rev, new), false));
+            } else if ctx.dry_run {
+                return Ok((Entry::new(kv.mod_rev, new), false));
+            } else {
+                self.storage.update(&key, bytes, kv.mod_rev, self.ttl).await
+            };
+            match outcome.map_err(|e| self.failed(e, "update"))? {
+                Write::Done(rev) => {
+                    meta::set_revision(&mut new, rev);
+                    return Ok((Entry::new(rev, new), false));
+                }
+                Write::Conflict(now) => current = now,
+            }
+        }
+        Err(ApiError::conflict(&self.gr, name, MODIFIED))
+    }
+
+    /// Version and identity checks, and the fields a client may leave out or must not change
+    /// (upstream `rest.BeforeUpdate`, `ValidateObjectMetaAccessorUpdate`).
+    fn settle(
+        &self,
+        ns: &str,
+        name: &str,
+        strategy: &dyn Strategy,
+        new: &mut Value,
+        old: &Value,
+        rev: i64,
+    ) -> Result<()> {
+        meta::settle_namespace(new, self.row.namespaced, ns)?;
+        let version = meta::resource_version(new);
+        match version {
+            "" | "0" => {
+                if !strategy.allow_unconditional_update() {
+                    let path = Path::new("metadata").child("resourceVersion");
+                    let e = Error::invalid(&path, 0i64, "must be specified for an update");
+                    return Err(ApiError::invalid(&self.gk, name, vec![e]));
+                }
+            }
+            text => match text.parse::<u64>() {
+                Ok(n) if n as i64 == rev => {}
+                Ok(_) => return Err(ApiError::conflict(&self.gr, name, MODIFIED)),
+                Err(_) => {
+                    let path = Path::new("metadata").child("resourceVersion");
+                    let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+                    return Err(ApiError::invalid(
+                        &self.gk,
+                        name,
+                        vec![Error::invalid(&path, text, why)],
+                    ));
+                }
+            },
+        }
+        let (uid, old_uid) = (meta::uid(new), meta::uid(old));
+        if !uid.is_empty() && uid != old_uid {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {old_uid}");
+            return Err(ApiError::conflict(&self.gr, name, why));
+        }
+        let old_meta = old.get("metadata").cloned().unwrap_or_else(|| json!({}));
+        let m = meta::metadata_mut(new);
+        m.remove("selfLink");
+        m.insert("resourceVersion".into(), Value::String(rev.to_string()));
+        let keep = |m: &mut serde_json::Map<String, Value>, field: &str| match old_meta.get(field) {
+            Some(v) => {
+                m.insert(field.to_owned(), v.clone());
+            }
+            None => {
+                m.remove(field);
+            }
+        };
+        keep(m, "uid");
+        keep(m, "generation");
+        for field in [
+            "name",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+        ] {
+            // A client may leave these out; a different value is for validation to refuse.
+            if m.get(field).is_none_or(Value::is_null) {
+                keep(m, field);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this update removes the last thing a marked object waited for
+    /// (upstream `ShouldDeleteDuringUpdate`).
+    fn finished(&self, new: &Value, old: &Value) -> bool {
+        meta::is_terminating(old) && meta::deletion_grace_period_seconds(old).unwrap_or(0) == 0 && !self.pending(new)
+    }
+
+    /// Whether finalizers keep the object; namespaces also wait for `spec.finalizers`.
+    pub(super) fn pending(&self, obj: &Value) -> bool {
+        !meta::finalizers(obj).is_empty()
+            || (self.row.plural == "namespaces"
+                && self.row.group.is_empty()
+                && obj
+                    .pointer("/spec/finalizers")
+                    .and_then(Value::as_array)
+                    .is_some_and(|a| !a.is_empty()))
+    }
+}
+
+fn without_version(mut obj: Value) -> Value {
+    meta::set_revision(&mut obj, 0);
+    obj
+}

@@ -1,0 +1,177 @@
+//! Watch: the changes of one resource as the selecting client sees them.
+//!
+//! An object that starts or stops to match is ADDED or DELETED for that client (upstream
+//! `etcd3/watcher.go` `transform`). Initial events and bookmarks: `cacher`'s watch-list semantics.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use apimachinery::status::{ApiError, Result};
+use futures::{Stream, StreamExt as _};
+use serde_json::json;
+
+use super::bookmarks::{self, Step};
+use super::list::too_large_version;
+use super::{Entry, Store, meta};
+use crate::registry::options::ListOptions;
+use crate::registry::selection::Selection;
+use crate::storage::{Event, StorageError, WatchItem};
+
+/// Type of a watch event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChangeKind {
+    /// New for this watcher.
+    Added,
+    /// Changed.
+    Modified,
+    /// Gone for this watcher.
+    Deleted,
+    /// Only a resourceVersion.
+    Bookmark,
+}
+
+impl ChangeKind {
+    /// `ADDED`, ...
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            ChangeKind::Added => "ADDED",
+            ChangeKind::Modified => "MODIFIED",
+            ChangeKind::Deleted => "DELETED",
+            ChangeKind::Bookmark => "BOOKMARK",
+        }
+    }
+}
+
+/// One watch event.
+pub(crate) struct Change {
+    /// What happened.
+    pub(crate) kind: ChangeKind,
+    /// The object after it (before it, when deleted).
+    pub(crate) entry: Arc<Entry>,
+}
+
+/// Changes until the client goes; an error is the last item.
+pub(crate) type ChangeStream = Pin<Box<dyn Stream<Item = Result<Change>> + Send>>;
+
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+impl Store {
+    /// Watches a namespace, or everything.
+    pub(crate) async fn watch(self: &Arc<Self>, ns: &str, options: &ListOptions) -> Result<ChangeStream> {
+        let selection = Selection::new(options, self.strategy)?;
+        let wanted = options.version()?;
+        let state_first = match options.send_initial_events {
+            Some(explicit) => explicit,
+            None => wanted.unwrap_or(0) == 0,
+        };
+        let mut initial = vec![];
+        let after = if state_first {
+            let now = ListOptions {
+                labels: options.labels.clone(),
+                fields: options.fields.clone(),
+                ..Default::default()
+            };
+            let list = self.list(ns, &now).await?;
+            if let Some(rv) = wanted
+                && rv > list.resource_version
+            {
+                return Err(too_large_version(rv, list.resource_version));
+            }
+            initial.extend(list.items.into_iter().map(|entry| {
+                Ok(Change {
+                    kind: ChangeKind::Added,
+                    entry,
+                })
+            }));
+            if options.send_initial_events == Some(true) && options.bookmarks {
+                initial.push(Ok(self.bookmark(list.resource_version, true)));
+            }
+            list.resource_version
+        } else {
+            match wanted.unwrap_or(0) {
+                0 => self
+                    .storage
+                    .current_revision()
+                    .await
+                    .map_err(|e| self.failed(e, "watch"))?,
+                rv => rv,
+            }
+        };
+        let prefix = match selection.single_name() {
+            Some(name) if !self.row.namespaced || !ns.is_empty() => self.key(ns, name)?,
+            _ => self.scope(ns),
+        };
+        let exact = !prefix.ends_with('/');
+        let raw = match self.storage.watch(&prefix, after).await {
+            Ok(raw) => raw,
+            // As upstream: the watch opens, its first event is the error.
+            Err(StorageError::Compacted(_)) => {
+                return Ok(Box::pin(futures::stream::iter(vec![Err(too_old(after))])));
+            }
+            Err(e) => return Err(self.failed(e, "watch")),
+        };
+        let store = self.clone();
+        let steps = raw.map(move |item| match item {
+            Ok(WatchItem::Event(e)) if exact && e.key != prefix => Ok(Step::Seen(e.rev)),
+            Ok(WatchItem::Event(e)) => store
+                .change(&selection, &e)
+                .map(|c| c.map_or(Step::Seen(e.rev), Step::Change)),
+            Ok(WatchItem::Progress(rev)) => Ok(Step::Seen(rev)),
+            Err(StorageError::Compacted(_)) => Err(too_old(after)),
+            Err(e) => Err(store.failed(e, "watch")),
+        });
+        let changes = bookmarks::weave(self.clone(), Box::pin(steps), after, options.bookmarks);
+        Ok(Box::pin(futures::stream::iter(initial).chain(changes)))
+    }
+
+    /// One storage event as this watcher sees it.
+    fn change(&self, selection: &Selection, e: &Event) -> Result<Option<Change>> {
+        let new = e.value.as_ref().map(|v| self.decode(v, e.rev)).transpose()?;
+        let now = new.as_ref().is_some_and(|v| selection.matches(v));
+        // The old object is needed only when it may decide or be shown.
+        let need_old = !now || !selection.is_everything();
+        let old = match &e.prev {
+            Some((bytes, rev)) if need_old => Some(self.decode(bytes, *rev)?),
+            _ => None,
+        };
+        let before = match &old {
+            Some(v) => selection.matches(v),
+            None => e.prev.is_some() && !need_old,
+        };
+        let (kind, value) = match (before, now) {
+            (false, true) => (ChangeKind::Added, new),
+            (true, true) => (ChangeKind::Modified, new),
+            (true, false) => (ChangeKind::Deleted, old),
+            (false, false) => return Ok(None),
+        };
+        let Some(mut value) = value else { return Ok(None) };
+        if kind == ChangeKind::Deleted {
+            // The event carries the revision at which the object went.
+            meta::set_revision(&mut value, e.rev);
+        }
+        Ok(Some(Change {
+            kind,
+            entry: Entry::new(e.rev, value),
+        }))
+    }
+
+    /// An empty object of the kind that carries only a revision.
+    pub(super) fn bookmark(&self, rev: i64, initial_end: bool) -> Change {
+        let mut value = json!({
+            "apiVersion": self.row.api_version(),
+            "kind": self.row.kind,
+            "metadata": {"resourceVersion": rev.to_string()},
+        });
+        if initial_end {
+            value["metadata"]["annotations"] = json!({INITIAL_EVENTS_END: "true"});
+        }
+        Change {
+            kind: ChangeKind::Bookmark,
+            entry: Entry::new(rev, value),
+        }
+    }
+}
+
+fn too_old(after: i64) -> ApiError {
+    ApiError::expired(format!("too old resource version: {after}"))
+}

@@ -1,0 +1,175 @@
+//! Bytes under keys with revisions: what the generic store needs from etcd, and nothing more.
+//!
+//! Keys are full etcd keys (`/registry/pods/ns/name`). Every write names the revision it replaces.
+//! The trait can be wrapped (a watch cache serves the same calls); all implementations pass
+//! `storage/contract.rs`.
+
+pub(crate) mod compact;
+#[cfg(test)]
+mod contract;
+pub(crate) mod etcd;
+pub(crate) mod memory;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+
+/// One stored object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyValue {
+    /// Full key.
+    pub(crate) key: String,
+    /// Stored bytes.
+    pub(crate) value: Bytes,
+    /// Revision of the last write: the object's resourceVersion.
+    pub(crate) mod_rev: i64,
+    /// Revision of the write that created it.
+    pub(crate) create_rev: i64,
+}
+
+/// One change of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Key.
+    pub(crate) key: String,
+    /// Revision of the change.
+    pub(crate) rev: i64,
+    /// The bytes after the change; `None`: deleted.
+    pub(crate) value: Option<Bytes>,
+    /// The bytes before the change, with their revision; `None`: the key was created.
+    pub(crate) prev: Option<(Bytes, i64)>,
+}
+
+/// What a watch yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WatchItem {
+    /// A change.
+    Event(Event),
+    /// All changes up to this revision have been delivered.
+    Progress(i64),
+}
+
+/// Changes in revision order. An error ends the stream.
+pub(crate) type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem, StorageError>> + Send>>;
+
+/// A page of a prefix.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ListRequest {
+    /// Key prefix, ending in `/`.
+    pub(crate) prefix: String,
+    /// First key wanted; empty: from the prefix on.
+    pub(crate) start: String,
+    /// At most this many; 0: all.
+    pub(crate) limit: usize,
+    /// As of this revision; 0: now, consistently.
+    pub(crate) revision: i64,
+}
+
+/// The answer to a [`ListRequest`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ListPage {
+    /// Pairs in key order.
+    pub(crate) items: Vec<KeyValue>,
+    /// The limit left some out.
+    pub(crate) more: bool,
+    /// Keys from the start key to the prefix's end, whatever the limit.
+    pub(crate) count: i64,
+    /// The store's revision when the page was read.
+    pub(crate) revision: i64,
+}
+
+/// Outcome of a guarded write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// Done, at this revision.
+    Done(i64),
+    /// The guard did not hold; the key as it is now (`None`: absent).
+    Conflict(Option<KeyValue>),
+}
+
+/// What can go wrong below the store.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum StorageError {
+    /// The revision asked for is gone; carries the compact revision, 0 when unknown.
+    #[error("etcdserver: mvcc: required revision has been compacted")]
+    Compacted(i64),
+    /// The revision asked for has not happened yet.
+    #[error("etcdserver: mvcc: required revision is a future revision")]
+    Future,
+    /// The value is larger than the store accepts.
+    #[error("etcdserver: request is too large")]
+    TooLarge,
+    /// The store cannot be reached or has no leader; whether a write happened is unknown.
+    #[error("{0}")]
+    Unavailable(String),
+    /// No answer in time; whether a write happened is unknown.
+    #[error("{0}")]
+    Timeout(String),
+    /// A watcher did not read fast enough and was cut off.
+    #[error("watch consumer is too slow")]
+    Slow,
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A versioned, ordered map with watches.
+#[async_trait]
+pub(crate) trait Storage: Send + Sync {
+    /// The pair under `key` now, with the store's revision.
+    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError>;
+    /// One page of a prefix.
+    async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError>;
+    /// Number of keys below `prefix`.
+    async fn count(&self, prefix: &str) -> Result<i64, StorageError>;
+    /// The store's current revision, read consistently.
+    async fn current_revision(&self) -> Result<i64, StorageError>;
+    /// Writes `key` if it does not exist. `ttl`: the pair deletes itself later.
+    async fn create(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Write, StorageError>;
+    /// Replaces `key` if it is still at revision `expected`.
+    async fn update(
+        &self,
+        key: &str,
+        value: Bytes,
+        expected: i64,
+        ttl: Option<Duration>,
+    ) -> Result<Write, StorageError>;
+    /// Deletes `key` if it is still at revision `expected`.
+    async fn delete(&self, key: &str, expected: i64) -> Result<Write, StorageError>;
+    /// Changes below `prefix` after revision `after`, in order; 0: from now on.
+    async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError>;
+    /// Gives up history below `rev`.
+    async fn compact(&self, rev: i64) -> Result<(), StorageError>;
+    /// Upstream's compaction handshake: sets `compact_rev_key` to `rev` if its version is still
+    /// `version`; answers (won, the key's version now, the revision in it, the store's revision).
+    async fn compact_turn(&self, version: i64, rev: i64) -> Result<CompactTurn, StorageError>;
+    /// A cheap read that proves the store answers.
+    async fn health(&self) -> Result<(), StorageError>;
+}
+
+/// The answer to [`Storage::compact_turn`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CompactTurn {
+    /// This server wrote the key.
+    pub(crate) won: bool,
+    /// The key's version now.
+    pub(crate) version: i64,
+    /// The store's revision.
+    pub(crate) revision: i64,
+}
+
+/// The first key behind `prefix`'s range, as etcd's `GetPrefixRangeEnd`.
+pub(crate) fn prefix_end(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    while let Some(last) = end.last_mut() {
+        if *last < 0xff {
+            *last += 1;
+            return end;
+        }
+        end.pop();
+    }
+    vec![0]
+}
