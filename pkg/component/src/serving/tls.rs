@@ -66,6 +66,7 @@ enum Identity {
 pub struct Tls {
     identity: Identity,
     ca_hints: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
     ask_client: bool,
     tls13_only: bool,
     alpn: Vec<Vec<u8>>,
@@ -116,6 +117,16 @@ impl Tls {
         self.rebuilt()
     }
 
+    /// Refuses the handshake of a client without a certificate that the authorities in `path` signed
+    /// (etcd `--client-cert-auth`). Without it trust is authentication's question.
+    ///
+    /// # Errors
+    /// The file is missing or malformed.
+    pub fn require_client_certs(mut self, path: impl Into<PathBuf>) -> Result<Self, TlsError> {
+        self.client_ca = Some(path.into());
+        self.rebuilt()
+    }
+
     /// Does not ask for client certificates.
     ///
     /// # Errors
@@ -153,11 +164,12 @@ impl Tls {
     fn new(identity: Identity) -> Result<Self, TlsError> {
         install_crypto_provider();
         let alpn = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let config = build(&identity, None, true, false, &alpn)?;
+        let config = build(&identity, None, None, true, false, &alpn)?;
         let stamp = stamp(&identity, None);
         Ok(Self {
             identity,
             ca_hints: None,
+            client_ca: None,
             ask_client: true,
             tls13_only: false,
             alpn,
@@ -171,7 +183,7 @@ impl Tls {
 
     fn rebuilt(self) -> Result<Self, TlsError> {
         self.current.store(Arc::new(self.build()?));
-        self.seen.lock().stamp = stamp(&self.identity, self.ca_hints.as_deref());
+        self.seen.lock().stamp = stamp(&self.identity, self.client_ca.as_deref().or(self.ca_hints.as_deref()));
         Ok(self)
     }
 
@@ -179,6 +191,7 @@ impl Tls {
         build(
             &self.identity,
             self.ca_hints.as_deref(),
+            self.client_ca.as_deref(),
             self.ask_client,
             self.tls13_only,
             &self.alpn,
@@ -191,7 +204,7 @@ impl Tls {
             return;
         }
         seen.looked = now;
-        let stamp = stamp(&self.identity, self.ca_hints.as_deref());
+        let stamp = stamp(&self.identity, self.client_ca.as_deref().or(self.ca_hints.as_deref()));
         if stamp == seen.stamp {
             return;
         }
@@ -230,6 +243,7 @@ fn stamp(identity: &Identity, hints: Option<&Path>) -> Vec<Option<SystemTime>> {
 fn build(
     identity: &Identity,
     hints: Option<&Path>,
+    client_ca: Option<&Path>,
     ask_client: bool,
     tls13_only: bool,
     alpn: &[Vec<u8>],
@@ -252,6 +266,7 @@ fn build(
             .collect(),
         None => Vec::new(),
     };
+    let judge = Arc::clone(&provider);
     let algorithms = provider.signature_verification_algorithms;
     let certified = CertifiedKey::from_der(certs, key, &provider).map_err(TlsError::Pair)?;
     let versions: &[&rustls::SupportedProtocolVersion] = if tls13_only {
@@ -262,7 +277,19 @@ fn build(
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(TlsError::Pair)?;
-    let builder = if ask_client {
+    let builder = if let Some(path) = client_ca {
+        let mut roots = rustls::RootCertStore::empty();
+        for cert in certificates(path, &read(path)?)? {
+            roots.add(cert).map_err(TlsError::Pair)?;
+        }
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), judge)
+            .build()
+            .map_err(|error| TlsError::Pem {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
+        builder.with_client_cert_verifier(verifier)
+    } else if ask_client {
         builder.with_client_cert_verifier(Arc::new(AskButDoNotJudge { hints, algorithms }))
     } else {
         builder.with_no_client_auth()
