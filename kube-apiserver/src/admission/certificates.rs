@@ -1,0 +1,135 @@
+//! Who may approve and sign certificate requests, and what may not be asked for.
+//!
+//! Upstream: `plugin/pkg/admission/certificates/{approval,signing,subjectrestriction}`.
+
+use apimachinery::status::ApiError;
+use async_trait::async_trait;
+use base64::Engine as _;
+use serde_json::Value;
+use x509_parser::prelude::FromDer as _;
+
+use super::{Attributes, Operation, Plugin, World};
+use crate::authz::Union;
+use crate::objects::text;
+use crate::request::RequestInfo;
+
+const GROUP: &str = "certificates.k8s.io";
+const RESOURCE: &str = "certificatesigningrequests";
+
+/// Updates of `/approval` need the verb `approve` on the signer.
+pub(crate) struct CertificateApproval {
+    authorizer: Union,
+}
+
+/// Updates of `/status` that issue need the verb `sign` on the signer.
+pub(crate) struct CertificateSigning {
+    authorizer: Union,
+}
+
+/// Nobody may ask for a client certificate of `system:masters`.
+pub(crate) struct CertificateSubjectRestriction;
+
+impl CertificateApproval {
+    /// Asks `world`'s authorizer.
+    pub(crate) fn new(world: &World) -> Self {
+        CertificateApproval { authorizer: world.authorizer.clone() }
+    }
+}
+
+impl CertificateSigning {
+    /// Asks `world`'s authorizer.
+    pub(crate) fn new(world: &World) -> Self {
+        CertificateSigning { authorizer: world.authorizer.clone() }
+    }
+}
+
+#[async_trait]
+impl Plugin for CertificateApproval {
+    fn handles(&self, operation: Operation) -> bool {
+        operation == Operation::Update
+    }
+
+    async fn validate(&self, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
+        if !a.is(GROUP, RESOURCE, "approval") {
+            return Ok(());
+        }
+        let signer = a.old.map(|o| text(o, "/spec/signerName")).unwrap_or("");
+        if may(&self.authorizer, a, "approve", signer).await {
+            return Ok(());
+        }
+        Err(a.forbidden(obj, format!("user not permitted to approve requests with signerName {signer:?}")))
+    }
+}
+
+#[async_trait]
+impl Plugin for CertificateSigning {
+    fn handles(&self, operation: Operation) -> bool {
+        operation == Operation::Update
+    }
+
+    async fn validate(&self, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
+        if !a.is(GROUP, RESOURCE, "status") {
+            return Ok(());
+        }
+        let Some(old) = a.old else { return Ok(()) };
+        let part = |o: &Value, p: &str| o.pointer(p).cloned().unwrap_or_default();
+        if ["/status/certificate", "/status/conditions"].iter().all(|p| part(old, p) == part(obj, p)) {
+            return Ok(());
+        }
+        let signer = text(old, "/spec/signerName");
+        if may(&self.authorizer, a, "sign", signer).await {
+            return Ok(());
+        }
+        Err(a.forbidden(obj, format!("user not permitted to sign requests with signerName {signer:?}")))
+    }
+}
+
+#[async_trait]
+impl Plugin for CertificateSubjectRestriction {
+    fn handles(&self, operation: Operation) -> bool {
+        operation == Operation::Create
+    }
+
+    async fn validate(&self, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
+        if !a.is(GROUP, RESOURCE, "") || text(obj, "/spec/signerName") != "kubernetes.io/kube-apiserver-client" {
+            return Ok(());
+        }
+        if organizations(text(obj, "/spec/request")).iter().any(|o| o == crate::authz::modes::MASTERS) {
+            return Err(a.forbidden(
+                obj,
+                "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Permission on the signer itself or on `<domain>/*`.
+async fn may(authorizer: &Union, a: &Attributes<'_>, verb: &str, signer: &str) -> bool {
+    let domain = signer.split_once('/').map(|(d, _)| format!("{d}/*"));
+    for name in std::iter::once(signer.to_owned()).chain(domain) {
+        let info = RequestInfo {
+            verb: verb.to_owned(),
+            api_group: GROUP.to_owned(),
+            api_version: "*".to_owned(),
+            resource: "signers".to_owned(),
+            name,
+            is_resource: true,
+            ..Default::default()
+        };
+        if authorizer.allows(&a.ctx.user, &info).await {
+            return true;
+        }
+    }
+    false
+}
+
+/// The organizations of a base64 PEM certificate request; none when it does not parse (validation says so).
+fn organizations(request: &str) -> Vec<String> {
+    let pem = base64::engine::general_purpose::STANDARD.decode(request).unwrap_or_default();
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else { return vec![] };
+    let Ok((_, csr)) = x509_parser::certification_request::X509CertificationRequest::from_der(&pem.contents) else {
+        return vec![];
+    };
+    csr.certification_request_info.subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect()
+}

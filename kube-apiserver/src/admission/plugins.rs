@@ -1,0 +1,79 @@
+//! The table of admission plugins: names, order, which are on by default, which exist here.
+
+use std::sync::Arc;
+
+use super::{Plugin, World, certificates, default_classes, default_toleration_seconds, limit_ranger};
+use super::{namespace_lifecycle, node_restriction, priority, runtime_class, service_account, storage_protection, taint_nodes};
+
+type Make = fn(&World) -> Arc<dyn Plugin>;
+
+/// Name, on by default, constructor. A plugin without constructor is accepted and does nothing yet.
+const ALL: &[(&str, bool, Option<Make>)] = &[
+    ("AlwaysAdmit", false, None),
+    ("NamespaceAutoProvision", false, None),
+    ("NamespaceLifecycle", true, Some(|w| Arc::new(namespace_lifecycle::NamespaceLifecycle::new(w)))),
+    ("NamespaceExists", false, None),
+    ("LimitPodHardAntiAffinityTopology", false, None),
+    ("LimitRanger", true, Some(|w| Arc::new(limit_ranger::LimitRanger::new(w)))),
+    ("ServiceAccount", true, Some(|w| Arc::new(service_account::ServiceAccount::new(w)))),
+    ("NodeRestriction", false, Some(|w| Arc::new(node_restriction::NodeRestriction::new(w)))),
+    ("TaintNodesByCondition", true, Some(|_| Arc::new(taint_nodes::TaintNodesByCondition))),
+    ("AlwaysPullImages", false, None),
+    ("ImagePolicyWebhook", false, None),
+    ("PodSecurity", true, None),
+    ("PodNodeSelector", false, None),
+    ("Priority", true, Some(|w| Arc::new(priority::Priority::new(w)))),
+    ("DefaultTolerationSeconds", true, Some(|_| Arc::new(default_toleration_seconds::DefaultTolerationSeconds))),
+    ("PodTolerationRestriction", false, None),
+    ("EventRateLimit", false, None),
+    ("ExtendedResourceToleration", false, None),
+    ("DefaultStorageClass", true, Some(|w| Arc::new(default_classes::DefaultStorageClass::new(w)))),
+    ("StorageObjectInUseProtection", true, Some(|_| Arc::new(storage_protection::StorageObjectInUseProtection))),
+    ("OwnerReferencesPermissionEnforcement", false, None),
+    ("PersistentVolumeClaimResize", true, None),
+    ("RuntimeClass", true, Some(|w| Arc::new(runtime_class::RuntimeClass::new(w)))),
+    ("CertificateApproval", true, Some(|w| Arc::new(certificates::CertificateApproval::new(w)))),
+    ("CertificateSigning", true, Some(|w| Arc::new(certificates::CertificateSigning::new(w)))),
+    ("ClusterTrustBundleAttest", true, None),
+    ("CertificateSubjectRestriction", true, Some(|_| Arc::new(certificates::CertificateSubjectRestriction))),
+    ("DefaultIngressClass", true, Some(|w| Arc::new(default_classes::DefaultIngressClass::new(w)))),
+    ("DenyServiceExternalIPs", false, None),
+    ("PodTopologyLabels", true, None),
+    ("NodeDeclaredFeatureValidator", false, None),
+    ("MutatingAdmissionPolicy", true, None),
+    ("MutatingAdmissionWebhook", true, None),
+    ("ValidatingAdmissionPolicy", true, None),
+    ("ValidatingAdmissionWebhook", true, None),
+    ("ResourceQuota", true, None),
+    ("AlwaysDeny", false, None),
+];
+
+/// Names that run: the defaults plus `enable` minus `disable`, in order. All mistakes at once.
+pub(crate) fn enabled(enable: &[String], disable: &[String]) -> Result<Vec<&'static str>, Vec<String>> {
+    let mut errors = Vec::new();
+    for (flag, names) in [("enable-admission-plugins", enable), ("disable-admission-plugins", disable)] {
+        for n in names.iter().filter(|n| !ALL.iter().any(|(known, ..)| known == n)) {
+            errors.push(format!("{flag} plugin {n:?} is unknown"));
+        }
+    }
+    for n in enable.iter().filter(|n| disable.contains(n)) {
+        errors.push(format!("[{n}] in enable-admission-plugins and disable-admission-plugins overlapped"));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let has = |list: &[String], name: &str| list.iter().any(|n| n == name);
+    Ok(ALL
+        .iter()
+        .filter(|(name, default, _)| (*default || has(enable, name)) && !has(disable, name))
+        .map(|(name, ..)| *name)
+        .collect())
+}
+
+/// Instances of the named plugins, in table order.
+pub(crate) fn build(world: &World, names: &[&'static str]) -> Vec<(&'static str, Arc<dyn Plugin>)> {
+    ALL.iter()
+        .filter(|(name, ..)| names.contains(name))
+        .filter_map(|(name, _, make)| Some((*name, make.as_ref()?(world))))
+        .collect()
+}

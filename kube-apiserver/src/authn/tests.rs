@@ -1,0 +1,326 @@
+#![allow(clippy::unwrap_used)]
+
+use http::HeaderValue;
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer as CertIssuer, KeyPair};
+use rustls_pki_types::UnixTime;
+use serde_json::{Value, json};
+
+use super::cert_pool::Loaded;
+use super::issuer::{Issuer, Named, TokenSpec, issue_token};
+use super::keys::{SigningKey, public_keys};
+use super::service_account::ServiceAccountTokens;
+use super::*;
+use crate::objects::memory::MemoryObjects;
+
+fn now() -> i64 {
+    1_800_000_000
+}
+
+fn ec_pem() -> String {
+    KeyPair::generate().unwrap().serialize_pem()
+}
+
+fn rsa_pem() -> String {
+    KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap().serialize_pem()
+}
+
+/// A CA and a leaf with the given subject.
+fn chain(cn: &str, orgs: &[&str], days_ago: i64) -> (String, Vec<CertificateDer<'static>>) {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(vec![]).unwrap();
+    ca.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.distinguished_name.push(DnType::CommonName, "test-ca");
+    let ca_cert = ca.self_signed(&ca_key).unwrap();
+    let issuer = CertIssuer::new(ca, ca_key);
+    let mut p = CertificateParams::new(vec![]).unwrap();
+    p.distinguished_name = rcgen::DistinguishedName::new();
+    p.distinguished_name.push(DnType::CommonName, cn);
+    for o in orgs {
+        p.distinguished_name.push(DnType::OrganizationName, *o);
+    }
+    p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if days_ago > 0 {
+        p.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        p.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    }
+    let key = KeyPair::generate().unwrap();
+    let leaf = p.signed_by(&key, &issuer).unwrap();
+    (ca_cert.pem(), vec![leaf.der().clone()])
+}
+
+#[test]
+fn a_certificate_names_user_and_group() {
+    let (ca, leaf) = chain("jane", &["system:masters"], 0);
+    let pool = Loaded::from_pem(ca).unwrap();
+    let user = x509::check(&pool, &leaf, UnixTime::now()).unwrap().unwrap();
+    assert_eq!(user.name, "jane");
+    assert_eq!(user.groups, ["system:masters"]);
+    assert!(user.extra[x509::CREDENTIAL_ID][0].starts_with("X509SHA256="));
+}
+
+#[test]
+fn an_expired_or_foreign_certificate_is_refused() {
+    let (ca, leaf) = chain("jane", &[], 1);
+    let pool = Loaded::from_pem(ca).unwrap();
+    assert!(
+        x509::check(&pool, &leaf, UnixTime::now())
+            .unwrap_err()
+            .contains("verifying certificate")
+    );
+    let (_, other) = chain("jane", &[], 0);
+    assert!(x509::check(&pool, &other, UnixTime::now()).is_err());
+    assert!(Loaded::from_pem("junk".into()).is_err());
+}
+
+#[tokio::test]
+async fn no_credentials_is_anonymous_and_bad_ones_are_401() {
+    let mut a = Authenticator {
+        anonymous: true,
+        ..Default::default()
+    };
+    let user = a.authenticate(&mut HeaderMap::new(), &[]).await.unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.groups.as_slice()),
+        (ANONYMOUS, [ALL_UNAUTHENTICATED.to_owned()].as_slice())
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer nonsense"));
+    let err = a.authenticate(&mut headers, &[]).await.unwrap_err();
+    assert_eq!((err.code, err.message.as_str()), (401, "Unauthorized"));
+    a.anonymous = false;
+    assert_eq!(a.authenticate(&mut HeaderMap::new(), &[]).await.unwrap_err().code, 401);
+}
+
+#[test]
+fn websocket_clients_send_the_token_as_a_protocol() {
+    let mut h = HeaderMap::new();
+    h.insert(
+        SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static("v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.dG9rZW4"),
+    );
+    assert_eq!(take_bearer_token(&mut h).as_deref(), Some("token"));
+    assert_eq!(h[SEC_WEBSOCKET_PROTOCOL], "v5.channel.k8s.io");
+}
+
+fn world() -> Arc<MemoryObjects> {
+    MemoryObjects::with(&[
+        (
+            "",
+            "serviceaccounts",
+            json!({"metadata":{"name":"sa","namespace":"ns","uid":"sa-uid"}}),
+        ),
+        (
+            "",
+            "pods",
+            json!({"metadata":{"name":"p","namespace":"ns","uid":"pod-uid"},"spec":{"serviceAccountName":"sa","nodeName":"n1"}}),
+        ),
+        ("", "nodes", json!({"metadata":{"name":"n1","uid":"node-uid"}})),
+    ])
+}
+
+fn authenticator(pem: &str, objects: Arc<MemoryObjects>) -> ServiceAccountTokens {
+    ServiceAccountTokens {
+        keys: Arc::new(public_keys(pem.as_bytes()).unwrap()),
+        issuers: vec!["https://issuer".into()],
+        api_audiences: vec!["api".into()],
+        objects,
+        lookup: true,
+        now,
+    }
+}
+
+fn spec() -> TokenSpec {
+    TokenSpec {
+        namespace: "ns".into(),
+        service_account: Named {
+            name: "sa".into(),
+            uid: "sa-uid".into(),
+        },
+        pod: Some(Named {
+            name: "p".into(),
+            uid: "pod-uid".into(),
+        }),
+        node: Some(Named {
+            name: "n1".into(),
+            uid: "node-uid".into(),
+        }),
+        audiences: vec!["api".into(), "other".into()],
+        issued_at: now(),
+        expires_in: 3600,
+        id: "id-1".into(),
+        ..Default::default()
+    }
+}
+
+fn issuer(pem: &str) -> Issuer {
+    Issuer {
+        key: SigningKey::from_pem(pem.as_bytes()).unwrap(),
+        url: "https://issuer".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_token_we_sign_is_a_token_we_accept() {
+    for pem in [ec_pem(), rsa_pem()] {
+        let token = issue_token(&issuer(&pem), &spec()).unwrap();
+        let sa = authenticator(&pem, world());
+        let proven = sa.authenticate(&token, &["api".to_owned()]).await.unwrap().unwrap();
+        assert_eq!(proven.audiences, ["api"]);
+        assert_eq!(proven.user.name, "system:serviceaccount:ns:sa");
+        assert_eq!(proven.user.uid, "sa-uid");
+        assert_eq!(
+            proven.user.groups,
+            ["system:serviceaccounts", "system:serviceaccounts:ns"]
+        );
+        assert_eq!(proven.user.extra["authentication.kubernetes.io/pod-name"], ["p"]);
+        assert_eq!(proven.user.extra["authentication.kubernetes.io/pod-uid"], ["pod-uid"]);
+        assert_eq!(proven.user.extra["authentication.kubernetes.io/node-name"], ["n1"]);
+        assert_eq!(proven.user.extra[x509::CREDENTIAL_ID], ["JTI=id-1"]);
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_no_longer_hold_are_refused() {
+    let pem = ec_pem();
+    let at = |f: &dyn Fn(&mut TokenSpec)| {
+        let mut s = spec();
+        f(&mut s);
+        issue_token(&issuer(&pem), &s).unwrap()
+    };
+    let sa = authenticator(&pem, world());
+    let api = ["api".to_owned()];
+    for (why, token) in [
+        ("expired", at(&|s| s.issued_at -= 3600 + 61)),
+        ("not valid yet", at(&|s| s.issued_at += 61)),
+        ("audiences", at(&|s| s.audiences = vec!["other".into()])),
+        (
+            "gone",
+            at(&|s| {
+                s.pod = Some(Named {
+                    name: "p".into(),
+                    uid: "older".into(),
+                })
+            }),
+        ),
+        (
+            "gone",
+            at(&|s| {
+                s.pod = Some(Named {
+                    name: "q".into(),
+                    uid: "pod-uid".into(),
+                })
+            }),
+        ),
+        ("gone", at(&|s| s.service_account.uid = "older".into())),
+        ("signature", issue_token(&issuer(&ec_pem()), &spec()).unwrap()),
+    ] {
+        let err = sa.authenticate(&token, &api).await.unwrap_err();
+        assert!(err.contains(why), "{why}: {err}");
+    }
+    let foreign = Issuer {
+        key: SigningKey::from_pem(pem.as_bytes()).unwrap(),
+        url: "https://elsewhere".into(),
+    };
+    let token = issue_token(&foreign, &spec()).unwrap();
+    assert_eq!(sa.authenticate(&token, &api).await, Ok(None));
+    assert_eq!(sa.authenticate("abc.def", &api).await, Ok(None));
+}
+
+#[tokio::test]
+async fn token_requests_default_bind_and_extend() {
+    let pem = ec_pem();
+    let requests = token_request::TokenRequests {
+        issuer: Some(issuer(&pem)),
+        api_audiences: vec!["api".into()],
+        max_seconds: None,
+        extend: true,
+        objects: world(),
+        now,
+    };
+    let ctx = crate::request::RequestContext::internal();
+    let body = json!({"kind":"TokenRequest","spec":{"expirationSeconds":3607,"boundObjectRef":{"kind":"Pod","apiVersion":"v1","name":"p"}}});
+    let out = requests.create(&ctx, "ns", "sa", body).await.unwrap();
+    assert_eq!(out["spec"]["audiences"], json!(["api"]));
+    let claims = super::jwt::Unverified::parse(out["status"]["token"].as_str().unwrap())
+        .unwrap()
+        .verify(&public_keys(pem.as_bytes()).unwrap())
+        .unwrap();
+    assert_eq!(claims["kubernetes.io"]["warnafter"], json!(now() + 3607));
+    assert_eq!(claims["exp"], json!(now() + 24 * 365 * 3600));
+    assert_eq!(claims["kubernetes.io"]["node"], json!({"name":"n1","uid":"node-uid"}));
+    assert_eq!(out["status"]["expirationTimestamp"], json!("2027-01-15T09:00:07Z"));
+
+    for (body, code, text) in [
+        (
+            json!({"spec":{"expirationSeconds":599}}),
+            422,
+            "may not specify a duration less than 10 minutes",
+        ),
+        (
+            json!({"spec":{"boundObjectRef":{"kind":"Pod","name":"nope"}}}),
+            404,
+            "not found",
+        ),
+        (
+            json!({"spec":{"boundObjectRef":{"kind":"Pod","name":"p","uid":"x"}}}),
+            409,
+            "does not match the UID in record",
+        ),
+        (
+            json!({"spec":{"boundObjectRef":{"kind":"Service","apiVersion":"v1","name":"p"}}}),
+            400,
+            "cannot bind token to object of type v1, Kind=Service",
+        ),
+    ] {
+        let err = requests.create(&ctx, "ns", "sa", body).await.unwrap_err();
+        assert_eq!(err.code, code, "{}", err.message);
+        assert!(err.message.contains(text), "{}", err.message);
+    }
+}
+
+#[tokio::test]
+async fn bootstrap_tokens_follow_their_secret() {
+    let b64 = |s: &str| base64::engine::general_purpose::STANDARD.encode(s);
+    let secret = |expiration: &str| {
+        json!({"metadata":{"name":"bootstrap-token-abcdef","namespace":"kube-system"},"type":"bootstrap.kubernetes.io/token",
+            "data":{"token-id":b64("abcdef"),"token-secret":b64("0123456789abcdef"),"usage-bootstrap-authentication":b64("true"),
+                    "auth-extra-groups":b64("system:bootstrappers:kubeadm:default-node-token"),"expiration":b64(expiration)}})
+    };
+    for (expiration, ok) in [("2100-01-01T00:00:00Z", true), ("2020-01-01T00:00:00Z", false)] {
+        let tokens = bootstrap_token::BootstrapTokens {
+            objects: MemoryObjects::with(&[("", "secrets", secret(expiration))]),
+            now,
+        };
+        let got = tokens.authenticate("abcdef.0123456789abcdef", &[]).await.unwrap();
+        assert_eq!(got.is_some(), ok);
+        if let Some(p) = got {
+            assert_eq!(p.user.name, "system:bootstrap:abcdef");
+            assert_eq!(
+                p.user.groups,
+                [
+                    "system:bootstrappers",
+                    "system:bootstrappers:kubeadm:default-node-token"
+                ]
+            );
+        }
+        assert_eq!(tokens.authenticate("abcdef.0123456789abcdeX", &[]).await, Ok(None));
+        assert_eq!(tokens.authenticate("abcdef.1123456789abcdef", &[]).await, Ok(None));
+    }
+}
+
+#[test]
+fn all_pem_forms_of_keys_are_read() {
+    let key = KeyPair::generate().unwrap();
+    assert_eq!(
+        public_keys(key.public_key_pem().as_bytes()).unwrap()[0].id,
+        public_keys(key.serialize_pem().as_bytes()).unwrap()[0].id
+    );
+    let rsa = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let keys = public_keys(rsa.public_key_pem().as_bytes()).unwrap();
+    assert_eq!(keys[0].algorithm.name(), "RS256");
+    assert_eq!(keys[0].jwk()["e"], json!("AQAB"));
+    let meta = oidc_discovery::Metadata::new("https://issuer", "", "10.0.0.1:6443", &keys).unwrap();
+    let doc: Value = serde_json::from_slice(&meta.configuration).unwrap();
+    assert_eq!(doc["jwks_uri"], json!("https://10.0.0.1:6443/openid/v1/jwks"));
+    assert!(oidc_discovery::Metadata::new("kubernetes", "", "x", &keys).is_none());
+}
