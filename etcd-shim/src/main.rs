@@ -1,3 +1,32 @@
-//! etcd-shim.
+//! `etcd-shim`: an etcd that keeps its data in one local file.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if let Some(text) = etcd_shim::version_requested() {
+        use std::io::Write;
+        // A closed pipe is the reader's choice.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let values = component::flags::parse_or_exit(&etcd_shim::flags());
+    component::logging::init(&etcd_shim::logging(&values));
+    let config = match etcd_shim::config(&values) {
+        Ok(config) => config,
+        Err(errors) => {
+            for error in errors {
+                tracing::error!("{error}");
+            }
+            return ExitCode::from(1);
+        }
+    };
+    values.warn_unused();
+    match etcd_shim::run(config, component::signals::shutdown_token()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
