@@ -1,8 +1,10 @@
 //! Who sends a request, asked by servers other than the API server.
 //!
-//! [`x509`] turns a verified client certificate into a [`User`]; `delegated` adds bearer tokens,
+//! [`x509`] turns a verified client certificate into a [`User`]; [`delegated`] adds bearer tokens,
 //! which the API server reviews (TokenReview, answers kept for a while), and anonymous requests.
 
+pub mod delegated;
+pub mod trust;
 pub mod x509;
 
 use std::collections::BTreeMap;

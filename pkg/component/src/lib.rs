@@ -16,12 +16,16 @@
 //! run(options.validate()?, shutdown).await
 //! ```
 
+mod answers;
 pub mod authn;
+pub mod authz;
 pub mod flags;
+pub mod guard;
 pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod sd_notify;
+pub mod secure_serving;
 pub mod serving;
 pub mod signals;
 pub mod version;

@@ -133,13 +133,24 @@ pub fn identity(certs: &PeerCerts) -> Result<User, Rejected> {
     let leaf = certs.0.first().ok_or(Rejected::Malformed)?;
     let (_, cert) = x509_parser::parse_x509_certificate(leaf).map_err(|_| Rejected::Malformed)?;
     let subject = cert.subject();
-    let name = subject.iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default();
+    let name = subject
+        .iter_common_name()
+        .next()
+        .and_then(|name| name.as_str().ok())
+        .unwrap_or_default();
     if name.is_empty() {
         return Err(Rejected::Nameless);
     }
-    let groups =
-        subject.iter_organization().filter_map(|group| group.as_str().ok()).map(str::to_owned).collect();
-    Ok(User { name: name.to_owned(), groups, ..User::default() })
+    let groups = subject
+        .iter_organization()
+        .filter_map(|group| group.as_str().ok())
+        .map(str::to_owned)
+        .collect();
+    Ok(User {
+        name: name.to_owned(),
+        groups,
+        ..User::default()
+    })
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -147,7 +158,10 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 fn read(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let pem = std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })?;
+    let pem = std::fs::read(path).map_err(|source| TlsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     build(path, &pem)
 }
 
@@ -163,7 +177,10 @@ fn build(path: &Path, pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, TlsErro
     WebPkiClientVerifier::builder(Arc::new(roots))
         .build()
         .map(|verifier| verifier as Arc<dyn ClientCertVerifier>)
-        .map_err(|error| TlsError::Pem { path: path.to_owned(), reason: error.to_string() })
+        .map_err(|error| TlsError::Pem {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 #[cfg(test)]
@@ -195,8 +212,13 @@ mod tests {
     fn a_certificate_of_the_authority_names_user_and_groups() {
         let ours = authority("ours");
         let trusted = ClientCa::from_pem(ours.pem().as_bytes()).unwrap();
-        let user = trusted.user(&client(&ours, ExtendedKeyUsagePurpose::ClientAuth)).unwrap();
-        assert_eq!((user.name.as_str(), user.groups), ("system:node:n1", vec!["system:nodes".to_owned()]));
+        let user = trusted
+            .user(&client(&ours, ExtendedKeyUsagePurpose::ClientAuth))
+            .unwrap();
+        assert_eq!(
+            (user.name.as_str(), user.groups),
+            ("system:node:n1", vec!["system:nodes".to_owned()])
+        );
     }
 
     #[test]
