@@ -9,6 +9,7 @@
 //!
 //! Start reading at `schema` (one table of facts drives everything generic), then `codec::json`.
 
+pub mod codec;
 pub mod duration;
 pub mod field;
 pub mod fields;
