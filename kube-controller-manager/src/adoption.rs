@@ -25,7 +25,11 @@ pub(crate) struct Claim<K> {
 /// Sorts the candidates. `owner` being deleted keeps what it has and takes nothing.
 pub(crate) fn claim<K: Object>(owner: &ObjectMeta, selector: &Selector, candidates: Vec<Arc<K>>) -> Claim<K> {
     let uid = owner.uid.as_deref().unwrap_or_default();
-    let mut claim = Claim { owned: Vec::new(), adopt: Vec::new(), release: Vec::new() };
+    let mut claim = Claim {
+        owned: Vec::new(),
+        adopt: Vec::new(),
+        release: Vec::new(),
+    };
     for object in candidates {
         let meta = object.metadata();
         let matches = selector.matches_optional(meta.labels.as_ref());
@@ -60,7 +64,10 @@ where
     let mut owned = claim.owned;
     if !claim.adopt.is_empty() {
         let now = fresh().await?;
-        anyhow::ensure!(now.uid.as_deref() == Some(uid), "the owner was replaced by one of the same name");
+        anyhow::ensure!(
+            now.uid.as_deref() == Some(uid),
+            "the owner was replaced by one of the same name"
+        );
         anyhow::ensure!(now.deletion_timestamp.is_none(), "the owner is being deleted");
         let reference = rules::owners::new_controller_ref::<O>(owner);
         for object in claim.adopt {
@@ -100,7 +107,11 @@ mod tests {
         pod.metadata.name = Some(name.into());
         pod.metadata.labels = Some([("app".to_owned(), app.to_owned())].into());
         pod.metadata.owner_references = owner.map(|uid| {
-            vec![OwnerReference { uid: uid.into(), controller: Some(true), ..OwnerReference::default() }]
+            vec![OwnerReference {
+                uid: uid.into(),
+                controller: Some(true),
+                ..OwnerReference::default()
+            }]
         });
         Arc::new(pod)
     }
@@ -112,7 +123,10 @@ mod tests {
     #[test]
     fn matching_orphans_are_taken_and_strayed_ones_let_go() {
         let selector = Selector::parse("app=web").unwrap();
-        let mut owner = ObjectMeta { uid: Some("me".into()), ..ObjectMeta::default() };
+        let mut owner = ObjectMeta {
+            uid: Some("me".into()),
+            ..ObjectMeta::default()
+        };
         let pods = || {
             vec![
                 pod("mine", "web", Some("me")),
@@ -123,7 +137,10 @@ mod tests {
             ]
         };
         let c = claim(&owner, &selector, pods());
-        assert_eq!((names(&c.owned), names(&c.adopt), names(&c.release)), (vec!["mine"], vec!["orphan"], vec!["strayed"]));
+        assert_eq!(
+            (names(&c.owned), names(&c.adopt), names(&c.release)),
+            (vec!["mine"], vec!["orphan"], vec!["strayed"])
+        );
         owner.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         let c = claim(&owner, &selector, pods());
         assert_eq!((names(&c.owned), c.adopt.len(), c.release.len()), (vec!["mine"], 0, 0));

@@ -46,9 +46,19 @@ impl Clients {
         if !self.per_account {
             return self.own.clone();
         }
+        self.get_with_rate(account, 1.0)
+    }
+
+    /// As [`Self::get`], with a multiple of the rate limit.
+    pub(crate) fn get_with_rate(&self, account: &'static str, factor: f32) -> Client {
         let token = SharedToken::default();
-        let mut config = self.own.config().clone().anonymous();
-        config.token = Some(Token::Shared(token.clone()));
+        let mut config = self.own.config().clone();
+        config.qps *= factor;
+        config.burst = config.burst.saturating_mul(factor as u32);
+        if self.per_account {
+            config = config.anonymous();
+            config.token = Some(Token::Shared(token.clone()));
+        }
         let client = match Client::new(config) {
             Ok(client) => client,
             Err(error) => {
@@ -56,7 +66,9 @@ impl Clients {
                 return self.own.clone();
             }
         };
-        tokio::spawn(keep_fresh(self.own.clone(), account, token, self.shutdown.clone()));
+        if self.per_account {
+            tokio::spawn(keep_fresh(self.own.clone(), account, token, self.shutdown.clone()));
+        }
         client
     }
 }

@@ -25,6 +25,7 @@ pub struct Config {
     pub(crate) node_monitor_grace_period: Duration,
     pub(crate) node_startup_grace_period: Duration,
     pub(crate) terminated_pod_gc_threshold: usize,
+    pub(crate) garbage_collector: bool,
     pub(crate) max_endpoints_per_slice: usize,
     pub(crate) workers: Workers,
 }
@@ -98,6 +99,7 @@ impl Config {
             node_cidrs,
             node_monitor_grace_period: options.node_monitor_grace_period,
             node_startup_grace_period: options.node_startup_grace_period,
+            garbage_collector: options.enable_garbage_collector,
             // Zero or less turns the collection off (upstream podgc `NewPodGCInternal`).
             terminated_pod_gc_threshold: usize::try_from(options.terminated_pod_gc_threshold)
                 .ok()

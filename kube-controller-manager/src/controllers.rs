@@ -1,8 +1,12 @@
 //! The controllers, one module each: `start` says which events map to which keys, `reconcile` takes
 //! a key. The list of them is `descriptors.rs`.
 
+pub(crate) mod deployment;
+pub(crate) mod garbage_collector;
+pub(crate) mod namespace;
 pub(crate) mod node_ipam;
 pub(crate) mod node_lifecycle;
+pub(crate) mod replicaset;
 pub(crate) mod root_ca_publisher;
 pub(crate) mod serviceaccount;
 pub(crate) mod serviceaccount_token;

@@ -32,12 +32,16 @@ macro_rules! descriptors {
 }
 
 descriptors! {
+    "namespace-controller" "namespace" namespace,
+    "garbage-collector-controller" "garbagecollector" garbage_collector,
     "serviceaccount-token-controller" "serviceaccount-token" serviceaccount_token,
     "serviceaccount-controller" "serviceaccount" serviceaccount,
     "root-ca-certificate-publisher-controller" "root-ca-cert-publisher" root_ca_publisher,
     "node-ipam-controller" "nodeipam" node_ipam,
     "node-lifecycle-controller" "nodelifecycle" node_lifecycle,
     "taint-eviction-controller" "taint-eviction" taint_eviction,
+    "deployment-controller" "deployment" deployment,
+    "replicaset-controller" "replicaset" replicaset,
 }
 
 /// Upstream's other names: accepted in --controllers, nothing to start.

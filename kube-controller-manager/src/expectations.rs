@@ -37,13 +37,21 @@ impl Expectations {
     /// `count` creations were asked for.
     pub(crate) fn expect_creations(&self, owner: &str, count: usize) {
         let creations = i64::try_from(count).unwrap_or(i64::MAX);
-        let expected = Expected { creations, deletions: HashSet::new(), since: Instant::now() };
+        let expected = Expected {
+            creations,
+            deletions: HashSet::new(),
+            since: Instant::now(),
+        };
         self.by_owner.lock().insert(owner.to_owned(), expected);
     }
 
     /// The deletion of these objects (by UID) was asked for.
     pub(crate) fn expect_deletions(&self, owner: &str, uids: impl IntoIterator<Item = String>) {
-        let expected = Expected { creations: 0, deletions: uids.into_iter().collect(), since: Instant::now() };
+        let expected = Expected {
+            creations: 0,
+            deletions: uids.into_iter().collect(),
+            since: Instant::now(),
+        };
         self.by_owner.lock().insert(owner.to_owned(), expected);
     }
 

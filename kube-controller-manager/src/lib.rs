@@ -7,11 +7,13 @@
 //! Start at [`descriptors`], the table of controllers; each one is a folder or file of
 //! `controllers/` that turns watch events into keys and reconciles a key.
 
+mod adoption;
 mod clients;
 mod config;
 mod context;
 mod controllers;
 mod descriptors;
+mod expectations;
 mod options;
 mod server;
 

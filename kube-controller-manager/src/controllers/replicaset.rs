@@ -127,18 +127,25 @@ impl Controller {
         };
         if !is_pod_ready(old)
             && is_pod_ready(new)
-            && let Some(seconds) = self.sets.get_by_key(&owner).and_then(|s| s.spec.as_ref()?.min_ready_seconds)
+            && let Some(seconds) = self
+                .sets
+                .get_by_key(&owner)
+                .and_then(|s| s.spec.as_ref()?.min_ready_seconds)
             && seconds > 0
         {
             // One more second, so that rounding does not wake us too early.
-            self.queue.add_after(owner.clone(), Duration::from_secs(u64::from(seconds.unsigned_abs()) + 1));
+            self.queue.add_after(
+                owner.clone(),
+                Duration::from_secs(u64::from(seconds.unsigned_abs()) + 1),
+            );
         }
         self.queue.add(owner);
     }
 
     fn pod_deleted(&self, pod: &Pod) {
         if let Some(owner) = self.owner_of(&pod.metadata) {
-            self.expectations.deletion_observed(&owner, pod.metadata.uid.as_deref().unwrap_or_default());
+            self.expectations
+                .deletion_observed(&owner, pod.metadata.uid.as_deref().unwrap_or_default());
             self.queue.add(owner);
         }
     }
@@ -153,7 +160,10 @@ impl Controller {
 
     /// Wakes every ReplicaSet that might adopt an orphan.
     fn wake_matching(&self, pod: &Pod) {
-        for set in self.sets.list_namespace(pod.metadata.namespace.as_deref().unwrap_or_default()) {
+        for set in self
+            .sets
+            .list_namespace(pod.metadata.namespace.as_deref().unwrap_or_default())
+        {
             let Some(spec) = &set.spec else { continue };
             if Selector::from_label_selector(&spec.selector)
                 .is_ok_and(|s| !s.is_everything() && s.matches_optional(pod.metadata.labels.as_ref()))
@@ -168,12 +178,16 @@ impl Controller {
             self.expectations.forget(owner);
             return Ok(Outcome::Done);
         };
-        let Some(spec) = &set.spec else { return Ok(Outcome::Done) };
+        let Some(spec) = &set.spec else {
+            return Ok(Outcome::Done);
+        };
         let (namespace, _) = split_key(owner);
         let may_act = self.expectations.satisfied(owner);
         let selector = Selector::from_label_selector(&spec.selector)?;
 
-        let mut candidates = self.pods.by_index(BY_CONTROLLER, set.metadata.uid.as_deref().unwrap_or_default());
+        let mut candidates = self
+            .pods
+            .by_index(BY_CONTROLLER, set.metadata.uid.as_deref().unwrap_or_default());
         candidates.extend(self.pods.by_index(BY_CONTROLLER, &orphans(namespace)));
         let terminating = candidates
             .iter()
@@ -201,7 +215,10 @@ impl Controller {
         self.write_status(&set, &status, &sets_api).await?;
         managed?;
         // Somebody must look again when the next pod has been ready for long enough.
-        Ok(status::next_available(spec.min_ready_seconds.unwrap_or(0), &active, now).map_or(Outcome::Done, Outcome::After))
+        Ok(
+            status::next_available(spec.min_ready_seconds.unwrap_or(0), &active, now)
+                .map_or(Outcome::Done, Outcome::After),
+        )
     }
 
     /// Creates or deletes the difference.
@@ -221,7 +238,8 @@ impl Controller {
             let related = self.related_pods(set);
             let doomed = rank::to_delete(active, &related, count, Timestamp::now());
             tracing::debug!(replicaset = owner, need = wanted, deleting = count, "too many replicas");
-            self.expectations.expect_deletions(owner, doomed.iter().filter_map(|p| p.metadata.uid.clone()));
+            self.expectations
+                .expect_deletions(owner, doomed.iter().filter_map(|p| p.metadata.uid.clone()));
             let deletions = doomed.iter().map(|pod| self.delete_pod(set, owner, pod, api));
             let results = futures::future::join_all(deletions).await;
             results.into_iter().find(Result::is_err).unwrap_or(Ok(()))
@@ -251,7 +269,8 @@ impl Controller {
         match api.create(&pods::from_template(set)).await {
             Ok(pod) => {
                 let name = pod.metadata.name.unwrap_or_default();
-                self.recorder.normal(&reference(set), "SuccessfulCreate", format!("Created pod: {name}"));
+                self.recorder
+                    .normal(&reference(set), "SuccessfulCreate", format!("Created pod: {name}"));
                 Ok(())
             }
             Err(error) => {
@@ -260,7 +279,8 @@ impl Controller {
                     // Nothing can be created and everything is about to go.
                     return Ok(());
                 }
-                self.recorder.warning(&reference(set), "FailedCreate", format!("Error creating: {error}"));
+                self.recorder
+                    .warning(&reference(set), "FailedCreate", format!("Error creating: {error}"));
                 Err(error.into())
             }
         }
@@ -270,15 +290,18 @@ impl Controller {
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         match api.delete(name, &client::DeleteOptions::default()).await {
             Ok(()) => {
-                self.recorder.normal(&reference(set), "SuccessfulDelete", format!("Deleted pod: {name}"));
+                self.recorder
+                    .normal(&reference(set), "SuccessfulDelete", format!("Deleted pod: {name}"));
                 Ok(())
             }
             Err(error) => {
-                self.expectations.deletion_observed(owner, pod.metadata.uid.as_deref().unwrap_or_default());
+                self.expectations
+                    .deletion_observed(owner, pod.metadata.uid.as_deref().unwrap_or_default());
                 if error.is_not_found() {
                     return Ok(());
                 }
-                self.recorder.warning(&reference(set), "FailedDelete", format!("Error deleting: {error}"));
+                self.recorder
+                    .warning(&reference(set), "FailedDelete", format!("Error deleting: {error}"));
                 Err(error.into())
             }
         }

@@ -48,9 +48,15 @@ where
         let results = futures::future::join_all((0..size).map(|_| create())).await;
         attempted += size;
         if let Some(error) = results.into_iter().find_map(Result::err) {
-            return Started { attempted, result: Err(error) };
+            return Started {
+                attempted,
+                result: Err(error),
+            };
         }
         batch *= 2;
     }
-    Started { attempted, result: Ok(()) }
+    Started {
+        attempted,
+        result: Ok(()),
+    }
 }

@@ -52,7 +52,10 @@ fn compare(a: &Pod, b: &Pod, on_node: &HashMap<&str, usize>, now: Timestamp) -> 
 }
 
 fn node(pod: &Pod) -> &str {
-    pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default()
+    pod.spec
+        .as_ref()
+        .and_then(|s| s.node_name.as_deref())
+        .unwrap_or_default()
 }
 
 fn phase_rank(pod: &Pod) -> u8 {
@@ -72,9 +75,9 @@ fn cost(pod: &Pod) -> i32 {
 /// Upstream: `logarithmicRankDiff` (LogarithmicScaleDown).
 fn younger_first(a: Option<Timestamp>, b: Option<Timestamp>, pod_a: &Pod, pod_b: &Pod, now: Timestamp) -> Ordering {
     match (a, b) {
-        (Some(a), Some(b)) if a != b => {
-            magnitude(a, now).cmp(&magnitude(b, now)).then_with(|| pod_a.metadata.uid.cmp(&pod_b.metadata.uid))
-        }
+        (Some(a), Some(b)) if a != b => magnitude(a, now)
+            .cmp(&magnitude(b, now))
+            .then_with(|| pod_a.metadata.uid.cmp(&pod_b.metadata.uid)),
         // An unknown time counts as the latest.
         (None, Some(_)) => Ordering::Less,
         (Some(_), None) => Ordering::Greater,
@@ -84,5 +87,9 @@ fn younger_first(a: Option<Timestamp>, b: Option<Timestamp>, pod_a: &Pod, pod_b:
 
 fn magnitude(time: Timestamp, now: Timestamp) -> i64 {
     let nanos = now.as_nanosecond() - time.as_nanosecond();
-    if nanos <= 0 { -1 } else { (nanos as f64).log2().round() as i64 }
+    if nanos <= 0 {
+        -1
+    } else {
+        (nanos as f64).log2().round() as i64
+    }
 }

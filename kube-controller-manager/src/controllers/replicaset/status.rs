@@ -23,11 +23,19 @@ pub(super) fn compute(
 ) -> ReplicaSetStatus {
     let spec = set.spec.clone().unwrap_or_default();
     let min_ready = spec.min_ready_seconds.unwrap_or(0);
-    let template_labels = spec.template.and_then(|t| t.metadata).and_then(|m| m.labels).unwrap_or_default();
+    let template_labels = spec
+        .template
+        .and_then(|t| t.metadata)
+        .and_then(|m| m.labels)
+        .unwrap_or_default();
     let labelled = |pod: &Pod| {
-        template_labels
-            .iter()
-            .all(|(k, v)| pod.metadata.labels.as_ref().and_then(|l| l.get(k)).is_some_and(|have| have == v))
+        template_labels.iter().all(|(k, v)| {
+            pod.metadata
+                .labels
+                .as_ref()
+                .and_then(|l| l.get(k))
+                .is_some_and(|have| have == v)
+        })
     };
     let count = |test: &dyn Fn(&Pod) -> bool| active.iter().filter(|p| test(p)).count();
     let old = set.status.clone().unwrap_or_default();
@@ -36,7 +44,11 @@ pub(super) fn compute(
     match failure {
         Some(message) if !known => {
             let wanted = usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
-            let reason = if active.len() < wanted { "FailedCreate" } else { "FailedDelete" };
+            let reason = if active.len() < wanted {
+                "FailedCreate"
+            } else {
+                "FailedDelete"
+            };
             conditions.push(ReplicaSetCondition {
                 type_: REPLICA_FAILURE.to_owned(),
                 status: "True".to_owned(),

@@ -22,27 +22,42 @@ fn pod(name: &str, node: &str, ready_for: i64) -> Pod {
     pod.metadata.name = Some(name.into());
     pod.metadata.uid = Some(name.into());
     pod.metadata.creation_timestamp = Some(at(100_000));
-    pod.spec = Some(PodSpec { node_name: (!node.is_empty()).then(|| node.into()), ..PodSpec::default() });
+    pod.spec = Some(PodSpec {
+        node_name: (!node.is_empty()).then(|| node.into()),
+        ..PodSpec::default()
+    });
     let ready = PodCondition {
         type_: "Ready".into(),
         status: if ready_for >= 0 { "True" } else { "False" }.into(),
         last_transition_time: Some(at(ready_for.max(0))),
         ..PodCondition::default()
     };
-    pod.status = Some(PodStatus { phase: Some("Running".into()), conditions: Some(vec![ready]), ..PodStatus::default() });
+    pod.status = Some(PodStatus {
+        phase: Some("Running".into()),
+        conditions: Some(vec![ready]),
+        ..PodStatus::default()
+    });
     pod
 }
 
 fn doomed(pods: Vec<Pod>, count: usize) -> Vec<String> {
     let pods: Vec<Arc<Pod>> = pods.into_iter().map(Arc::new).collect();
-    rank::to_delete(&pods, &pods, count, now()).iter().map(|p| p.metadata.name.clone().unwrap()).collect()
+    rank::to_delete(&pods, &pods, count, now())
+        .iter()
+        .map(|p| p.metadata.name.clone().unwrap())
+        .collect()
 }
 
 #[test]
 fn pods_that_hurt_least_go_first() {
     let mut pending = pod("pending", "n1", -1);
     pending.status.as_mut().unwrap().phase = Some("Pending".into());
-    let pods = vec![pod("ready", "n1", 50_000), pod("unready", "n1", -1), pending, pod("unassigned", "", -1)];
+    let pods = vec![
+        pod("ready", "n1", 50_000),
+        pod("unready", "n1", -1),
+        pending,
+        pod("unassigned", "", -1),
+    ];
     assert_eq!(doomed(pods, 3), ["unassigned", "pending", "unready"]);
 }
 
@@ -51,7 +66,12 @@ fn cheap_then_crowded_then_young_pods_go_first() {
     let mut cheap = pod("cheap", "n3", 50_000);
     cheap.metadata.annotations =
         Some([("controller.kubernetes.io/pod-deletion-cost".to_owned(), "-5".to_owned())].into());
-    let pods = vec![pod("alone", "n2", 50_000), pod("old", "n1", 50_000), pod("young", "n1", 10), cheap];
+    let pods = vec![
+        pod("alone", "n2", 50_000),
+        pod("old", "n1", 50_000),
+        pod("young", "n1", 10),
+        cheap,
+    ];
     assert_eq!(doomed(pods, 3), ["cheap", "young", "old"]);
 }
 
@@ -84,14 +104,25 @@ fn set(replicas: i32, min_ready: i32) -> ReplicaSet {
 
 #[test]
 fn status_counts_ready_and_available_pods() {
-    let pods: Vec<_> = [pod("a", "n", 100), pod("b", "n", 5), pod("c", "n", -1)].into_iter().map(Arc::new).collect();
+    let pods: Vec<_> = [pod("a", "n", 100), pod("b", "n", 5), pod("c", "n", -1)]
+        .into_iter()
+        .map(Arc::new)
+        .collect();
     let status = status::compute(&set(3, 10), &pods, 1, None, now());
     assert_eq!(
-        (status.replicas, status.ready_replicas, status.available_replicas, status.terminating_replicas),
+        (
+            status.replicas,
+            status.ready_replicas,
+            status.available_replicas,
+            status.terminating_replicas
+        ),
         (3, Some(2), Some(1), Some(1))
     );
     assert_eq!(status.observed_generation, Some(3));
-    assert_eq!(status::next_available(10, &pods, now()), Some(Duration::from_millis(5100)));
+    assert_eq!(
+        status::next_available(10, &pods, now()),
+        Some(Duration::from_millis(5100))
+    );
     assert_eq!(status::next_available(0, &pods, now()), None);
 }
 
@@ -100,7 +131,10 @@ fn a_failure_shows_as_a_condition_and_goes_away() {
     let mut set = set(2, 0);
     let failed = status::compute(&set, &[], 0, Some("no quota"), now());
     let condition = &failed.conditions.as_ref().unwrap()[0];
-    assert_eq!((condition.type_.as_str(), condition.reason.as_deref()), ("ReplicaFailure", Some("FailedCreate")));
+    assert_eq!(
+        (condition.type_.as_str(), condition.reason.as_deref()),
+        ("ReplicaFailure", Some("FailedCreate"))
+    );
     set.status = Some(failed);
     assert_eq!(status::compute(&set, &[], 0, None, now()).conditions, None);
 }
@@ -112,5 +146,8 @@ fn pods_carry_the_template_and_the_controller_reference() {
     let pod = pods::from_template(&set);
     assert_eq!(pod.metadata.generate_name.as_deref(), Some("web-"));
     let owner = &pod.metadata.owner_references.unwrap()[0];
-    assert_eq!((owner.kind.as_str(), owner.uid.as_str(), owner.controller), ("ReplicaSet", "u", Some(true)));
+    assert_eq!(
+        (owner.kind.as_str(), owner.uid.as_str(), owner.controller),
+        ("ReplicaSet", "u", Some(true))
+    );
 }
