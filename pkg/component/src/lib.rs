@@ -19,6 +19,7 @@
 mod answers;
 pub mod authn;
 pub mod authz;
+pub mod config_file;
 pub mod flags;
 pub mod guard;
 pub mod health;

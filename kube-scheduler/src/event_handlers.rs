@@ -1,0 +1,129 @@
+//! From watches to cache and queue (upstream `eventhandlers.go`).
+
+use std::sync::Arc;
+
+use client::informer::Event as Change;
+use k8s_openapi::api::core::v1::{Node, Pod};
+
+use crate::framework::event::Event;
+use crate::framework::pod_info::PodInfo;
+use crate::metrics;
+use crate::scheduler::Scheduler;
+
+impl Scheduler {
+    /// A node came, changed or went.
+    pub(crate) fn node_changed(&self, change: Change<Node>) {
+        match change {
+            Change::Added(node) => {
+                let info = self.cache.lock().set_node(node);
+                self.tell(&Event::NodeAdded(info));
+            }
+            Change::Updated { old, new } => {
+                let info = self.cache.lock().set_node(Arc::clone(&new));
+                if matters(&old, &new) {
+                    self.tell(&Event::NodeUpdated { old, new: info });
+                }
+            }
+            Change::Deleted(node) => {
+                self.cache
+                    .lock()
+                    .remove_node(node.metadata.name.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    /// A pod came, changed or went.
+    pub(crate) fn pod_changed(&self, change: Change<Pod>) {
+        match change {
+            Change::Added(pod) => self.pod_added(pod),
+            Change::Updated { old, new } => self.pod_updated(old, new),
+            Change::Deleted(pod) => self.pod_deleted(pod),
+        }
+    }
+
+    fn pod_added(&self, pod: Arc<Pod>) {
+        if rules::pods::is_pod_terminal(&pod) {
+            return;
+        }
+        let info = Arc::new(PodInfo::new(pod));
+        if info.node_name().is_some() {
+            self.cache.lock().set_pod(Arc::clone(&info));
+            self.tell(&Event::PodAssigned(info));
+        } else if self.responsible(&info) {
+            self.note_nomination(&info);
+            metrics::INCOMING
+                .with_label_values(&["active", "UnscheduledPodAdd"])
+                .inc();
+            self.queue.add(info);
+        }
+    }
+
+    fn pod_updated(&self, old: Arc<Pod>, new: Arc<Pod>) {
+        if rules::pods::is_pod_terminal(&new) {
+            return self.pod_deleted(new);
+        }
+        let (old, new) = (Arc::new(PodInfo::new(old)), Arc::new(PodInfo::new(new)));
+        match (old.node_name().is_some(), new.node_name().is_some()) {
+            (false, true) => {
+                self.queue.delete(&new.uid);
+                let mut cache = self.cache.lock();
+                cache.withdraw(&new.uid);
+                cache.set_pod(Arc::clone(&new));
+                drop(cache);
+                self.tell(&Event::PodAssigned(new));
+            }
+            (true, _) => {
+                self.cache.lock().set_pod(Arc::clone(&new));
+                self.tell(&Event::PodUpdated { old, new });
+            }
+            (false, false) if self.responsible(&new) => {
+                if self.cache.lock().is_assumed(&new.uid) {
+                    return;
+                }
+                self.note_nomination(&new);
+                self.queue.update(old, new);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn pod_deleted(&self, pod: Arc<Pod>) {
+        let info = Arc::new(PodInfo::new(pod));
+        let mut cache = self.cache.lock();
+        let promised = cache.withdraw(&info.uid);
+        let placed = cache.remove_pod(&info.uid).is_some();
+        drop(cache);
+        self.queue.delete(&info.uid);
+        if placed || promised {
+            self.tell(&Event::PodDeleted(info));
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        self.queue.event(event);
+    }
+
+    fn responsible(&self, pod: &PodInfo) -> bool {
+        self.profile_of(pod).is_some()
+    }
+
+    fn note_nomination(&self, pod: &Arc<PodInfo>) {
+        let node = pod
+            .pod
+            .status
+            .as_ref()
+            .and_then(|status| status.nominated_node_name.as_deref());
+        if let Some(node) = node.filter(|node| !node.is_empty()) {
+            self.cache.lock().nominate(Arc::clone(pod), node);
+        }
+    }
+}
+
+/// True when the change of a node may let a pod in; heartbeats do not.
+fn matters(old: &Node, new: &Node) -> bool {
+    let allocatable = |node: &Node| node.status.as_ref().and_then(|status| status.allocatable.clone());
+    old.spec != new.spec
+        || old.metadata.labels != new.metadata.labels
+        || old.metadata.annotations != new.metadata.annotations
+        || allocatable(old) != allocatable(new)
+}

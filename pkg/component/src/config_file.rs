@@ -1,0 +1,35 @@
+//! Configuration files: YAML or JSON documents with `apiVersion` and `kind`.
+
+use serde_json::Value;
+
+/// Reads a file and checks what it claims to be; both fields stay in the value.
+///
+/// # Errors
+/// The file cannot be read or parsed, or is of another kind (upstream's texts).
+pub fn load(path: &str, api_version: &str, kind: &str) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("open {path}: {error}"))?;
+    let value = parse(&text).map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
+    let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (has_version, has_kind) = (field("apiVersion"), field("kind"));
+    anyhow::ensure!(!has_kind.is_empty(), "{path}: Object 'Kind' is missing in file");
+    anyhow::ensure!(
+        !has_version.is_empty(),
+        "{path}: Object 'apiVersion' is missing in file"
+    );
+    anyhow::ensure!(
+        has_kind == kind && has_version == api_version,
+        "{path}: no kind {has_kind:?} is registered for version {has_version:?}"
+    );
+    Ok(value)
+}
+
+/// The first document of a YAML or JSON text; an empty text is an empty object.
+///
+/// # Errors
+/// Syntax, in the parser's words.
+pub fn parse(text: &str) -> Result<Value, String> {
+    if text.trim().is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}
