@@ -1,0 +1,53 @@
+//! The patches a client may send, each applied to an untyped object.
+//!
+//! - [`json`]: a list of operations (RFC 6902);
+//! - [`merge`]: a partial object (RFC 7386);
+//! - [`strategic`]: a partial object merged by the schema table's patch strategies and keys.
+//!
+//! A patch yields a tree that must be decoded by the table again ([`crate::codec::json::conform`]): it may contain
+//! anything.
+
+use std::fmt;
+
+use crate::status::{ApiError, reason};
+
+pub mod json;
+pub mod merge;
+pub mod strategic;
+
+/// Why a patch was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The patch itself is malformed: 400 with this text.
+    Malformed(String),
+    /// The patch does not apply to this object: 422. Upstream hides the text from clients.
+    Inapplicable(String),
+    /// The patch has too many operations: 413 with this text.
+    TooLarge(String),
+}
+
+impl Error {
+    /// The error as a client sees it (upstream: apiserver `handlers/patch.go`).
+    pub fn to_api_error(&self) -> ApiError {
+        match self {
+            Self::Malformed(text) => ApiError::bad_request(text.clone()),
+            Self::Inapplicable(_) => {
+                let text = "the server rejected our request due to an error in our request";
+                let mut error = ApiError::generic(422, reason::INVALID, text);
+                error.details = Some(Box::default());
+                error
+            }
+            Self::TooLarge(text) => ApiError::too_large(text),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(text) | Self::Inapplicable(text) | Self::TooLarge(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
