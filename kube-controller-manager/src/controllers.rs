@@ -2,10 +2,13 @@
 //! a key. The list of them is `descriptors.rs`.
 
 pub(crate) mod deployment;
+pub(crate) mod endpoints;
+pub(crate) mod endpointslice;
 pub(crate) mod garbage_collector;
 pub(crate) mod namespace;
 pub(crate) mod node_ipam;
 pub(crate) mod node_lifecycle;
+pub(crate) mod pod_gc;
 pub(crate) mod replicaset;
 pub(crate) mod root_ca_publisher;
 pub(crate) mod serviceaccount;

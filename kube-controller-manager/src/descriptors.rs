@@ -42,6 +42,9 @@ descriptors! {
     "taint-eviction-controller" "taint-eviction" taint_eviction,
     "deployment-controller" "deployment" deployment,
     "replicaset-controller" "replicaset" replicaset,
+    "endpointslice-controller" "endpointslice" endpointslice,
+    "endpoints-controller" "endpoint" endpoints,
+    "pod-garbage-collector-controller" "podgc" pod_gc,
 }
 
 /// Upstream's other names: accepted in --controllers, nothing to start.

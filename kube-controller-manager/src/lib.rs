@@ -16,6 +16,7 @@ mod descriptors;
 mod expectations;
 mod options;
 mod server;
+mod service_pods;
 
 use client::{Client, leader_election};
 use tokio_util::sync::CancellationToken;
