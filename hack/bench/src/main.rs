@@ -1,3 +1,111 @@
-//! bench.
+//! bench: what an API server spends per request.
+//!
+//! It prints the server's CPU time per operation (utime + stime of `/proc/<pid>/stat`), operations
+//! per second and resident memory for create, get and list (JSON). With `--vs` it loads two servers
+//! in turn (A B B A ...) and prints the ratios. CPU per operation is the number that counts: the
+//! client shares the machine.
+//!
+//! It is not a conformance test, and it only speaks to servers on this machine.
+//! Start reading at `load.rs`.
 
-fn main() {}
+#![allow(clippy::print_stdout)]
+
+mod load;
+mod process;
+mod report;
+mod target;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use load::{Kind, Plan};
+use target::Target;
+
+/// Loads an API server and prints its CPU per operation, operations per second and memory.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Args {
+    /// Kubeconfig of the server.
+    #[arg(long)]
+    kubeconfig: String,
+    /// Process id of the server; several (server and store) add up.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pid: Vec<u32>,
+    /// A second server to compare with: its kubeconfig and its process id(s).
+    #[arg(long, num_args = 2, value_names = ["KUBECONFIG", "PID"])]
+    vs: Option<Vec<String>>,
+    /// Objects to create per round; as many are read one by one.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// Reads of the whole list per round.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    lists: u32,
+    /// Rounds per server.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Requests in flight at once.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    concurrency: u32,
+    /// No phase of a round takes longer than this many seconds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// What to create: pods (which nobody schedules) or configmaps.
+    #[arg(long, value_enum, default_value_t = Kind::Pods)]
+    kind: Kind,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let plan = Plan {
+        count: args.count,
+        lists: args.lists,
+        concurrency: args.concurrency as usize,
+        limit: Duration::from_secs(args.seconds),
+        kind: args.kind,
+    };
+    let mut targets = vec![Target::new("A", &args.kubeconfig, &args.pid)?];
+    if let Some([kubeconfig, pids]) = args.vs.as_deref() {
+        let pids = pids
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<Vec<u32>, _>>()
+            .context("PID of --vs")?;
+        targets.push(Target::new("B", kubeconfig, &pids)?);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let measured = runtime.block_on(async {
+        for target in &targets {
+            load::prepare(target, &plan)
+                .await
+                .with_context(|| format!("server {}", target.name))?;
+        }
+        let mut measured = vec![Vec::new(); targets.len()];
+        let mut outcome = Ok(());
+        'rounds: for round in 0..args.rounds {
+            let mut order: Vec<usize> = (0..targets.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for index in order {
+                match load::round(&targets[index], &plan, round).await {
+                    Ok(phases) => measured[index].push(phases),
+                    Err(error) => {
+                        outcome = Err(error.context(format!("server {}", targets[index].name)));
+                        break 'rounds;
+                    }
+                }
+            }
+        }
+        for target in &targets {
+            load::clean_up(target).await;
+        }
+        outcome.map(|()| measured)
+    })?;
+    print!("{}", report::render(&targets, &measured));
+    Ok(())
+}
