@@ -17,6 +17,7 @@ use crate::request::UserInfo;
 
 pub(crate) mod bootstrap_token;
 pub(crate) mod cert_pool;
+pub(crate) mod config;
 pub(crate) mod issuer;
 pub(crate) mod jwt;
 pub(crate) mod keys;

@@ -12,6 +12,8 @@ use async_trait::async_trait;
 
 use crate::request::{RequestInfo, UserInfo};
 
+pub(crate) mod config;
+pub(crate) mod feed;
 pub(crate) mod modes;
 pub(crate) mod node;
 pub(crate) mod rbac;

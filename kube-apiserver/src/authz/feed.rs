@@ -1,0 +1,112 @@
+//! Feeds the in-memory indexes of the authorizers from the store: list, then watch, forever.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::objects::text;
+use crate::registry::Store;
+use crate::registry::options::ListOptions;
+use crate::registry::store::ChangeKind;
+
+/// Takes one change: namespace, name, and the object's new state or `None` when it is gone.
+pub(crate) type Apply = Box<dyn Fn(&str, &str, Option<&Value>) + Send + Sync>;
+
+/// How long to wait before a broken watch is started again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Says when the first lists of several feeds are in.
+#[derive(Clone, Default)]
+pub(crate) struct Synced(Vec<watch::Receiver<bool>>);
+
+impl Synced {
+    /// Waits for all feeds.
+    pub(crate) async fn wait(&self) {
+        for r in &self.0 {
+            // The feed went away: the server is shutting down.
+            let _ = r.clone().wait_for(|done| *done).await;
+        }
+    }
+
+    /// Whether all first lists are in.
+    pub(crate) fn done(&self) -> bool {
+        self.0.iter().all(|r| *r.borrow())
+    }
+
+    /// Adds a feed.
+    pub(crate) fn push(&mut self, feed: watch::Receiver<bool>) {
+        self.0.push(feed);
+    }
+}
+
+/// Starts to follow one resource until `shutdown`.
+pub(crate) fn follow(store: Arc<Store>, shutdown: CancellationToken, apply: Apply) -> watch::Receiver<bool> {
+    let (done, synced) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut known = HashSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = once(&store, &apply, &mut known, &done) => {}
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    });
+    synced
+}
+
+type Key = (String, String);
+
+/// One list and the watch behind it, until it breaks.
+async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done: &watch::Sender<bool>) {
+    let list = match store.list("", &ListOptions::default()).await {
+        Ok(list) => list,
+        Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot list"),
+    };
+    let mut present = HashSet::with_capacity(list.items.len());
+    for e in &list.items {
+        let key = key(&e.value);
+        apply(&key.0, &key.1, Some(&e.value));
+        present.insert(key);
+    }
+    for gone in known.difference(&present) {
+        apply(&gone.0, &gone.1, None);
+    }
+    *known = present;
+    done.send_replace(true);
+    let options = ListOptions { resource_version: list.resource_version.to_string(), ..Default::default() };
+    let mut stream = match store.watch("", &options).await {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot watch"),
+    };
+    while let Some(item) = stream.next().await {
+        let change = match item {
+            Ok(change) => change,
+            Err(error) => return tracing::info!(resource = %store.group_resource(), %error, "watch ended"),
+        };
+        let key = key(&change.entry.value);
+        match change.kind {
+            ChangeKind::Added | ChangeKind::Modified => {
+                apply(&key.0, &key.1, Some(&change.entry.value));
+                known.insert(key);
+            }
+            ChangeKind::Deleted => {
+                apply(&key.0, &key.1, None);
+                known.remove(&key);
+            }
+            ChangeKind::Bookmark => {}
+        }
+    }
+}
+
+fn key(obj: &Value) -> Key {
+    (text(obj, "/metadata/namespace").to_owned(), text(obj, "/metadata/name").to_owned())
+}

@@ -1,0 +1,164 @@
+//! The FlowSchemas and PriorityLevelConfigurations every cluster starts with.
+//!
+//! Facts: upstream `apiserver/pkg/apis/flowcontrol/bootstrap/default.go`, table form own. They are
+//! objects only: this server has no fairness queues yet.
+
+use apimachinery::status::ApiError;
+use serde_json::{Value, json};
+
+use crate::objects::{Objects, find, text};
+
+const GROUP: &str = "flowcontrol.apiserver.k8s.io";
+const API_VERSION: &str = "flowcontrol.apiserver.k8s.io/v1";
+/// `true`: the server keeps the spec as it is here.
+const AUTOUPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
+
+/// Name, shares, lendable percent, queuing (queues, hand size, length); `None` rejects.
+const LEVELS: [(&str, i64, i64, Option<(i64, i64, i64)>); 7] = [
+    ("catch-all", 5, 0, None),
+    ("system", 30, 33, Some((64, 6, 50))),
+    ("node-high", 40, 25, Some((64, 6, 50))),
+    ("leader-election", 10, 0, Some((16, 4, 50))),
+    ("workload-high", 40, 50, Some((128, 6, 50))),
+    ("workload-low", 100, 90, Some((128, 6, 50))),
+    ("global-default", 20, 50, Some((128, 6, 50))),
+];
+
+/// Name, level, precedence, distinguisher, subjects (as in `rbac.txt`), rules.
+const SCHEMAS: [(&str, &str, i64, &str, &[&str], &[Rule]); 13] = [
+    ("exempt", "exempt", 1, "", &["g:system:masters"], ALL),
+    ("probes", "exempt", 2, "", EVERYBODY, &[Rule::Urls("get", &["/healthz", "/readyz", "/livez"])]),
+    ("system-leader-election", "leader-election", 100, "ByUser",
+     &["u:system:kube-controller-manager", "u:system:kube-scheduler"],
+     &[Rule::Objects("get,create,update", "coordination.k8s.io", "leases", false)]),
+    ("endpoint-controller", "workload-high", 150, "ByUser",
+     &["u:system:kube-controller-manager", "s:kube-system/endpoint-controller", "s:kube-system/endpointslicemirroring-controller"],
+     &[Rule::Objects("get,create,update", "", "endpoints", false)]),
+    ("workload-leader-election", "leader-election", 200, "ByUser", &["s:kube-system/*"],
+     &[Rule::Objects("get,create,update", "coordination.k8s.io", "leases", false)]),
+    ("system-node-high", "node-high", 400, "ByUser", &["g:system:nodes"],
+     &[Rule::Objects("*", "", "nodes,nodes/status", true), Rule::Objects("*", "coordination.k8s.io", "leases", false)]),
+    ("system-nodes", "system", 500, "ByUser", &["g:system:nodes"], ALL),
+    ("kube-controller-manager", "workload-high", 800, "ByNamespace", &["u:system:kube-controller-manager"], ALL),
+    ("kube-scheduler", "workload-high", 800, "ByNamespace", &["u:system:kube-scheduler"], ALL),
+    ("kube-system-service-accounts", "workload-high", 900, "ByNamespace", &["s:kube-system/*"], ALL),
+    ("service-accounts", "workload-low", 9000, "ByUser", &["g:system:serviceaccounts"], ALL),
+    ("global-default", "global-default", 9900, "ByUser", EVERYBODY, ALL),
+    ("catch-all", "catch-all", 10_000, "ByUser", EVERYBODY, ALL),
+];
+
+const EVERYBODY: &[&str] = &["g:system:unauthenticated", "g:system:authenticated"];
+const ALL: &[Rule] = &[Rule::Objects("*", "*", "*", true), Rule::Urls("*", &["*"])];
+
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Verbs, group, resources, also cluster-scoped.
+    Objects(&'static str, &'static str, &'static str, bool),
+    /// Verbs, paths.
+    Urls(&'static str, &'static [&'static str]),
+}
+
+/// Creates what is missing, corrects what differs and is not protected.
+pub(crate) async fn reconcile(objects: &dyn Objects) -> Result<(), ApiError> {
+    for (resource, wanted) in all() {
+        let name = text(&wanted, "/metadata/name").to_owned();
+        let result = match find(objects, GROUP, resource, "", &name).await? {
+            None => objects.create(GROUP, resource, "", wanted).await,
+            Some(have) => {
+                let auto = have.pointer("/metadata/annotations").and_then(|a| a.get(AUTOUPDATE));
+                if have["spec"] == wanted["spec"] || auto.is_some_and(|v| v != "true") {
+                    continue;
+                }
+                let mut new = (*have).clone();
+                new["spec"] = wanted["spec"].clone();
+                objects.update(GROUP, resource, "", new).await
+            }
+        };
+        match result {
+            Err(e) if !e.is_already_exists() && !e.is_conflict() => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// All objects with their resource: levels first, schemas refer to them.
+pub(crate) fn all() -> Vec<(&'static str, Value)> {
+    let mut out = vec![("prioritylevelconfigurations", object("PriorityLevelConfiguration", "exempt", json!({
+        "type": "Exempt",
+        "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0},
+    })))];
+    for (name, shares, lendable, queuing) in LEVELS {
+        let response = match queuing {
+            None => json!({"type": "Reject"}),
+            Some((queues, hand, length)) => json!({
+                "type": "Queue",
+                "queuing": {"queues": queues, "handSize": hand, "queueLengthLimit": length},
+            }),
+        };
+        let spec = json!({
+            "type": "Limited",
+            "limited": {"nominalConcurrencyShares": shares, "lendablePercent": lendable, "limitResponse": response},
+        });
+        out.push(("prioritylevelconfigurations", object("PriorityLevelConfiguration", name, spec)));
+    }
+    for (name, level, precedence, distinguisher, subjects, rules) in SCHEMAS {
+        let mut rule = json!({"subjects": subjects.iter().map(|s| subject(s)).collect::<Vec<_>>()});
+        for r in rules {
+            let (key, value) = r.value();
+            match rule.get_mut(key).and_then(Value::as_array_mut) {
+                Some(list) => list.push(value),
+                None => rule[key] = json!([value]),
+            }
+        }
+        let mut spec = json!({
+            "priorityLevelConfiguration": {"name": level},
+            "matchingPrecedence": precedence,
+            "rules": [rule],
+        });
+        if !distinguisher.is_empty() {
+            spec["distinguisherMethod"] = json!({"type": distinguisher});
+        }
+        out.push(("flowschemas", object("FlowSchema", name, spec)));
+    }
+    out
+}
+
+impl Rule {
+    fn value(self) -> (&'static str, Value) {
+        let words = |s: &str| s.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match self {
+            Rule::Objects(verbs, group, resources, cluster) => {
+                let mut v = json!({
+                    "verbs": words(verbs), "apiGroups": [group], "resources": words(resources), "namespaces": ["*"],
+                });
+                if cluster {
+                    v["clusterScope"] = json!(true);
+                }
+                ("resourceRules", v)
+            }
+            Rule::Urls(verbs, paths) => ("nonResourceRules", json!({"verbs": words(verbs), "nonResourceURLs": paths})),
+        }
+    }
+}
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "metadata": {"name": name, "annotations": {AUTOUPDATE: "true"}},
+        "spec": spec,
+    })
+}
+
+fn subject(word: &str) -> Value {
+    let (kind, name) = word.split_once(':').expect("a subject has a kind");
+    match kind {
+        "u" => json!({"kind": "User", "user": {"name": name}}),
+        "g" => json!({"kind": "Group", "group": {"name": name}}),
+        _ => {
+            let (namespace, name) = name.split_once('/').expect("s:NAMESPACE/NAME");
+            json!({"kind": "ServiceAccount", "serviceAccount": {"namespace": namespace, "name": name}})
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Runs the bootstrap: once before the server says it is ready, then the slow reconcilers.
+//!
+//! Periods as upstream's: endpoints and Service 10 s (`reconcilers`), namespaces 60 s.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apimachinery::status::ApiError;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::kubernetes_service::{self, Target};
+use super::{authentication_config, flow_control, master_leases, namespaces, priority_classes, rbac, service_cidr};
+use crate::registry::Registry;
+use crate::services::Allocators;
+
+const RETRY: Duration = Duration::from_secs(1);
+const ENDPOINTS_PERIOD: Duration = Duration::from_secs(10);
+const NAMESPACES_EVERY: u32 = 6;
+
+/// What the bootstrap writes about this server.
+#[derive(Clone)]
+pub(crate) struct Config {
+    /// Address clients reach this server at; goes into Endpoints.
+    pub(crate) advertise: IpAddr,
+    /// Its port.
+    pub(crate) secure_port: u16,
+    /// `--service-cluster-ip-range`, as canonical CIDRs.
+    pub(crate) service_cidrs: Vec<String>,
+    /// The Service's address: the first of the service network.
+    pub(crate) kubernetes_ip: Option<IpAddr>,
+    /// `--endpoint-reconciler-type`: `lease`, `none` (or `master-count`, which acts as `lease`).
+    pub(crate) endpoint_reconciler: String,
+    /// Data of `extension-apiserver-authentication`.
+    pub(crate) authentication: Value,
+}
+
+/// Names of the post-start hooks, in the order they run.
+pub(crate) const HOOKS: [&str; 7] = [
+    "start-system-namespaces-controller",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "start-kubernetes-service-cidr-controller",
+    "start-cluster-authentication-info-controller",
+    "bootstrap-controller",
+];
+
+/// How far the bootstrap is: for `/readyz/poststarthook/*`.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    finished: Arc<Mutex<Vec<&'static str>>>,
+    done: watch::Receiver<bool>,
+}
+
+impl Progress {
+    /// Whether the named hook has run.
+    pub(crate) fn finished(&self, hook: &str) -> bool {
+        self.finished.lock().iter().any(|h| *h == hook)
+    }
+
+    /// Whether all hooks have run.
+    pub(crate) fn done(&self) -> bool {
+        *self.done.borrow()
+    }
+
+    /// Waits for all hooks.
+    pub(crate) async fn wait(&self) {
+        // The runner is gone: shutting down.
+        let _ = self.done.clone().wait_for(|d| *d).await;
+    }
+}
+
+/// Starts the bootstrap. The handle ends after `shutdown`, when this server has left the Endpoints.
+pub(crate) fn start(
+    config: Config,
+    registry: Arc<Registry>,
+    allocators: Option<Arc<Allocators>>,
+    shutdown: CancellationToken,
+) -> (Progress, tokio::task::JoinHandle<()>) {
+    let (tx, rx) = watch::channel(false);
+    let progress = Progress { finished: Arc::default(), done: rx };
+    let finished = progress.finished.clone();
+    let handle = tokio::spawn(async move {
+        for hook in HOOKS {
+            while let Err(error) = run_hook(hook, &config, &registry).await {
+                tracing::warn!(hook, %error, "bootstrap step failed, trying again");
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(RETRY) => {}
+                }
+            }
+            finished.lock().push(hook);
+        }
+        if let Some(a) = &allocators
+            && let Err(error) = a.repair().await
+        {
+            tracing::warn!(%error, "cannot repair the service allocations");
+        }
+        tx.send_replace(true);
+        reconcile(&config, &registry, &shutdown).await;
+    });
+    (progress, handle)
+}
+
+async fn run_hook(hook: &str, config: &Config, registry: &Arc<Registry>) -> Result<(), ApiError> {
+    let objects = &**registry;
+    match hook {
+        "start-system-namespaces-controller" => namespaces::reconcile(objects).await,
+        "rbac/bootstrap-roles" => rbac::reconcile(objects).await,
+        "scheduling/bootstrap-system-priority-classes" => priority_classes::reconcile(objects).await,
+        "priority-and-fairness-config-producer" => flow_control::reconcile(objects).await,
+        "start-kubernetes-service-cidr-controller" => service_cidr::reconcile(registry, &config.service_cidrs).await,
+        "start-cluster-authentication-info-controller" => {
+            authentication_config::reconcile(objects, &config.authentication).await
+        }
+        _ => kubernetes_service(config, registry).await,
+    }
+}
+
+fn target(config: &Config) -> Option<Target> {
+    Some(Target { cluster_ip: config.kubernetes_ip?, service_port: 443, secure_port: config.secure_port })
+}
+
+/// The Service, this server's lease, and the addresses of all servers with one.
+async fn kubernetes_service(config: &Config, registry: &Registry) -> Result<(), ApiError> {
+    let Some(target) = target(config) else { return Ok(()) };
+    kubernetes_service::reconcile_service(registry, &target).await?;
+    if config.endpoint_reconciler == "none" {
+        return Ok(());
+    }
+    master_leases::renew(registry, &config.advertise.to_string()).await?;
+    let ips = master_leases::list(registry).await?;
+    kubernetes_service::reconcile_endpoints(registry, &ips, &target).await
+}
+
+async fn reconcile(config: &Config, registry: &Registry, shutdown: &CancellationToken) {
+    let mut round = 0;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep(ENDPOINTS_PERIOD) => {}
+        }
+        round += 1;
+        if let Err(error) = kubernetes_service(config, registry).await {
+            tracing::warn!(%error, "cannot reconcile the kubernetes Service");
+        }
+        if round % NAMESPACES_EVERY == 0
+            && let Err(error) = namespaces::reconcile(registry).await
+        {
+            tracing::warn!(%error, "cannot reconcile the system namespaces");
+        }
+    }
+    if config.endpoint_reconciler != "none"
+        && let Err(error) = leave(config, registry).await
+    {
+        tracing::warn!(%error, "cannot leave the endpoints of the kubernetes Service");
+    }
+}
+
+/// Takes this server out of the Endpoints before it stops.
+async fn leave(config: &Config, registry: &Registry) -> Result<(), ApiError> {
+    let Some(target) = target(config) else { return Ok(()) };
+    master_leases::remove(registry, &config.advertise.to_string()).await?;
+    let ips = master_leases::list(registry).await?;
+    kubernetes_service::reconcile_endpoints(registry, &ips, &target).await
+}

@@ -1,0 +1,185 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex as Lock;
+use serde_json::{Value, json};
+
+use super::cluster_ips::ClusterIps;
+use super::node_ports::{NodePorts, Ports};
+use super::service_range::ServiceRange;
+use super::*;
+use crate::objects::memory::MemoryObjects;
+
+#[derive(Default, Clone)]
+struct MemoryPorts(Arc<Lock<(BTreeSet<u16>, i64)>>);
+
+#[async_trait]
+impl Ports for MemoryPorts {
+    async fn load(&self, _: (u16, u16)) -> Result<(BTreeSet<u16>, i64)> {
+        Ok(self.0.lock().clone())
+    }
+    async fn store(&self, _: (u16, u16), used: &BTreeSet<u16>, version: i64) -> Result<bool> {
+        let mut s = self.0.lock();
+        if s.1 != version {
+            return Ok(false);
+        }
+        *s = (used.clone(), version + 1);
+        Ok(true)
+    }
+}
+
+struct Fixture {
+    objects: Arc<MemoryObjects>,
+    ports: MemoryPorts,
+    allocators: Allocators,
+}
+
+fn fixture(ranges: &[&str]) -> Fixture {
+    let objects = MemoryObjects::with(&[]);
+    let ports = MemoryPorts::default();
+    let ranges = ranges.iter().map(|r| ServiceRange::parse(r).unwrap()).collect();
+    let allocators = Allocators {
+        objects: objects.clone(),
+        ips: ClusterIps::new(objects.clone(), ranges),
+        ports: NodePorts::new(ports.clone(), (30000, 30031)),
+    };
+    Fixture { objects, ports, allocators }
+}
+
+fn service(spec: Value) -> Value {
+    json!({"metadata": {"name": "s", "namespace": "ns"}, "spec": spec})
+}
+
+impl Fixture {
+    async fn write(&self, mut new: Value, old: Option<&Value>) -> Result<(Value, Moves)> {
+        let mut moves = Moves::default();
+        self.allocators.allocate(&mut new, old, "ns", false, &mut moves).await?;
+        Ok((new, moves))
+    }
+}
+
+#[tokio::test]
+async fn a_service_gets_an_address_and_gives_it_back() {
+    let f = fixture(&["10.96.0.0/12"]);
+    let (s, _) = f.write(service(json!({"ports":[{"port":80}]})), None).await.unwrap();
+    let ip = s["spec"]["clusterIP"].as_str().unwrap().to_owned();
+    assert_eq!(s["spec"]["clusterIPs"], json!([ip]));
+    assert_eq!((&s["spec"]["ipFamilies"], &s["spec"]["ipFamilyPolicy"]), (&json!(["IPv4"]), &json!("SingleStack")));
+    let object = f.objects.get("networking.k8s.io", "ipaddresses", "", &ip).await.unwrap();
+    assert_eq!(object["spec"]["parentRef"], json!({"group":"","resource":"services","namespace":"ns","name":"s"}));
+    assert_eq!(object["metadata"]["labels"]["ipaddress.kubernetes.io/managed-by"], "ipallocator.k8s.io");
+    f.allocators.released(&s).await;
+    assert!(f.objects.names("networking.k8s.io", "ipaddresses").is_empty());
+}
+
+#[tokio::test]
+async fn wrong_requests_are_invalid() {
+    let f = fixture(&["10.96.0.0/12"]);
+    f.write(service(json!({"clusterIP":"10.96.0.10","type":"NodePort","ports":[{"port":80,"nodePort":30001}]})), None).await.unwrap();
+    for (spec, text) in [
+        (json!({"clusterIP":"10.96.0.10"}), r#"spec.clusterIPs: Invalid value: ["10.96.0.10"]: failed to allocate IP 10.96.0.10: provided IP is already allocated"#),
+        (json!({"clusterIP":"1.2.3.4"}), "is not in the valid range. The range of valid IPs is 10.96.0.0/12"),
+        (json!({"type":"NodePort","ports":[{"port":80,"nodePort":30001}]}), "spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated"),
+        (json!({"type":"NodePort","ports":[{"port":80,"nodePort":80}]}), "provided port is not in the valid range. The range of valid ports is 30000-30031"),
+        (json!({"ipFamilyPolicy":"RequireDualStack"}), "this cluster is not configured for dual-stack services"),
+        (json!({"ipFamilies":["IPv6"]}), "not configured on this cluster"),
+    ] {
+        let err = f.write(service(spec), None).await.unwrap_err();
+        assert_eq!(err.code, 422);
+        assert!(err.message.contains(text), "{}", err.message);
+    }
+}
+
+#[tokio::test]
+async fn headless_and_external_services_take_nothing() {
+    let f = fixture(&["10.96.0.0/12"]);
+    let (s, m) = f.write(service(json!({"clusterIP":"None","selector":{"a":"b"}})), None).await.unwrap();
+    assert_eq!(s["spec"]["clusterIPs"], json!(["None"]));
+    assert_eq!(s["spec"]["ipFamilies"], json!(["IPv4"]));
+    assert_eq!(m.taken, Holdings::default());
+    let (s, _) = f.write(service(json!({"clusterIP":"None"})), None).await.unwrap();
+    assert_eq!((&s["spec"]["ipFamilyPolicy"], &s["spec"]["ipFamilies"]), (&json!("RequireDualStack"), &json!(["IPv4","IPv6"])));
+    let (s, m) = f.write(service(json!({"type":"ExternalName","externalName":"x"})), None).await.unwrap();
+    assert!(s["spec"].get("clusterIP").is_none());
+    assert_eq!(m.taken, Holdings::default());
+}
+
+#[tokio::test]
+async fn updates_keep_move_and_release() {
+    let f = fixture(&["10.96.0.0/24"]);
+    let (old, _) = f.write(service(json!({"type":"NodePort","ports":[{"port":80},{"port":80,"protocol":"UDP"},{"port":81}]})), None).await.unwrap();
+    let ports = &old["spec"]["ports"];
+    assert_eq!(ports[0]["nodePort"], ports[1]["nodePort"]);
+    assert_ne!(ports[0]["nodePort"], ports[2]["nodePort"]);
+    assert_eq!(f.ports.0.lock().0.len(), 2);
+    // Leaving them out keeps them.
+    let (same, moves) = f.write(service(json!({"type":"NodePort","ports":[{"port":80},{"port":81}]})), Some(&old)).await.unwrap();
+    assert_eq!(same["spec"]["clusterIP"], old["spec"]["clusterIP"]);
+    assert_eq!(same["spec"]["ports"][0]["nodePort"], ports[0]["nodePort"]);
+    assert_eq!((moves.taken, moves.dropped), (Holdings::default(), Holdings::default()));
+    // A narrower type lets go of the ports, ExternalName of all.
+    let mut narrow = old.clone();
+    narrow["spec"]["type"] = json!("ClusterIP");
+    let (narrow, moves) = f.write(narrow, Some(&old)).await.unwrap();
+    assert!(narrow["spec"]["ports"][0].get("nodePort").is_none());
+    assert_eq!(moves.dropped.ports.len(), 2);
+    let mut external = old.clone();
+    external["spec"]["type"] = json!("ExternalName");
+    let (external, moves) = f.write(external, Some(&old)).await.unwrap();
+    assert!(external["spec"].get("clusterIP").is_none());
+    assert_eq!((moves.dropped.ips.len(), moves.dropped.ports.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn dual_stack_takes_one_of_each() {
+    let f = fixture(&["10.96.0.0/24", "fd00::/112"]);
+    let (s, _) = f.write(service(json!({"ipFamilyPolicy":"PreferDualStack"})), None).await.unwrap();
+    assert_eq!(s["spec"]["ipFamilies"], json!(["IPv4","IPv6"]));
+    assert_eq!(s["spec"]["clusterIPs"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_small_range_is_used_up_then_full() {
+    let f = fixture(&["10.0.0.0/29"]);
+    for _ in 0..6 {
+        f.write(service(json!({})), None).await.unwrap();
+    }
+    let err = f.write(service(json!({})), None).await.unwrap_err();
+    assert_eq!((err.code, err.message.contains("range is full")), (500, true));
+}
+
+#[tokio::test]
+async fn repair_marks_what_is_used_and_frees_the_rest() {
+    let f = fixture(&["10.96.0.0/24"]);
+    f.objects.put("", "services", service(json!({"type":"NodePort","clusterIP":"10.96.0.5","clusterIPs":["10.96.0.5"],"ports":[{"nodePort":30005}]})));
+    f.objects.put("networking.k8s.io", "ipaddresses", super::cluster_ips::object("10.96.0.9".parse().unwrap(), "ns", "gone"));
+    f.allocators.repair().await.unwrap();
+    assert_eq!(f.objects.names("networking.k8s.io", "ipaddresses"), ["10.96.0.5"]);
+    assert_eq!(f.ports.0.lock().0, BTreeSet::from([30005]));
+}
+
+#[test]
+fn the_stored_range_is_gos_big_int() {
+    let used = BTreeSet::from([30000, 30009]);
+    let bytes = range_allocation::encode((30000, 32767), &used);
+    assert!(bytes.starts_with(b"k8s\0"));
+    // Bits 0 and 9, most significant byte first, no leading zeros.
+    assert!(bytes.windows(4).any(|w| w == [0x1a, 2, 0b10, 0b1]), "{bytes:?}");
+    assert!(bytes.ends_with(&[0x1a, 0, 0x22, 0]));
+    assert_eq!(range_allocation::decode(&bytes).unwrap(), (30000, used));
+}
+
+#[test]
+fn ranges_leave_out_network_and_broadcast() {
+    let r = ServiceRange::parse("10.96.0.7/24").unwrap();
+    assert_eq!(r.cidr(), "10.96.0.0/24");
+    assert_eq!(r.first(), Some("10.96.0.1".parse().unwrap()));
+    for (ip, ok) in [("10.96.0.0", false), ("10.96.0.1", true), ("10.96.0.254", true), ("10.96.0.255", false), ("10.96.1.1", false), ("::1", false)] {
+        assert_eq!(r.contains(ip.parse().unwrap()), ok, "{ip}");
+    }
+    assert!(ServiceRange::parse("10.0.0.0/33").is_err());
+    let all: BTreeSet<IpAddr> = r.candidates().collect();
+    assert_eq!(all.len(), 254);
+}
