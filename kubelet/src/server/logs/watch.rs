@@ -1,5 +1,7 @@
 //! Hearing of writes to a file, and of its replacement by rotation, without asking again and again.
 
+// `AsyncFd::register` is unsafe: nothing else here is.
+
 use std::{
     ffi::OsString,
     io,
@@ -33,7 +35,11 @@ impl Watch {
         };
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         inotify::add_watch(&fd, dir, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
-        Ok(Self { inotify: AsyncFd::register(fd)?, name: name.to_owned() })
+        // SAFETY: the `AsyncFd` owns the descriptor: it stays open and the same until it is deregistered
+        // on drop.
+        #[allow(unsafe_code)]
+        let inotify = unsafe { AsyncFd::register(fd) }?;
+        Ok(Self { inotify, name: name.to_owned() })
     }
 
     /// Waits for the next change of the file; several at once are one.
