@@ -1,8 +1,9 @@
 //! The checked configuration: every field is parsed, every file that must exist was read.
 
-use std::{fs, net::IpAddr, net::SocketAddr, time::Duration};
+use std::{fs, time::Duration};
 
 use client::leader_election::ElectionConfig;
+use component::secure_serving::SecureServing;
 
 use crate::{
     controllers::node_ipam::cidr::Cidr,
@@ -14,8 +15,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) client: client::Config,
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) serving_files: Option<(String, String)>,
+    pub(crate) serving: SecureServing,
+    pub(crate) listing: Vec<String>,
+    /// How long controllers may take to end.
+    pub(crate) shutdown_timeout: Duration,
     pub(crate) enabled: Vec<&'static str>,
     pub(crate) use_service_account_credentials: bool,
     pub(crate) leader_election: Option<ElectionConfig>,
@@ -54,20 +57,7 @@ impl Config {
             })
             .map_err(|error| errors.push(format!("error building the client configuration: {error}")));
         let enabled = descriptors::enabled(&options.controllers).map_err(|mut e| errors.append(&mut e));
-        let address = match u16::try_from(options.secure_port) {
-            Ok(0) => None,
-            Ok(port) => Some(SocketAddr::new(
-                options.bind_address.unwrap_or(IpAddr::from([0, 0, 0, 0])),
-                port,
-            )),
-            Err(_) => {
-                errors.push(format!(
-                    "--secure-port {} must be between 0 and 65535, inclusive",
-                    options.secure_port
-                ));
-                None
-            }
-        };
+        errors.extend(options.serving.validate());
         let root_ca = read(&options.root_ca_file, "--root-ca-file", &mut errors);
         let service_account_key = read(
             &options.service_account_private_key_file,
@@ -83,9 +73,9 @@ impl Config {
         };
         Ok(Self {
             client,
-            address,
-            serving_files: (!options.tls_cert_file.is_empty())
-                .then_some((options.tls_cert_file, options.tls_private_key_file)),
+            serving: options.serving,
+            listing: options.listing,
+            shutdown_timeout: options.shutdown_timeout,
             enabled,
             use_service_account_credentials: options.use_service_account_credentials,
             leader_election: options.leader_elect.then(|| ElectionConfig {

@@ -153,7 +153,13 @@ pub(crate) async fn run_all(config: Config, client: Client, shutdown: Cancellati
     context.informers.start();
     // A controller may also end early (nothing to do); only the shutdown ends the process.
     shutdown.cancelled().await;
-    while tasks.join_next().await.is_some() {}
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(context.config.shutdown_timeout, ended)
+        .await
+        .is_err()
+    {
+        tracing::warn!("some controllers did not end in time");
+    }
 }
 
 #[cfg(test)]

@@ -14,11 +14,13 @@ mod context;
 mod controllers;
 mod descriptors;
 mod expectations;
+mod metrics;
 mod options;
 mod server;
 mod service_pods;
 
 use client::{Client, leader_election};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
@@ -31,20 +33,36 @@ pub use options::{Options, flag_table};
 /// then the process must end at once, another one is leading.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let client = Client::new(config.client.clone())?;
-    let serving = server::start(&config, shutdown.clone()).await?;
-    let election = config.leader_election.clone();
-    let lead = {
-        let client = client.clone();
-        move |leading| descriptors::run_all(config, client, leading)
+    metrics::register();
+    let serving = server::start(&config, shutdown.clone());
+    let work = async {
+        let Some(election) = config.leader_election.clone() else {
+            descriptors::run_all(config, client, shutdown.clone()).await;
+            return Ok(());
+        };
+        // A client of its own: renewals must not wait behind the controllers' requests.
+        let voter = Client::new(config.client.clone())?;
+        let lease = election.name.clone();
+        metrics::leading(&lease, false);
+        let ended = leader_election::run(voter, election, shutdown.clone(), move |leading| async move {
+            metrics::leading(&lease, true);
+            descriptors::run_all(config, client, leading).await;
+        })
+        .await;
+        anyhow::ensure!(ended == leader_election::Ended::Shutdown, "leaderelection lost");
+        Ok(())
     };
-    match election {
-        None => lead(shutdown.clone()).await,
-        Some(election) => {
-            let ended = leader_election::run(client, election, shutdown.clone(), lead).await;
-            anyhow::ensure!(ended == leader_election::Ended::Shutdown, "leaderelection lost");
-        }
+    // A port that cannot be served ends the process, as the end of the work does.
+    tokio::select! {
+        worked = work => worked?,
+        served = ended_early(serving, &shutdown) => return served,
     }
-    shutdown.cancel();
-    serving.await?;
     Ok(())
+}
+
+/// The serving's error; waits for the shutdown when serving is off or fine.
+async fn ended_early(serving: JoinHandle<anyhow::Result<()>>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    serving.await??;
+    shutdown.cancelled().await;
+    std::future::pending().await
 }

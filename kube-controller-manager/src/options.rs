@@ -1,9 +1,12 @@
 //! The command line, typed. The whole upstream list of flags is in `flags.tsv`; what is read here is
 //! what acts.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
-use component::flags::{Table, Values};
+use component::{
+    flags::{Table, Values},
+    secure_serving::SecureServing,
+};
 
 /// The flags of this binary.
 pub fn flag_table() -> Table {
@@ -17,10 +20,10 @@ pub struct Options {
     pub(crate) master: String,
     pub(crate) kube_api_qps: f32,
     pub(crate) kube_api_burst: u32,
-    pub(crate) bind_address: Option<IpAddr>,
-    pub(crate) secure_port: i64,
-    pub(crate) tls_cert_file: String,
-    pub(crate) tls_private_key_file: String,
+    pub(crate) serving: SecureServing,
+    /// Every flag's value, for `/flagz`.
+    pub(crate) listing: Vec<String>,
+    pub(crate) shutdown_timeout: Duration,
     pub(crate) controllers: Vec<String>,
     pub(crate) use_service_account_credentials: bool,
     pub(crate) leader_elect: bool,
@@ -66,10 +69,9 @@ impl Options {
             master: values.string("master"),
             kube_api_qps: values.float("kube-api-qps") as f32,
             kube_api_burst: u32::try_from(values.int("kube-api-burst")).unwrap_or(0),
-            bind_address: values.ip("bind-address"),
-            secure_port: values.int("secure-port"),
-            tls_cert_file: values.string("tls-cert-file"),
-            tls_private_key_file: values.string("tls-private-key-file"),
+            serving: SecureServing::from_values(values),
+            listing: values.listing(),
+            shutdown_timeout: values.duration("controller-shutdown-timeout"),
             controllers: values.strings("controllers"),
             use_service_account_credentials: values.bool("use-service-account-credentials"),
             leader_elect: values.bool("leader-elect"),

@@ -1,45 +1,59 @@
-//! Port 10257: health, without credentials.
+//! Port 10257: `/healthz` for everybody; `/metrics`, `/configz` and `/flagz` behind delegated authentication and
+//! authorization.
 
-use component::{
-    health::Checks,
-    serving::{self, Body, Server, Tls},
-};
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use component::health::Checks;
+use component::secure_serving::Endpoints;
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
-/// Binds and serves until `shutdown`; the handle ends when the last connection has drained.
-pub(crate) async fn start(config: &Config, shutdown: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
-    let Some(address) = config.address else {
-        return Ok(tokio::spawn(async {}));
-    };
-    let tls = match &config.serving_files {
-        Some((cert, key)) => Tls::from_files(cert, key)?,
-        None => Tls::self_signed(&[address.ip().to_string(), "localhost".to_owned()])?,
-    };
-    let server = Server::bind(address).await?.tls(tls);
-    let health = Checks::new("healthz").ping();
-    let handler = serving::handler(move |request| {
-        let health = health.clone();
-        async move { answer(&request, &health).await }
-    });
-    Ok(tokio::spawn(async move { server.serve(handler, shutdown).await }))
+/// Serves until `shutdown`; the handle ends when the last connection has drained.
+pub(crate) fn start(config: &Config, shutdown: CancellationToken) -> JoinHandle<anyhow::Result<()>> {
+    let checks = ["healthz", "livez", "readyz"].map(|path| Checks::new(path).ping());
+    let endpoints = Endpoints::new(checks.into())
+        .configz("kubecontrollermanager.config.k8s.io", &configz(config))
+        .flags("kube-controller-manager", &config.listing);
+    let serving = config.serving.clone();
+    tokio::spawn(async move { serving.serve("kube-controller-manager", endpoints, shutdown).await })
 }
 
-async fn answer(request: &Request<Incoming>, health: &Checks) -> Response<Body> {
-    let query = request.uri().query().unwrap_or_default();
-    match request.uri().path().strip_prefix("/healthz") {
-        Some("") => health.respond("", query).await,
-        Some(sub) if sub.starts_with('/') => health.respond(&sub[1..], query).await,
-        _ => not_found(),
-    }
-}
-
-fn not_found() -> Response<Body> {
-    let mut response = Response::new(serving::full("404 page not found\n"));
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
+/// What acts, under upstream's names (`KubeControllerManagerConfiguration`).
+fn configz(config: &Config) -> serde_json::Value {
+    let election = config.leader_election.as_ref();
+    let seconds = |d: std::time::Duration| apimachinery::duration::format_std(d);
+    json!({
+        "Generic": {
+            "Controllers": config.enabled,
+            "ClientConnection": {"QPS": config.client.qps, "Burst": config.client.burst},
+            "LeaderElection": {
+                "leaderElect": election.is_some(),
+                "leaseDuration": election.map(|e| seconds(e.lease_duration)),
+                "renewDeadline": election.map(|e| seconds(e.renew_deadline)),
+                "retryPeriod": election.map(|e| seconds(e.retry_period)),
+                "resourceName": election.map(|e| e.name.clone()),
+                "resourceNamespace": election.map(|e| e.namespace.clone()),
+            },
+        },
+        "KubeCloudShared": {
+            "UseServiceAccountCredentials": config.use_service_account_credentials,
+            "AllocateNodeCIDRs": config.node_cidrs.is_some(),
+        },
+        "DeploymentController": {"ConcurrentDeploymentSyncs": config.workers.deployment},
+        "ReplicaSetController": {"ConcurrentRSSyncs": config.workers.replicaset},
+        "EndpointSliceController": {
+            "ConcurrentServiceEndpointSyncs": config.workers.service_endpoint,
+            "MaxEndpointsPerSlice": config.max_endpoints_per_slice,
+        },
+        "NamespaceController": {"ConcurrentNamespaceSyncs": config.workers.namespace},
+        "GarbageCollectorController": {
+            "EnableGarbageCollector": config.garbage_collector,
+            "ConcurrentGCSyncs": config.workers.garbage_collector,
+        },
+        "NodeLifecycleController": {
+            "NodeMonitorGracePeriod": seconds(config.node_monitor_grace_period),
+            "NodeStartupGracePeriod": seconds(config.node_startup_grace_period),
+        },
+    })
 }

@@ -65,7 +65,14 @@ impl Client {
         if let Some(limiter) = &self.inner.limiter {
             limiter.wait().await;
         }
-        self.inner.transport.send(request).await
+        let method = request.method().clone();
+        let sent = self.inner.transport.send(request).await;
+        crate::metrics::request(
+            sent.as_ref().ok().map(Response::status),
+            &method,
+            self.inner.transport.authority(),
+        );
+        sent
     }
 
     /// Sends a request and returns the whole body of a 2xx answer; others become [`Error::Api`]. Answers that

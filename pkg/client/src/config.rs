@@ -42,18 +42,32 @@ pub enum Token {
     Shared(SharedToken),
 }
 
-/// A bearer token that can be replaced; clones share it.
+/// A bearer token that can be replaced; clones share it. Requests wait a while for the first one.
 #[derive(Clone, Default)]
-pub struct SharedToken(std::sync::Arc<parking_lot::RwLock<String>>);
+pub struct SharedToken(std::sync::Arc<Shared>);
+
+struct Shared(tokio::sync::watch::Sender<String>);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared(tokio::sync::watch::Sender::new(String::new()))
+    }
+}
 
 impl SharedToken {
     /// Replaces the token for all requests from now on.
     pub fn set(&self, token: String) {
-        *self.0.write() = token;
+        self.0.0.send_replace(token);
     }
 
     pub(crate) fn get(&self) -> String {
-        self.0.read().clone()
+        self.0.0.borrow().clone()
+    }
+
+    /// Waits until there is a token.
+    pub(crate) async fn ready(&self) {
+        // The sender lives in `self`, so this cannot fail.
+        let _ = self.0.0.subscribe().wait_for(|token| !token.is_empty()).await;
     }
 }
 

@@ -58,7 +58,7 @@ pub async fn run<T, R, F>(
 
 async fn work<T, R, F>(name: &'static str, queue: &WorkQueue<T>, reconcile: &R, item: T)
 where
-    T: Clone + Eq + Hash + Debug,
+    T: Clone + Eq + Hash + Debug + Send + 'static,
     R: Fn(T) -> F,
     F: Future<Output = anyhow::Result<Outcome>> + Send,
 {

@@ -24,6 +24,7 @@ pub mod events;
 pub mod informer;
 pub mod kubeconfig;
 pub mod leader_election;
+pub mod metrics;
 pub mod object;
 pub mod params;
 pub mod rate_limit;

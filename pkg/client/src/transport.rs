@@ -157,6 +157,7 @@ impl Transport {
             .headers
             .entry(USER_AGENT)
             .or_insert_with(|| self.user_agent.clone());
+        self.credentials.ready().await;
         if let Some(value) = self.credentials.header().map_err(Error::Credentials)? {
             parts.headers.entry(AUTHORIZATION).or_insert(value);
         }

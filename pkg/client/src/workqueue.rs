@@ -9,7 +9,7 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -94,6 +94,30 @@ pub struct Stats {
     pub retries: u64,
 }
 
+/// The named queues of the process.
+static QUEUES: Mutex<Vec<Weak<dyn Counted>>> = Mutex::new(Vec::new());
+
+/// A queue, whatever its items.
+trait Counted: Send + Sync {
+    fn counted(&self) -> (String, Stats);
+}
+
+impl<T: Clone + Eq + Hash + Send + 'static> Counted for Shared<T> {
+    fn counted(&self) -> (String, Stats) {
+        (self.name.clone(), self.stats())
+    }
+}
+
+/// Name and counters of every named queue of the process that is still in use.
+pub fn all_stats() -> Vec<(String, Stats)> {
+    let mut queues = QUEUES.lock();
+    queues.retain(|queue| queue.strong_count() > 0);
+    queues
+        .iter()
+        .filter_map(|queue| Some(queue.upgrade()?.counted()))
+        .collect()
+}
+
 struct Shared<T> {
     state: Mutex<State<T>>,
     changed: Notify,
@@ -123,13 +147,13 @@ impl<T> std::fmt::Debug for WorkQueue<T> {
     }
 }
 
-impl<T: Clone + Eq + Hash> Default for WorkQueue<T> {
+impl<T: Clone + Eq + Hash + Send + 'static> Default for WorkQueue<T> {
     fn default() -> Self {
         WorkQueue::new("")
     }
 }
 
-impl<T: Clone + Eq + Hash> WorkQueue<T> {
+impl<T: Clone + Eq + Hash + Send + 'static> WorkQueue<T> {
     /// A queue with upstream's default back-off. The name is for logs and metrics.
     pub fn new(name: &str) -> Self {
         Self::with_backoff(name, Backoff::default())
@@ -149,16 +173,18 @@ impl<T: Clone + Eq + Hash> WorkQueue<T> {
             stats: Stats::default(),
         };
         let bucket = (backoff.per_second > 0.0).then(|| TokenBucket::new(backoff.per_second, backoff.burst));
-        let name = name.to_owned();
-        WorkQueue {
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
-                changed: Notify::new(),
-                backoff,
-                bucket,
-                name,
-            }),
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            backoff,
+            bucket,
+            name: name.to_owned(),
+        });
+        if !name.is_empty() {
+            let counted: Arc<dyn Counted> = shared.clone();
+            QUEUES.lock().push(Arc::downgrade(&counted));
         }
+        WorkQueue { shared }
     }
 
     /// The name given.
@@ -293,7 +319,13 @@ impl<T: Clone + Eq + Hash> WorkQueue<T> {
 
     /// The counters now.
     pub fn stats(&self) -> Stats {
-        let state = self.shared.state.lock();
+        self.shared.stats()
+    }
+}
+
+impl<T> Shared<T> {
+    fn stats(&self) -> Stats {
+        let state = self.state.lock();
         Stats {
             depth: state.ready.len(),
             processing: state.processing.len(),

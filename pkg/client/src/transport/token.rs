@@ -11,6 +11,9 @@ use crate::config::{Config, ConfigError, Token};
 /// How long a token read from a file is used. Upstream: client-go `NewCachedFileTokenSource`, 1 minute less leeway.
 const TOKEN_LIFE: Duration = Duration::from_secs(50);
 
+/// How long a request waits for the first shared token.
+const FIRST_TOKEN: Duration = Duration::from_secs(30);
+
 #[derive(Debug)]
 pub(super) struct Authorization {
     source: Option<Token>,
@@ -35,10 +38,20 @@ impl Authorization {
         }
     }
 
+    /// Waits for a shared token that is not there yet, but not for ever: then the server's refusal says it best.
+    pub(super) async fn ready(&self) {
+        if let Some(Token::Shared(token)) = &self.source {
+            let _ = tokio::time::timeout(FIRST_TOKEN, token.ready()).await;
+        }
+    }
+
     pub(super) fn header(&self) -> Result<Option<HeaderValue>, ConfigError> {
         let path = match &self.source {
             Some(Token::File(path)) => path,
-            Some(Token::Shared(token)) => return Ok(bearer(&token.get())),
+            Some(Token::Shared(token)) => {
+                let token = token.get();
+                return Ok((!token.is_empty()).then(|| bearer(&token)).flatten());
+            }
             _ => return Ok(self.fixed.clone()),
         };
         let mut cached = self.cached.lock();
