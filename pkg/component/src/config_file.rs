@@ -23,7 +23,8 @@ pub fn load(path: &str, api_version: &str, kind: &str) -> anyhow::Result<Value> 
     Ok(value)
 }
 
-/// The first document of a YAML or JSON text; an empty text is an empty object.
+/// A YAML or JSON text by Kubernetes' rules; an empty text is an empty object, a key given twice an
+/// error.
 ///
 /// # Errors
 /// Syntax, in the parser's words.
@@ -31,5 +32,22 @@ pub fn parse(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    let (value, duplicates) = apimachinery::codec::yaml::parse(text).map_err(|error| error.to_string())?;
+    if duplicates.is_empty() {
+        Ok(value)
+    } else {
+        Err(duplicates.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn yaml_is_read_and_a_repeated_key_refused() {
+        assert_eq!(
+            super::parse("a: 1\nb: [x]\n"),
+            Ok(serde_json::json!({"a": 1, "b": ["x"]}))
+        );
+        assert!(super::parse("a: 1\na: 2\n").is_err());
+    }
 }

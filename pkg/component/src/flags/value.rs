@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use apimachinery::quantity::Quantity;
+
 use super::Kind;
 
 /// Checks one given text; the error is what follows `flag: `.
@@ -41,7 +43,7 @@ pub(super) fn check(kind: Kind, text: &str) -> Result<(), String> {
                     _ => Err("syntax error: expect comma-separated list of filename=N".to_owned()),
                 })
         }
-        Kind::Quantity => apimachinery_quantity(text),
+        Kind::Quantity => text.parse::<Quantity>().map(drop).map_err(|error| error.to_string()),
         Kind::String | Kind::StringSlice | Kind::StringArray | Kind::NamedCertKey => Ok(()),
     }
 }
@@ -105,71 +107,14 @@ pub(super) fn parse_float(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| syntax("ParseFloat", text))
 }
 
-/// Go's `time.ParseDuration`: signed decimal numbers with units `ns us ms s m h`, or `0`. The
-/// result is never negative here: no flag has a meaning for negative durations, they count as zero.
+/// Go's `time.ParseDuration` as flags need it: no flag has a meaning for negative durations, they
+/// count as zero.
 ///
 /// # Errors
 /// Go's text, such as `time: invalid duration "x"`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let invalid = || format!("time: invalid duration {text:?}");
-    let (negative, mut rest) = match text.as_bytes().first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    if rest == "0" {
-        return Ok(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut nanos: f64 = 0.0;
-    let mut exact: u128 = 0;
-    while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(end);
-        if number.is_empty() || number == "." || number.matches('.').count() > 1 {
-            return Err(invalid());
-        }
-        let unit_end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
-        let (unit, next) = tail.split_at(unit_end);
-        let scale: u128 = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            "" => return Err(format!("time: missing unit in duration {text:?}")),
-            _ => return Err(format!("time: unknown unit {unit:?} in duration {text:?}")),
-        };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if !whole.is_empty() {
-            let whole: u128 = whole.parse().map_err(|_| invalid())?;
-            exact = whole
-                .checked_mul(scale)
-                .and_then(|n| exact.checked_add(n))
-                .ok_or_else(invalid)?;
-        }
-        if !fraction.is_empty() {
-            let fraction: f64 = format!("0.{fraction}").parse().map_err(|_| invalid())?;
-            nanos += fraction * scale as f64;
-        }
-        rest = next;
-    }
-    let total = exact + nanos.round() as u128;
-    if total > i64::MAX as u128 {
-        return Err(invalid());
-    }
-    Ok(if negative {
-        Duration::ZERO
-    } else {
-        Duration::from_nanos(total as u64)
-    })
+    let nanos = apimachinery::duration::parse(text).map_err(|error| error.to_string())?;
+    Ok(Duration::from_nanos(nanos.max(0).unsigned_abs()))
 }
 
 pub(super) fn parse_ip(text: &str) -> Result<Option<IpAddr>, String> {
@@ -272,20 +217,6 @@ pub(super) fn parse_gates(text: &str) -> Result<Vec<(String, String)>, String> {
             Ok((key.trim().to_owned(), value.trim().to_owned()))
         })
         .collect()
-}
-
-/// The shape only; the value is read by whoever uses it.
-fn apimachinery_quantity(text: &str) -> Result<(), String> {
-    let number = text.trim_start_matches(['+', '-']);
-    let digits = number
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(number.len());
-    if digits == 0 {
-        return Err(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".into(),
-        );
-    }
-    Ok(())
 }
 
 fn syntax(function: &str, text: &str) -> String {
