@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod image;
 mod pki;
+mod schema;
 mod tidy;
 
 /// Tasks of the Corten tree.
@@ -24,6 +25,8 @@ enum Task {
     Pki(pki::Args),
     /// Write an image archive from files of this machine.
     Image(image::Args),
+    /// Write the schema table of the API types from the crates' sources and the overlay.
+    Schema(schema::Args),
     /// Check the tree: dependency direction, file budgets, crate manifests.
     Tidy(tidy::Args),
 }
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Pki(args) => pki::run(&args),
         Task::Image(args) => image::run(&args),
+        Task::Schema(args) => schema::run(&args),
         Task::Tidy(args) => tidy::run(&args),
     };
     match result {
