@@ -1,5 +1,18 @@
-//! api.
+//! The built-in API types and, per group and version, their rules: defaults and validation.
+//!
+//! It is not: a place for I/O, clocks or async; no rule here looks beyond the objects it is given.
+//! Objects are `k8s_openapi` types (re-exported as [`k8s`]); the texts of errors are upstream's,
+//! because tools and people match on them. Every rule cites the upstream symbol it follows.
+//!
+//! Where to start: [`meta`] (names, labels, immutability, what all kinds share), then
+//! `core::v1::validation::pod`, the largest rule set. [`schema`] is the table of facts about every
+//! type that drives codecs and patches.
 
+pub(crate) mod check;
+
+pub mod core;
+pub mod meta;
 pub mod schema;
 
+pub use k8s_openapi as k8s;
 pub use schema::schema;

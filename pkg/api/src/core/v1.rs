@@ -1,0 +1,4 @@
+//! core/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,247 @@
+//! Defaults of pods and pod templates.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EnvVar, EphemeralContainer, HTTPGetAction, Lifecycle, LifecycleHandler, Pod, PodIP,
+    PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
+
+use super::{or, or_number, volume};
+use crate::check::{canonical_list, list, text};
+
+/// A pod: the spec's defaults, requests that follow limits, host ports, service links
+/// (`SetDefaults_Pod`, `Convert_v1_Pod_To_core_Pod`).
+pub fn pod(obj: &mut Pod) {
+    let spec = obj.spec.get_or_insert_default();
+    pod_spec(spec);
+    for container in spec
+        .containers
+        .iter_mut()
+        .chain(spec.init_containers.iter_mut().flatten())
+    {
+        if let Some(resources) = &mut container.resources {
+            requests_from_limits(resources);
+        }
+    }
+    pod_level_requests(spec);
+    spec.enable_service_links.get_or_insert(true);
+    if spec.host_network == Some(true) {
+        let init = spec.init_containers.iter_mut().flatten();
+        for port in spec
+            .containers
+            .iter_mut()
+            .chain(init)
+            .flat_map(|c| c.ports.iter_mut().flatten())
+        {
+            or_number(&mut port.host_port, port.container_port);
+        }
+    }
+    let status = obj.status.get_or_insert_default();
+    match status.pod_ip.as_deref().filter(|ip| !ip.is_empty()) {
+        Some(ip) if list(&status.pod_ips).first().map(|p| p.ip.as_str()) != Some(ip) => {
+            status.pod_ips = Some(vec![PodIP { ip: ip.to_string() }]);
+        }
+        Some(_) => {}
+        None => status.pod_ip = list(&status.pod_ips).first().map(|p| p.ip.clone()),
+    }
+}
+
+/// The template of a workload (generated `SetObjectDefaults_PodTemplate`).
+pub fn pod_template_spec(template: &mut PodTemplateSpec) {
+    template.metadata.get_or_insert_default();
+    pod_spec(template.spec.get_or_insert_default());
+}
+
+/// A pod spec, wherever it is (`SetDefaults_PodSpec` and the parts below it).
+pub fn pod_spec(spec: &mut PodSpec) {
+    or(&mut spec.dns_policy, "ClusterFirst");
+    or(&mut spec.restart_policy, "Always");
+    spec.security_context.get_or_insert_default();
+    spec.termination_grace_period_seconds.get_or_insert(30);
+    or(&mut spec.scheduler_name, "default-scheduler");
+    // The deprecated field mirrors serviceAccountName (Convert_core_PodSpec_To_v1_PodSpec).
+    if text(&spec.service_account_name).is_empty() {
+        spec.service_account_name = spec.service_account.take();
+    }
+    spec.service_account = spec.service_account_name.clone();
+    for volume in spec.volumes.iter_mut().flatten() {
+        volume::volume(volume);
+    }
+    for container in spec
+        .containers
+        .iter_mut()
+        .chain(spec.init_containers.iter_mut().flatten())
+    {
+        self::container(container);
+    }
+    for container in spec.ephemeral_containers.iter_mut().flatten() {
+        ephemeral(container);
+    }
+    canonical_list(&mut spec.overhead);
+    if let Some(resources) = &mut spec.resources {
+        canonical_list(&mut resources.requests);
+        canonical_list(&mut resources.limits);
+    }
+}
+
+fn container(c: &mut Container) {
+    common(
+        &c.image,
+        &mut c.image_pull_policy,
+        &mut c.termination_message_path,
+        &mut c.termination_message_policy,
+    );
+    ports(&mut c.ports);
+    env(&mut c.env);
+    resources(&mut c.resources);
+    for p in [&mut c.liveness_probe, &mut c.readiness_probe, &mut c.startup_probe] {
+        probe(p);
+    }
+    lifecycle(&mut c.lifecycle);
+    if let Some(context) = &mut c.security_context {
+        proc_mount(&mut context.proc_mount);
+    }
+}
+
+fn ephemeral(c: &mut EphemeralContainer) {
+    common(
+        &c.image,
+        &mut c.image_pull_policy,
+        &mut c.termination_message_path,
+        &mut c.termination_message_policy,
+    );
+    ports(&mut c.ports);
+    env(&mut c.env);
+    resources(&mut c.resources);
+}
+
+/// `SetDefaults_Container`.
+fn common(
+    image: &Option<String>,
+    pull_policy: &mut Option<String>,
+    message_path: &mut Option<String>,
+    message_policy: &mut Option<String>,
+) {
+    or(pull_policy, default_pull_policy(text(image)));
+    or(message_path, "/dev/termination-log");
+    or(message_policy, "File");
+}
+
+/// Always for the tag `latest` (explicit or implied), IfNotPresent otherwise.
+pub(super) fn default_pull_policy(image: &str) -> &'static str {
+    let (name, digest) = match image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (image, None),
+    };
+    let last = name.rsplit('/').next().unwrap_or("");
+    match last.split_once(':') {
+        Some((_, "latest")) => "Always",
+        None if digest.is_none() => "Always",
+        _ => "IfNotPresent",
+    }
+}
+
+fn ports(ports: &mut Option<Vec<ContainerPort>>) {
+    for port in ports.iter_mut().flatten() {
+        or(&mut port.protocol, "TCP");
+    }
+}
+
+fn env(vars: &mut Option<Vec<EnvVar>>) {
+    for source in vars.iter_mut().flatten().filter_map(|v| v.value_from.as_mut()) {
+        if let Some(field) = &mut source.field_ref {
+            or(&mut field.api_version, "v1");
+        }
+        if let Some(divisor) = source.resource_field_ref.as_mut().map(|r| &mut r.divisor) {
+            divisor.get_or_insert_with(|| RawQuantity("0".to_string()));
+        }
+        if let Some(file) = &mut source.file_key_ref {
+            file.optional.get_or_insert(false);
+        }
+    }
+}
+
+/// Go writes the struct even when it is empty.
+fn resources(resources: &mut Option<ResourceRequirements>) {
+    let resources = resources.get_or_insert_default();
+    canonical_list(&mut resources.requests);
+    canonical_list(&mut resources.limits);
+}
+
+fn proc_mount(mount: &mut Option<String>) {
+    if mount.as_deref() == Some("") {
+        *mount = None;
+    }
+}
+
+/// `SetDefaults_Probe`, `SetDefaults_HTTPGetAction`.
+fn probe(probe: &mut Option<Probe>) {
+    let Some(probe) = probe else { return };
+    or_number(&mut probe.timeout_seconds, 1);
+    or_number(&mut probe.period_seconds, 10);
+    or_number(&mut probe.success_threshold, 1);
+    or_number(&mut probe.failure_threshold, 3);
+    if let Some(get) = &mut probe.http_get {
+        http_get(get);
+    }
+    if let Some(grpc) = &mut probe.grpc {
+        grpc.service.get_or_insert_default();
+    }
+}
+
+fn http_get(get: &mut HTTPGetAction) {
+    or(&mut get.path, "/");
+    or(&mut get.scheme, "HTTP");
+}
+
+fn lifecycle(lifecycle: &mut Option<Lifecycle>) {
+    let Some(lifecycle) = lifecycle else { return };
+    for handler in [&mut lifecycle.post_start, &mut lifecycle.pre_stop] {
+        if let Some(LifecycleHandler {
+            http_get: Some(get), ..
+        }) = handler
+        {
+            http_get(get);
+        }
+    }
+}
+
+/// Requests that are not given equal the limits.
+fn requests_from_limits(resources: &mut ResourceRequirements) {
+    let Some(limits) = &resources.limits else { return };
+    if limits.is_empty() {
+        return;
+    }
+    let requests = resources.requests.get_or_insert_default();
+    for (name, amount) in limits {
+        requests.entry(name.clone()).or_insert_with(|| amount.clone());
+    }
+}
+
+/// Pod-level requests follow pod-level limits where no container requests the resource
+/// (`defaultPodRequests`; where containers do, their sum is taken).
+fn pod_level_requests(spec: &mut PodSpec) {
+    let Some(limits) = spec.resources.as_ref().and_then(|r| r.limits.clone()) else {
+        return;
+    };
+    if limits.is_empty() {
+        return;
+    }
+    let mut sums: BTreeMap<String, apimachinery::quantity::Quantity> = BTreeMap::new();
+    for container in &spec.containers {
+        let requests = container.resources.iter().flat_map(|r| r.requests.iter().flatten());
+        for (name, amount) in requests.filter(|(n, _)| *n == "cpu" || *n == "memory") {
+            *sums.entry(name.clone()).or_default() += crate::check::quantity(amount);
+        }
+    }
+    let resources = spec.resources.get_or_insert_default();
+    let requests = resources.requests.get_or_insert_default();
+    for (name, sum) in sums {
+        requests.entry(name).or_insert_with(|| sum.to_api());
+    }
+    for (name, amount) in limits {
+        requests.entry(name).or_insert(amount);
+    }
+}

@@ -1,0 +1,150 @@
+//! Endpoints and events.
+
+use std::net::IpAddr;
+
+use apimachinery::field::{Error, ErrorList, Path};
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints, Event};
+
+use crate::check::{dns_label, dns_subdomain, invalid_each, ip, list, port, qualified_name, required_one_of, text};
+use crate::meta;
+
+/// New endpoints (`ValidateEndpoints`).
+pub fn endpoints_create(obj: &Endpoints) -> ErrorList {
+    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    for (index, subset) in list(&obj.subsets).iter().enumerate() {
+        let path = Path::new("subsets").index(index);
+        let (ready, not_ready) = (list(&subset.addresses), list(&subset.not_ready_addresses));
+        if ready.is_empty() && not_ready.is_empty() {
+            let rule = "must specify `addresses` or `notReadyAddresses`";
+            errs.push(Error::required(&path, rule));
+        }
+        for (field, addresses) in [("addresses", ready), ("notReadyAddresses", not_ready)] {
+            for (index, a) in addresses.iter().enumerate() {
+                address(&mut errs, a, &path.child(field).index(index));
+            }
+        }
+        let ports = list(&subset.ports);
+        for (index, p) in ports.iter().enumerate() {
+            endpoint_port(&mut errs, p, ports.len() > 1, &path.child("ports").index(index));
+        }
+    }
+    errs
+}
+
+/// Changed endpoints (`ValidateEndpointsUpdate`).
+pub fn endpoints_update(new: &Endpoints, old: &Endpoints) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    errs.extend(endpoints_create(new));
+    errs
+}
+
+fn address(errs: &mut ErrorList, a: &EndpointAddress, path: &Path) {
+    ip(errs, &path.child("ip"), &a.ip);
+    let hostname = text(&a.hostname);
+    if !hostname.is_empty() {
+        dns_label(errs, &path.child("hostname"), hostname);
+    }
+    if let Some(node) = &a.node_name {
+        invalid_each(errs, &path.child("nodeName"), node, meta::name_subdomain(node, false));
+    }
+    non_special_ip(errs, &path.child("ip"), &a.ip);
+}
+
+fn endpoint_port(errs: &mut ErrorList, p: &EndpointPort, name_required: bool, path: &Path) {
+    let name = text(&p.name);
+    if !name.is_empty() {
+        dns_label(errs, &path.child("name"), name);
+    } else if name_required {
+        errs.push(Error::required(&path.child("name"), ""));
+    }
+    port(errs, &path.child("port"), p.port);
+    required_one_of(
+        errs,
+        &path.child("protocol"),
+        text(&p.protocol),
+        &["SCTP", "TCP", "UDP"],
+    );
+    if let Some(protocol) = &p.app_protocol {
+        qualified_name(errs, &path.child("appProtocol"), protocol);
+    }
+}
+
+/// Addresses that name this host or link cannot be endpoints (`ValidateNonSpecialIP`).
+pub fn non_special_ip(errs: &mut ErrorList, path: &Path, address: &str) {
+    let Ok(parsed) = address.parse::<IpAddr>() else {
+        errs.push(Error::invalid(path, address, "must be a valid IP address"));
+        return;
+    };
+    let (link_local, link_multicast) = match parsed {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.segments()[0] & 0xff0f == 0xff02),
+    };
+    for (bad, rule) in [
+        (parsed.is_unspecified(), format!("may not be unspecified ({address})")),
+        (
+            parsed.is_loopback(),
+            "may not be in the loopback range (127.0.0.0/8, ::1/128)".into(),
+        ),
+        (
+            link_local,
+            "may not be in the link-local range (169.254.0.0/16, fe80::/10)".into(),
+        ),
+        (
+            link_multicast,
+            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".into(),
+        ),
+    ] {
+        if bad {
+            errs.push(Error::invalid(path, address, rule));
+        }
+    }
+}
+
+/// Longest text of most event fields, and of the message, in bytes.
+const MAX_FIELD: usize = 128;
+const MAX_MESSAGE: usize = 1024;
+
+/// An event of core/v1 (events.go `legacyValidateEvent`). Only events with an `eventTime` follow
+/// the stricter rules.
+pub fn event_create(obj: &Event) -> ErrorList {
+    let mut errs = ErrorList::new();
+    let namespace = text(&obj.metadata.namespace);
+    let about = text(&obj.involved_object.namespace);
+    let matches = if about.is_empty() {
+        namespace.is_empty() || namespace == "default"
+    } else {
+        about == namespace
+    };
+    if !matches {
+        let path = Path::new("involvedObject").child("namespace");
+        errs.push(Error::invalid(&path, about, "does not match event.namespace"));
+    }
+    if obj.event_time.is_some() {
+        let component = text(&obj.reporting_component);
+        let path = Path::new("reportingController");
+        if component.is_empty() {
+            errs.push(Error::required(&path, ""));
+        }
+        qualified_name(&mut errs, &path, component);
+        for (field, value) in [
+            ("reportingInstance", text(&obj.reporting_instance)),
+            ("action", text(&obj.action)),
+            ("reason", text(&obj.reason)),
+        ] {
+            let path = Path::new(field);
+            if value.is_empty() {
+                errs.push(Error::required(&path, ""));
+            }
+            if value.len() > MAX_FIELD {
+                let rule = format!("can have at most {MAX_FIELD} characters");
+                errs.push(Error::invalid(&path, "", rule));
+            }
+        }
+        if text(&obj.message).len() > MAX_MESSAGE {
+            let rule = format!("can have at most {MAX_MESSAGE} characters");
+            errs.push(Error::invalid(&Path::new("message"), "", rule));
+        }
+    }
+    dns_subdomain(&mut errs, &Path::new("namespace"), namespace);
+    errs
+}

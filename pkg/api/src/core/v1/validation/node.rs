@@ -1,0 +1,95 @@
+//! Nodes.
+
+use std::collections::BTreeSet;
+
+use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::validation::is_valid_label_value;
+use k8s_openapi::api::core::v1::{Node, Taint};
+
+use super::{resources, scheduling};
+use crate::check::{cidr, list, qualified_name, text, to_value};
+use crate::meta;
+
+/// A new node (`ValidateNode`).
+pub fn node_create(obj: &Node) -> ErrorList {
+    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    taints(&mut errs, obj);
+    amounts(&mut errs, obj);
+    let cidrs = obj.spec.as_ref().map_or(&[][..], |s| list(&s.pod_cidrs));
+    let path = Path::new("spec").child("podCIDRs");
+    for (index, range) in cidrs.iter().enumerate() {
+        cidr(&mut errs, &path.index(index), range);
+        if cidrs[..index].contains(range) {
+            errs.push(Error::duplicate(&path.index(index), range));
+        }
+    }
+    let six = cidrs.iter().filter(|c| c.contains(':')).count();
+    if cidrs.len() > 1 && (cidrs.len() > 2 || six != 1) {
+        let rule = "may specify no more than one CIDR for each IP family";
+        errs.push(Error::invalid(&path, &to_value(&cidrs), rule));
+    }
+    errs
+}
+
+/// A changed node (`ValidateNodeUpdate`).
+pub fn node_update(new: &Node, old: &Node) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    amounts(&mut errs, new);
+    let mut seen = BTreeSet::new();
+    for (index, address) in new.status.iter().flat_map(|s| list(&s.addresses)).enumerate() {
+        if !seen.insert((&address.type_, &address.address)) {
+            let path = Path::new("status").child("addresses").index(index);
+            errs.push(Error::duplicate(&path, &to_value(address)));
+        }
+    }
+    let path = Path::new("spec");
+    let cidrs = |n: &Node| n.spec.as_ref().and_then(|s| s.pod_cidrs.clone()).unwrap_or_default();
+    if !cidrs(old).is_empty() && cidrs(old) != cidrs(new) {
+        let rule = "node updates may not change podCIDR except from \"\" to valid";
+        errs.push(Error::forbidden(&path.child("podCIDRs"), rule));
+    }
+    let provider = |n: &Node| n.spec.as_ref().and_then(|s| s.provider_id.clone()).unwrap_or_default();
+    if !provider(old).is_empty() && provider(old) != provider(new) {
+        let rule = "node updates may not change providerID except from \"\" to valid";
+        errs.push(Error::forbidden(&path.child("providerID"), rule));
+    }
+    taints(&mut errs, new);
+    errs
+}
+
+/// `ValidateNodeResources`.
+fn amounts(errs: &mut ErrorList, obj: &Node) {
+    let Some(status) = &obj.status else { return };
+    for (field, amounts) in [("capacity", &status.capacity), ("allocatable", &status.allocatable)] {
+        for (name, raw) in amounts.iter().flatten() {
+            let path = Path::new("status").child(field).child(name);
+            resources::amount(errs, name, raw, &path);
+        }
+    }
+}
+
+/// `validateNodeTaints`; upstream reports them under metadata.
+fn taints(errs: &mut ErrorList, obj: &Node) {
+    let taints = obj.spec.as_ref().map_or(&[][..], |s| list(&s.taints));
+    let path = Path::new("metadata").child("taints");
+    for (index, taint) in taints.iter().enumerate() {
+        let path = path.index(index);
+        qualified_name(errs, &path.child("key"), &taint.key);
+        let value = text(&taint.value);
+        let messages = is_valid_label_value(value);
+        if !messages.is_empty() {
+            errs.push(Error::invalid(&path.child("value"), value, messages.join(";")));
+        }
+        if taint.effect.is_empty() {
+            errs.push(Error::required(&path.child("effect"), ""));
+        } else {
+            scheduling::taint_effect(errs, &taint.effect, &path.child("effect"));
+        }
+        let same = |t: &Taint| t.key == taint.key && t.effect == taint.effect;
+        if taints[..index].iter().any(same) {
+            let mut error = Error::duplicate(&path, &to_value(taint));
+            error.detail = "taints must be unique by key and effect pair".to_string();
+            errs.push(error);
+        }
+    }
+}

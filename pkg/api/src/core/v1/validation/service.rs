@@ -1,0 +1,417 @@
+//! Services.
+
+use std::collections::BTreeSet;
+
+use apimachinery::field::{Error, ErrorList, Path};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+
+use super::endpoints::non_special_ip;
+use crate::check::{
+    cidr, dns_label, dns_subdomain, invalid_each, ip, list, one_of, port, port_or_name, qualified_name,
+    required_one_of, text, to_value,
+};
+use crate::core::v1::defaults::externally_accessible;
+use crate::meta;
+
+const TOP: &str = "spec";
+
+/// A new service (`ValidateServiceCreate`). Cluster IPs are allocated before.
+pub fn service_create(obj: &Service) -> ErrorList {
+    let mut errs = meta::create(&obj.metadata, true, meta::name_1035_label);
+    let empty = ServiceSpec::default();
+    spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty));
+    balancer_class(&mut errs, obj.spec.as_ref().unwrap_or(&empty), None);
+    errs
+}
+
+/// A changed service (`ValidateServiceUpdate`).
+pub fn service_update(new: &Service, old: &Service) -> ErrorList {
+    let empty = ServiceSpec::default();
+    let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    cluster_ip_changes(&mut errs, after, before);
+    family_changes(&mut errs, after, before);
+    balancer_class(&mut errs, after, Some(before));
+    let (port_after, port_before) = (after.health_check_node_port, before.health_check_node_port);
+    if needs_health_check(after) && needs_health_check(before) && port_after != port_before {
+        let path = Path::new(TOP).child("healthCheckNodePort");
+        errs.push(Error::forbidden(&path, "field is immutable"));
+    }
+    errs.extend(meta::create(&new.metadata, true, meta::name_1035_label));
+    spec(&mut errs, after);
+    errs
+}
+
+/// A changed service status (`ValidateServiceStatusUpdate`, `ValidateLoadBalancerStatus`).
+pub fn service_status_update(new: &Service, old: &Service) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let ingress = new
+        .status
+        .as_ref()
+        .and_then(|s| s.load_balancer.as_ref())
+        .map_or(&[][..], |b| list(&b.ingress));
+    let type_ = new.spec.as_ref().map_or("", |s| text(&s.type_));
+    let path = Path::new("status").child("loadBalancer").child("ingress");
+    if type_ != "LoadBalancer" && !ingress.is_empty() {
+        let rule = "may only be used when `spec.type` is \"LoadBalancer\"";
+        errs.push(Error::forbidden(&path, rule));
+    }
+    for (index, entry) in ingress.iter().enumerate() {
+        let path = path.index(index);
+        if let Some(address) = entry.ip.as_deref().filter(|i| !i.is_empty()) {
+            ip(&mut errs, &path.child("ip"), address);
+        }
+        let hostname = text(&entry.hostname);
+        if !hostname.is_empty() {
+            dns_subdomain(&mut errs, &path.child("hostname"), hostname);
+        }
+        if let Some(mode) = &entry.ip_mode {
+            one_of(&mut errs, &path.child("ipMode"), mode, &["Proxy", "VIP"]);
+        }
+    }
+    errs
+}
+
+fn is_headless(spec: &ServiceSpec) -> bool {
+    matches!(list(&spec.cluster_ips), [only] if only == "None")
+}
+
+/// `NeedsHealthCheck`.
+fn needs_health_check(spec: &ServiceSpec) -> bool {
+    text(&spec.type_) == "LoadBalancer" && text(&spec.external_traffic_policy) == "Local"
+}
+
+/// `ValidateService` without metadata.
+fn spec(errs: &mut ErrorList, spec: &ServiceSpec) {
+    let path = Path::new(TOP);
+    let type_ = text(&spec.type_);
+    let headless = is_headless(spec);
+    let ports = list(&spec.ports);
+    if ports.is_empty() && !headless && type_ != "ExternalName" {
+        errs.push(Error::required(&path.child("ports"), ""));
+    }
+    match type_ {
+        "LoadBalancer" | "NodePort" if headless => {
+            let rule = format!("may not be set to 'None' for {type_} services");
+            errs.push(Error::invalid(&path.child("clusterIPs").index(0), "None", rule));
+        }
+        "ExternalName" => external_name(errs, spec, &path),
+        _ => {}
+    }
+    let mut names = BTreeSet::new();
+    for (index, p) in ports.iter().enumerate() {
+        let path = path.child("ports").index(index);
+        service_port(errs, p, ports.len() > 1, &path);
+        let name = text(&p.name);
+        if !name.is_empty() && !names.insert(name) {
+            errs.push(Error::duplicate(&path.child("name"), name));
+        }
+    }
+    meta::labels(errs, spec.selector.as_ref(), &path.child("selector"));
+    affinity(errs, spec, &path);
+    cluster_ips(errs, spec, &path);
+    for (index, address) in list(&spec.external_ips).iter().enumerate() {
+        let path = path.child("externalIPs").index(index);
+        let before = errs.len();
+        ip(errs, &path, address);
+        if errs.len() == before {
+            non_special_ip(errs, &path, address);
+        }
+    }
+    required_one_of(
+        errs,
+        &path.child("type"),
+        type_,
+        &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+    );
+    duplicate_ports(errs, ports, type_, &path.child("ports"));
+    let ranges = list(&spec.load_balancer_source_ranges);
+    if !ranges.is_empty() {
+        let path = path.child("LoadBalancerSourceRanges");
+        if type_ != "LoadBalancer" {
+            errs.push(Error::forbidden(&path, ONLY_BALANCER));
+        }
+        for (index, range) in ranges.iter().enumerate() {
+            cidr(errs, &path.index(index), range.trim());
+        }
+    }
+    match (type_ == "LoadBalancer", spec.allocate_load_balancer_node_ports) {
+        (false, Some(_)) => {
+            errs.push(Error::forbidden(
+                &path.child("allocateLoadBalancerNodePorts"),
+                ONLY_BALANCER,
+            ));
+        }
+        (true, None) => errs.push(Error::required(&Path::new("allocateLoadBalancerNodePorts"), "")),
+        _ => {}
+    }
+    traffic(errs, spec, &path);
+}
+
+const ONLY_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
+
+fn external_name(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
+    let rule = "may not be set for ExternalName services";
+    for (field, set) in [
+        ("clusterIPs", !list(&spec.cluster_ips).is_empty()),
+        ("ipFamilies", !list(&spec.ip_families).is_empty()),
+        ("ipFamilyPolicy", spec.ip_family_policy.is_some()),
+    ] {
+        if set {
+            errs.push(Error::forbidden(&path.child(field), rule));
+        }
+    }
+    let name = text(&spec.external_name);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.is_empty() {
+        errs.push(Error::required(&path.child("externalName"), ""));
+    } else {
+        dns_subdomain(errs, &path.child("externalName"), name);
+    }
+}
+
+/// `validateServicePort`.
+fn service_port(errs: &mut ErrorList, p: &ServicePort, name_required: bool, path: &Path) {
+    let name = text(&p.name);
+    if !name.is_empty() {
+        dns_label(errs, &path.child("name"), name);
+    } else if name_required {
+        errs.push(Error::required(&path.child("name"), ""));
+    }
+    port(errs, &path.child("port"), p.port);
+    required_one_of(
+        errs,
+        &path.child("protocol"),
+        text(&p.protocol),
+        &["SCTP", "TCP", "UDP"],
+    );
+    if let Some(target) = &p.target_port {
+        port_or_name(errs, &path.child("targetPort"), target);
+    }
+    if let Some(protocol) = &p.app_protocol {
+        qualified_name(errs, &path.child("appProtocol"), protocol);
+    }
+}
+
+fn duplicate_ports(errs: &mut ErrorList, ports: &[ServicePort], type_: &str, path: &Path) {
+    let (mut nodes, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for (index, p) in ports.iter().enumerate() {
+        let path = path.index(index);
+        if let Some(node) = p.node_port.filter(|n| *n != 0) {
+            if type_ == "ClusterIP" {
+                let rule = "may not be used when `type` is 'ClusterIP'";
+                errs.push(Error::forbidden(&path.child("nodePort"), rule));
+            }
+            if !nodes.insert((text(&p.protocol), node)) {
+                errs.push(Error::duplicate(&path.child("nodePort"), node));
+            }
+        }
+        if !seen.insert((text(&p.protocol), p.port)) {
+            let key = ServicePort {
+                protocol: p.protocol.clone(),
+                port: p.port,
+                ..ServicePort::default()
+            };
+            errs.push(Error::duplicate(&path, &to_value(&key)));
+        }
+    }
+}
+
+/// Longest client affinity, one day in seconds (`MaxClientIPServiceAffinitySeconds`).
+const MAX_AFFINITY: i32 = 86400;
+
+fn affinity(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
+    let affinity = text(&spec.session_affinity);
+    required_one_of(errs, &path.child("sessionAffinity"), affinity, &["ClientIP", "None"]);
+    let path = path.child("sessionAffinityConfig");
+    match (affinity, &spec.session_affinity_config) {
+        ("ClientIP", config) => {
+            let rule = "when session affinity type is ClientIP";
+            let seconds_path = path.child("clientIP").child("timeoutSeconds");
+            match config.as_ref().map(|c| c.client_ip.as_ref().map(|c| c.timeout_seconds)) {
+                None => errs.push(Error::required(&path, rule)),
+                Some(None) => errs.push(Error::required(&path.child("clientIP"), rule)),
+                Some(Some(None)) => errs.push(Error::required(&seconds_path, rule)),
+                Some(Some(Some(seconds))) if !(1..=MAX_AFFINITY).contains(&seconds) => {
+                    let rule = format!("must be greater than 0 and less than {MAX_AFFINITY}");
+                    errs.push(Error::invalid(&seconds_path, seconds, rule));
+                }
+                _ => {}
+            }
+        }
+        ("None", Some(_)) => {
+            errs.push(Error::forbidden(&path, "must not be set when session affinity is None"));
+        }
+        _ => {}
+    }
+}
+
+/// `validateServiceExternalTrafficPolicy`, `validateServiceInternalTrafficFieldsValue`,
+/// `validateServiceTrafficDistribution`.
+fn traffic(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
+    let external = text(&spec.external_traffic_policy);
+    let at = path.child("externalTrafficPolicy");
+    if externally_accessible(spec) {
+        required_one_of(errs, &at, external, &["Cluster", "Local"]);
+    } else if !external.is_empty() {
+        let rule = "may only be set for externally-accessible services";
+        errs.push(Error::invalid(&at, external, rule));
+    }
+    let health = spec.health_check_node_port.unwrap_or(0);
+    let at = path.child("healthCheckNodePort");
+    match (needs_health_check(spec), health) {
+        (false, 0) => {}
+        (false, _) => {
+            let rule = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+            errs.push(Error::invalid(&at, health, rule));
+        }
+        (true, 0) => errs.push(Error::required(&at, "")),
+        (true, _) => port(errs, &at, health),
+    }
+    let at = path.child("internalTrafficPolicy");
+    match &spec.internal_traffic_policy {
+        Some(policy) => one_of(errs, &at, policy, &["Cluster", "Local"]),
+        None if matches!(text(&spec.type_), "NodePort" | "LoadBalancer" | "ClusterIP") => {
+            errs.push(Error::required(&at, ""));
+        }
+        None => {}
+    }
+    if let Some(distribution) = &spec.traffic_distribution {
+        let known = ["PreferClose", "PreferSameNode", "PreferSameZone"];
+        one_of(errs, &path.child("trafficDistribution"), distribution, &known);
+    }
+}
+
+/// `ValidateServiceClusterIPsRelatedFields`.
+fn cluster_ips(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
+    if text(&spec.type_) == "ExternalName" {
+        return;
+    }
+    let (first, all) = (text(&spec.cluster_ip), list(&spec.cluster_ips));
+    let families = list(&spec.ip_families);
+    let at = path.child("clusterIPs");
+    let value = to_value(&all);
+    match (first.is_empty(), all.first()) {
+        (false, None) => errs.push(Error::required(&at, "")),
+        (false, Some(own)) if own != first => {
+            errs.push(Error::invalid(&at, &value, "first value must match `clusterIP`"));
+        }
+        (true, Some(_)) => {
+            let rule = "must be empty when `clusterIP` is not specified";
+            errs.push(Error::invalid(&at, &value, rule));
+        }
+        _ => {}
+    }
+    for (index, family) in families.iter().enumerate() {
+        let at = path.child("ipFamilies").index(index);
+        one_of(errs, &at, family, &["IPv4", "IPv6"]);
+        if families[..index].contains(family) {
+            errs.push(Error::duplicate(&at, family));
+        }
+    }
+    if let Some(policy) = &spec.ip_family_policy {
+        let known = ["PreferDualStack", "RequireDualStack", "SingleStack"];
+        one_of(errs, &path.child("ipFamilyPolicy"), policy, &known);
+    }
+    let before = errs.len();
+    for (index, address) in all.iter().enumerate() {
+        if index == 0 && address == "None" {
+            if all.len() > 1 {
+                let rule = "'None' must be the first and only value";
+                errs.push(Error::invalid(&at, &value, rule));
+            }
+            continue;
+        }
+        ip(errs, &at.index(index), address);
+    }
+    if all.len() > 2 {
+        errs.push(Error::invalid(&at, &value, "may only hold up to 2 values"));
+    }
+    if errs.len() > before {
+        return;
+    }
+    let is_six = |a: &String| a.contains(':');
+    if all.len() == 2 && is_six(&all[0]) == is_six(&all[1]) {
+        let rule = "may specify no more than one IP for each IP family";
+        errs.push(Error::invalid(&at, &value, rule));
+    }
+    if is_headless(spec) {
+        return;
+    }
+    for (index, (address, family)) in all.iter().zip(families).enumerate() {
+        if (family == "IPv6") != is_six(address) {
+            let rule = format!("expected an {family} value as indicated by `ipFamilies[{index}]`");
+            errs.push(Error::invalid(&at.index(index), address, rule));
+        }
+    }
+}
+
+/// `validateUpgradeDowngradeClusterIPs`: the first address stays.
+fn cluster_ip_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec) {
+    let external = |s: &ServiceSpec| text(&s.type_) == "ExternalName";
+    if external(new) || external(old) || (is_headless(new) && is_headless(old)) {
+        return;
+    }
+    let (after, before) = (list(&new.cluster_ips), list(&old.cluster_ips));
+    let path = Path::new(TOP).child("clusterIPs");
+    let value = to_value(&after);
+    if !before.is_empty() && after.is_empty() {
+        errs.push(Error::invalid(
+            &path.index(0),
+            &value,
+            "primary clusterIP can not be unset",
+        ));
+    }
+    let compared = if after.len() == before.len() { before.len() } else { 1 };
+    for (index, (new, old)) in after.iter().zip(before).take(compared).enumerate() {
+        if new != old {
+            errs.push(Error::invalid(&path.index(index), &value, "may not change once set"));
+        }
+    }
+    if before.len() == 2 && after.len() == 1 && text(&new.ip_family_policy) != "SingleStack" {
+        let path = Path::new(TOP).child("ipFamilyPolicy");
+        let rule = "must be set to 'SingleStack' when releasing the secondary clusterIP";
+        errs.push(Error::invalid(&path, &to_value(&new.ip_family_policy), rule));
+    }
+}
+
+/// `validateUpgradeDowngradeIPFamilies`: the first family stays.
+fn family_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec) {
+    let external = |s: &ServiceSpec| text(&s.type_) == "ExternalName";
+    if external(new) || external(old) || is_headless(new) || is_headless(old) {
+        return;
+    }
+    let (after, before) = (list(&new.ip_families), list(&old.ip_families));
+    let path = Path::new(TOP).child("ipFamilies");
+    let compared = if after.len() == before.len() { before.len() } else { 1 };
+    for (new, old) in after.iter().zip(before).take(compared) {
+        if new != old {
+            let rule = "may not change once set";
+            errs.push(Error::invalid(&path.index(0), &to_value(&after), rule));
+        }
+    }
+    if before.len() == 2 && after.len() == 1 && text(&new.ip_family_policy) != "SingleStack" {
+        let path = Path::new(TOP).child("ipFamilyPolicy");
+        let rule = "must be set to 'SingleStack' when releasing the secondary ipFamily";
+        errs.push(Error::invalid(&path, &to_value(&new.ip_family_policy), rule));
+    }
+}
+
+/// `validateLoadBalancerClassField`.
+fn balancer_class(errs: &mut ErrorList, spec: &ServiceSpec, old: Option<&ServiceSpec>) {
+    let path = Path::new(TOP).child("loadBalancerClass");
+    let balancer = |s: &ServiceSpec| text(&s.type_) == "LoadBalancer";
+    if let Some(old) = old.filter(|old| balancer(old) && balancer(spec))
+        && old.load_balancer_class != spec.load_balancer_class
+    {
+        let value = to_value(&spec.load_balancer_class);
+        errs.push(Error::invalid(&path, &value, "may not change once set"));
+    }
+    match &spec.load_balancer_class {
+        Some(class) if balancer(spec) => {
+            invalid_each(errs, &path, class, apimachinery::validation::is_qualified_name(class));
+        }
+        Some(_) => errs.push(Error::forbidden(&path, ONLY_BALANCER)),
+        None => {}
+    }
+}
