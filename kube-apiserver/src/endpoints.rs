@@ -1,5 +1,238 @@
 //! HTTP endpoints: one file per verb, and the documents that describe the API.
+//!
+//! [`Api::dispatch`] finds the row of the resource table a request names and calls the verb's
+//! handler; subresources that are not plain objects live in `subresources/`.
 
+pub(crate) mod admit;
+pub(crate) mod body;
+pub(crate) mod codec;
+mod create;
+mod delete;
+mod deletecollection;
 pub(crate) mod discovery;
+mod get;
+mod list;
+pub(crate) mod negotiate;
 pub(crate) mod openapi;
+mod patch;
+pub(crate) mod respond;
+mod subresources;
 pub(crate) mod table;
+mod update;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apimachinery::gvk::GroupResource;
+use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use http::{Request, Response};
+use parking_lot::Mutex;
+
+use crate::admission::Chain;
+use crate::authn::Authenticator;
+use crate::authn::token_request::TokenRequests;
+use crate::authz::Union;
+use crate::authz::rbac::Rbac;
+use crate::proxy::Nodes;
+use crate::registry::strategy::Strategy;
+use crate::registry::{Registry, Store, convert};
+use crate::request::{Query, RequestContext};
+use crate::resources::{self, Resource, Subresource};
+use crate::services::Allocators;
+
+/// Everything the handlers need.
+pub(crate) struct Api {
+    /// The objects.
+    pub(crate) registry: Arc<Registry>,
+    /// Who is asking; also answers TokenReviews.
+    pub(crate) authenticator: Arc<Authenticator>,
+    /// Who may; also answers access reviews.
+    pub(crate) authorizer: Union,
+    /// The RBAC index, when the mode is on.
+    pub(crate) rbac: Option<Arc<Rbac>>,
+    /// Admission plugins.
+    pub(crate) admission: Chain,
+    /// `serviceaccounts/token`.
+    pub(crate) tokens: TokenRequests,
+    /// The way to the kubelets.
+    pub(crate) nodes: Nodes,
+    /// Cluster IPs and node ports.
+    pub(crate) allocators: Option<Arc<Allocators>>,
+    /// `--min-request-timeout`: watches live at least this long.
+    pub(crate) min_request_timeout: Duration,
+}
+
+/// One request on one resource, on its way through a handler.
+pub(crate) struct Call {
+    /// Server-wide parts.
+    pub(crate) api: Arc<Api>,
+    /// User, parsed path, dry run, warnings.
+    pub(crate) ctx: RequestContext,
+    /// The served row.
+    pub(crate) row: &'static Resource,
+    /// The subresource, when one is named.
+    pub(crate) sub: Option<&'static Subresource>,
+    /// Decoded query.
+    pub(crate) query: Query,
+    /// Headers and extensions.
+    pub(crate) head: http::request::Parts,
+    /// The body until someone takes it.
+    body: Mutex<Body>,
+}
+
+impl Call {
+    /// The store behind the row.
+    fn store(&self) -> Result<&Arc<Store>> {
+        self.api
+            .registry
+            .store_for(self.row)
+            .ok_or_else(ApiError::path_not_found)
+    }
+
+    /// Namespace of the request for the store: empty for cluster-scoped kinds, also for the
+    /// namespaces resource itself, whose name is in the path's namespace position.
+    fn namespace(&self) -> &str {
+        if self.row.namespaced {
+            &self.ctx.info.namespace
+        } else {
+            ""
+        }
+    }
+
+    /// The rules for this path: the kind's, or its status's.
+    fn strategy<'a>(&self, store: &'a Store) -> &'a dyn Strategy {
+        match self.sub.map(|s| s.name) {
+            Some("status") => store.strategy.status().unwrap_or(store.strategy),
+            _ => store.strategy,
+        }
+    }
+
+    /// Group, version and kind a body of this path must have.
+    fn expected(&self) -> (&'static str, &'static str, &'static str) {
+        match self.sub {
+            Some(s) => (
+                s.group.unwrap_or(self.row.group),
+                s.version.unwrap_or(self.row.version),
+                s.kind,
+            ),
+            None => (self.row.group, self.row.version, self.row.kind),
+        }
+    }
+
+    fn output(&self) -> Result<negotiate::Output> {
+        negotiate::output(&self.head.headers, &self.query, true)
+    }
+
+    /// The whole body.
+    async fn body(&self) -> Result<bytes::Bytes> {
+        let body = std::mem::take(&mut *self.body.lock());
+        body::read(body).await
+    }
+
+    /// The request as it came, for proxies.
+    fn into_request(self) -> Request<Body> {
+        Request::from_parts(self.head, self.body.into_inner())
+    }
+}
+
+impl Api {
+    /// Serves a resource request that authentication and authorization let through.
+    pub(crate) async fn dispatch(
+        self: Arc<Self>,
+        mut ctx: RequestContext,
+        request: Request<Body>,
+    ) -> Result<Response<Body>> {
+        let info = &ctx.info;
+        let (Some(row), sub) = find(info) else {
+            return if resources::group_version_exists(&info.api_group, &info.api_version) {
+                Err(ApiError::path_not_found())
+            } else {
+                Ok(respond::page_not_found())
+            };
+        };
+        if !info.subresource.is_empty() && sub.is_none() {
+            return Err(ApiError::path_not_found());
+        }
+        // A namespaced kind has no single objects outside a namespace; a cluster-scoped one none inside.
+        let in_namespace = !info.namespace.is_empty() && row.plural != "namespaces";
+        if in_namespace && !row.namespaced || row.namespaced && info.namespace.is_empty() && named(info) {
+            return Err(ApiError::path_not_found());
+        }
+        let verb = info.verb.clone();
+        let served = match sub {
+            Some(s) => s.verbs.contains(&verb.as_str()) || s.name == "proxy",
+            None => row.has_verb(&verb),
+        };
+        if !served || verb == "create" && row.namespaced && info.namespace.is_empty() {
+            return Err(ApiError::method_not_supported(
+                &GroupResource::new(row.group, row.plural),
+                &verb,
+            ));
+        }
+        let query = Query::parse(request.uri().query().unwrap_or(""));
+        ctx.dry_run = dry_run(&query)?;
+        let (head, body) = request.into_parts();
+        let call = Call {
+            api: self,
+            ctx,
+            row,
+            sub,
+            query,
+            head,
+            body: Mutex::new(body),
+        };
+        if call.sub.is_some_and(|s| s.name != "status") {
+            return subresources::serve(call).await;
+        }
+        match verb.as_str() {
+            "get" => get::serve(call).await,
+            "list" => list::serve(call).await,
+            "watch" => watch::serve(call).await,
+            "create" => create::serve(call).await,
+            "update" => update::serve(call).await,
+            "patch" => patch::serve(call).await,
+            "delete" => delete::serve(call).await,
+            "deletecollection" => deletecollection::serve(call).await,
+            other => Err(ApiError::method_not_supported(
+                &GroupResource::new(call.row.group, call.row.plural),
+                other,
+            )),
+        }
+    }
+}
+
+fn find(info: &crate::request::RequestInfo) -> (Option<&'static Resource>, Option<&'static Subresource>) {
+    let row = resources::find(&info.api_group, &info.api_version, &info.resource);
+    let sub = row
+        .filter(|_| !info.subresource.is_empty())
+        .and_then(|r| r.subresource(&info.subresource));
+    (row, sub)
+}
+
+/// Whether the path itself names an object (a field selector does not count).
+fn named(info: &crate::request::RequestInfo) -> bool {
+    info.parts.len() > 1
+}
+
+fn dry_run(query: &Query) -> Result<bool> {
+    let mut on = false;
+    for value in query.all("dryRun").filter(|v| !v.is_empty()) {
+        if value != "All" {
+            let path = apimachinery::field::Path::new("dryRun");
+            let e = apimachinery::field::Error::not_supported(&path, value, &["All"]);
+            let gk = apimachinery::gvk::GroupKind::new("meta.k8s.io", "CreateOptions");
+            return Err(ApiError::invalid(&gk, "", vec![e]));
+        }
+        on = true;
+    }
+    Ok(on)
+}
+
+/// A client's object as the store wants it: hub version, defaults filled in.
+fn settle(store: &Store, row: &Resource, obj: serde_json::Value) -> serde_json::Value {
+    let mut obj = convert::to_hub(row, obj);
+    store.strategy.default(&mut obj);
+    obj
+}

@@ -134,17 +134,28 @@ impl Allocators {
     }
 
     /// Settles all allocated fields of `new`, which replaces `old`.
-    async fn allocate(&self, new: &mut Value, old: Option<&Value>, ns: &str, dry_run: bool, moves: &mut Moves) -> Result<()> {
+    async fn allocate(
+        &self,
+        new: &mut Value,
+        old: Option<&Value>,
+        ns: &str,
+        dry_run: bool,
+        moves: &mut Moves,
+    ) -> Result<()> {
         if let Some(old) = old {
             fields::carry_over(new, old);
         }
         let mut errors = fields::settle_families(new, old, &self.ips.families());
         let before = old.map(holdings).unwrap_or_default();
         if errors.is_empty() {
-            self.ips.allocate(new, &before.ips, ns, dry_run, &mut moves.taken.ips, &mut errors).await?;
+            self.ips
+                .allocate(new, &before.ips, ns, dry_run, &mut moves.taken.ips, &mut errors)
+                .await?;
         }
         if errors.is_empty() {
-            self.ports.allocate(new, &before.ports, dry_run, &mut moves.taken.ports, &mut errors).await?;
+            self.ports
+                .allocate(new, &before.ports, dry_run, &mut moves.taken.ports, &mut errors)
+                .await?;
         }
         if !errors.is_empty() {
             return Err(invalid(new, errors));
@@ -162,7 +173,10 @@ fn invalid(service: &Value, errors: Vec<Error>) -> ApiError {
 
 /// What a Service holds.
 fn holdings(service: &Value) -> Holdings {
-    Holdings { ips: fields::cluster_ips(service).into_iter().collect(), ports: fields::node_ports(service) }
+    Holdings {
+        ips: fields::cluster_ips(service).into_iter().collect(),
+        ports: fields::node_ports(service),
+    }
 }
 
 /// Admission with allocation behind it: the object is then complete for the strategy.
@@ -176,14 +190,22 @@ struct Allocating<'a> {
 
 impl<'a> Allocating<'a> {
     fn new(allocators: &'a Allocators, inner: &'a dyn Hooks, ctx: &RequestContext, ns: &'a str) -> Self {
-        Allocating { allocators, inner, dry_run: ctx.dry_run, ns, moves: Mutex::default() }
+        Allocating {
+            allocators,
+            inner,
+            dry_run: ctx.dry_run,
+            ns,
+            moves: Mutex::default(),
+        }
     }
 
     /// After the write: keeps what it took and lets go of the rest, or the other way round.
     async fn settle(self, done: bool) {
         let moves = self.moves.into_inner();
         if !self.dry_run {
-            self.allocators.release(if done { &moves.dropped } else { &moves.taken }).await;
+            self.allocators
+                .release(if done { &moves.dropped } else { &moves.taken })
+                .await;
         }
     }
 }
@@ -198,7 +220,9 @@ impl Hooks for Allocating<'_> {
         if !self.dry_run {
             self.allocators.release(&earlier.taken).await;
         }
-        self.allocators.allocate(obj, old, self.ns, self.dry_run, &mut moves).await
+        self.allocators
+            .allocate(obj, old, self.ns, self.dry_run, &mut moves)
+            .await
     }
 
     async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Stored bytes: `k8s\0` protobuf in the storage version, JSON and a newline for the kinds upstream
 //! keeps as JSON. Reading sniffs, so either form is understood for every kind.
 
+use apimachinery::codec::{json, proto};
 use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
 use bytes::Bytes;
@@ -18,15 +19,32 @@ pub(crate) fn encode(row: &Resource, obj: &Value) -> Result<Bytes> {
     let mut stored = obj.clone();
     meta::remove(&mut stored, "resourceVersion");
     meta::remove(&mut stored, "selfLink");
-    meta::set_gvk(&mut stored, row.storage_version.unwrap_or(row.version), row.kind);
-    let mut bytes = serde_json::to_vec(&stored).map_err(ApiError::internal)?;
-    bytes.push(b'\n');
-    Ok(bytes.into())
+    if as_json(row) {
+        let mut bytes = json::encode(&stored);
+        bytes.push(b'\n');
+        return Ok(bytes.into());
+    }
+    let schema = api::schema();
+    let ty = schema
+        .kind_of(row.group, row.version, row.kind)
+        .ok_or_else(|| ApiError::internal(format!("no {} in the schema table", row.kind)))?;
+    let raw = proto::encode(schema, ty, &stored).map_err(ApiError::internal)?;
+    let hub = row.api_version();
+    Ok(proto::wrap(row.storage_version.unwrap_or(&hub), row.kind, &raw).into())
 }
 
 /// The hub object in stored bytes.
 pub(crate) fn decode(row: &Resource, bytes: &[u8]) -> Result<Value> {
-    let mut obj: Value = serde_json::from_slice(bytes).map_err(ApiError::internal)?;
+    let mut obj: Value = if proto::is_proto(bytes) {
+        let unknown = proto::unwrap(bytes).map_err(ApiError::internal)?;
+        let schema = api::schema();
+        let ty = schema
+            .kind_of(row.group, row.version, row.kind)
+            .ok_or_else(|| ApiError::internal(format!("no {} in the schema table", row.kind)))?;
+        proto::decode(schema, ty, unknown.raw).map_err(ApiError::internal)?
+    } else {
+        serde_json::from_slice(bytes).map_err(ApiError::internal)?
+    };
     meta::set_gvk(&mut obj, &row.api_version(), row.kind);
     Ok(obj)
 }

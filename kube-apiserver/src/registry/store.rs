@@ -14,6 +14,7 @@ mod tests;
 mod update;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -53,10 +54,16 @@ impl Entry {
         })
     }
 
-    /// The object as JSON, encoded once.
-    pub(crate) fn json(&self) -> &Bytes {
-        self.json
-            .get_or_init(|| serde_json::to_vec(self.value.as_ref()).unwrap_or_default().into())
+    /// The object as JSON without apiVersion and kind, as it stands in a list; encoded once.
+    pub(crate) fn item_json(&self) -> &Bytes {
+        self.json.get_or_init(|| {
+            let body = self.value.as_object().map(|map| {
+                let fields: BTreeMap<&String, &Value> =
+                    map.iter().filter(|(k, _)| *k != "apiVersion" && *k != "kind").collect();
+                serde_json::to_vec(&fields).unwrap_or_default()
+            });
+            body.unwrap_or_default().into()
+        })
     }
 }
 

@@ -155,3 +155,28 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         self.0.status()
     }
 }
+
+/// No rules: the server's own partial writes (binding, eviction, finalize), checked by their endpoint.
+pub(crate) static RAW: Raw = Raw { grows: false };
+/// As [`RAW`], but a changed spec is a new generation (ephemeral containers, resize).
+pub(crate) static RAW_SPEC: Raw = Raw { grows: true };
+
+/// See [`RAW`].
+pub(crate) struct Raw {
+    grows: bool,
+}
+
+impl Strategy for Raw {
+    fn prepare_for_update(&self, _ctx: &RequestContext, obj: &mut Value, old: &Value) {
+        let generation = apimachinery::meta::generation(old);
+        if self.grows && generation > 0 && obj.get("spec") != old.get("spec") {
+            apimachinery::meta::set_generation(obj, generation + 1);
+        }
+    }
+    fn validate_create(&self, _ctx: &RequestContext, _obj: &Value) -> ErrorList {
+        vec![]
+    }
+    fn validate_update(&self, _ctx: &RequestContext, _obj: &Value, _old: &Value) -> ErrorList {
+        vec![]
+    }
+}

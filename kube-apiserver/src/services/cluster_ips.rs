@@ -71,10 +71,16 @@ impl ClusterIps {
             return Ok(());
         }
         let name = text(service, "/metadata/name").to_owned();
-        let wanted: Vec<String> =
-            items(service, "/spec/clusterIPs").iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        let families: Vec<String> =
-            items(service, "/spec/ipFamilies").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let wanted: Vec<String> = items(service, "/spec/clusterIPs")
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        let families: Vec<String> = items(service, "/spec/ipFamilies")
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         let mut ips = Vec::new();
         for (i, family) in families.iter().enumerate() {
             let ip = match wanted.get(i).filter(|w| !w.is_empty()) {
@@ -109,9 +115,15 @@ impl ClusterIps {
         let path = Path::new("spec").child("clusterIPs");
         let refuse = |why: String| {
             let value = BadValue::raw(json!([given]));
-            Ok(Err(Error::invalid(&path, value, format!("failed to allocate IP {given}: {why}"))))
+            Ok(Err(Error::invalid(
+                &path,
+                value,
+                format!("failed to allocate IP {given}: {why}"),
+            )))
         };
-        let Ok(ip) = given.parse::<IpAddr>() else { return refuse("not a valid IP".to_owned()) };
+        let Ok(ip) = given.parse::<IpAddr>() else {
+            return refuse("not a valid IP".to_owned());
+        };
         if held.contains(&ip) {
             return Ok(Ok(ip));
         }
@@ -129,7 +141,14 @@ impl ClusterIps {
         }
     }
 
-    async fn next(&self, family: &str, ns: &str, name: &str, dry_run: bool, taken: &mut BTreeSet<IpAddr>) -> Result<IpAddr> {
+    async fn next(
+        &self,
+        family: &str,
+        ns: &str,
+        name: &str,
+        dry_run: bool,
+        taken: &mut BTreeSet<IpAddr>,
+    ) -> Result<IpAddr> {
         let full = || ApiError::internal("failed to allocate a serviceIP: range is full");
         let range = self.ranges.iter().find(|r| r.family() == family).ok_or_else(full)?;
         for ip in range.candidates().take(MAX_TRIES) {
@@ -144,7 +163,9 @@ impl ClusterIps {
     /// Creates the object; false when it exists.
     async fn reserve(&self, ip: IpAddr, ns: &str, name: &str, dry_run: bool) -> Result<bool> {
         if dry_run {
-            return Ok(find(&*self.objects, GROUP, RESOURCE, "", &ip.to_string()).await?.is_none());
+            return Ok(find(&*self.objects, GROUP, RESOURCE, "", &ip.to_string())
+                .await?
+                .is_none());
         }
         match self.objects.create(GROUP, RESOURCE, "", object(ip, ns, name)).await {
             Ok(_) => Ok(true),

@@ -25,7 +25,12 @@ pub(crate) fn needs_cluster_ip(service: &Value) -> bool {
 pub(crate) fn needs_node_ports(service: &Value) -> bool {
     match kind(service) {
         "NodePort" => true,
-        "LoadBalancer" => service.pointer("/spec/allocateLoadBalancerNodePorts").and_then(Value::as_bool) != Some(false),
+        "LoadBalancer" => {
+            service
+                .pointer("/spec/allocateLoadBalancerNodePorts")
+                .and_then(Value::as_bool)
+                != Some(false)
+        }
         _ => false,
     }
 }
@@ -49,12 +54,20 @@ pub(crate) fn cluster_ips(service: &Value) -> Vec<IpAddr> {
     }
     let list = items(service, "/spec/clusterIPs").iter().filter_map(Value::as_str);
     let all: Vec<IpAddr> = list.filter_map(|ip| ip.parse().ok()).collect();
-    if all.is_empty() { text(service, "/spec/clusterIP").parse().into_iter().collect() } else { all }
+    if all.is_empty() {
+        text(service, "/spec/clusterIP").parse().into_iter().collect()
+    } else {
+        all
+    }
 }
 
 /// Node ports a Service holds, with the health check port.
 pub(crate) fn node_ports(service: &Value) -> BTreeSet<u16> {
-    let of = |v: Option<&Value>| v.and_then(Value::as_u64).and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0);
+    let of = |v: Option<&Value>| {
+        v.and_then(Value::as_u64)
+            .and_then(|p| u16::try_from(p).ok())
+            .filter(|p| *p > 0)
+    };
     items(service, "/spec/ports")
         .iter()
         .filter_map(|p| of(p.get("nodePort")))
@@ -77,9 +90,16 @@ pub(crate) fn carry_over(new: &mut Value, old: &Value) {
             .iter()
             .map(|p| (protocol(p), p["port"].clone(), p["nodePort"].clone()))
             .collect();
-        for p in new["spec"].get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        for p in new["spec"]
+            .get_mut("ports")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if p["nodePort"].as_u64().unwrap_or(0) == 0
-                && let Some((.., node)) = known.iter().find(|(proto, port, _)| *proto == protocol(p) && *port == p["port"])
+                && let Some((.., node)) = known
+                    .iter()
+                    .find(|(proto, port, _)| *proto == protocol(p) && *port == p["port"])
                 && !node.is_null()
             {
                 p["nodePort"] = node.clone();
@@ -102,10 +122,17 @@ pub(crate) fn carry_over(new: &mut Value, old: &Value) {
     if needs_node_ports(old) && !needs_node_ports(new) && kind(new) != "LoadBalancer" {
         let same = items(new, "/spec/ports").iter().all(|p| {
             p.get("nodePort").is_none()
-                || items(old, "/spec/ports").iter().any(|o| o.get("nodePort") == p.get("nodePort"))
+                || items(old, "/spec/ports")
+                    .iter()
+                    .any(|o| o.get("nodePort") == p.get("nodePort"))
         });
         if same {
-            for p in new["spec"].get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+            for p in new["spec"]
+                .get_mut("ports")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 remove(p, "nodePort");
             }
         }
@@ -139,18 +166,27 @@ pub(crate) fn settle_families(new: &mut Value, old: Option<&Value>, cluster: &[&
     }
     let ip = text(new, "/spec/clusterIP").to_owned();
     let ips = items(new, "/spec/clusterIPs");
-    let changed = old.is_some_and(|o| o["spec"]["clusterIP"] != new["spec"]["clusterIP"] && o["spec"]["clusterIPs"] == new["spec"]["clusterIPs"]);
+    let changed = old.is_some_and(|o| {
+        o["spec"]["clusterIP"] != new["spec"]["clusterIP"] && o["spec"]["clusterIPs"] == new["spec"]["clusterIPs"]
+    });
     if !ip.is_empty() && (ips.is_empty() || changed) {
         new["spec"]["clusterIPs"] = json!([ip]);
     }
     let spec = Path::new("spec");
     let policy = text(new, "/spec/ipFamilyPolicy").to_owned();
-    let given: Vec<String> =
-        items(new, "/spec/ipFamilies").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let given: Vec<String> = items(new, "/spec/ipFamilies")
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     for (i, f) in given.iter().enumerate() {
         // Headless Services without selector may name any family.
         if !cluster.contains(&f.as_str()) && !selectorless(new) {
-            errors.push(Error::invalid(&spec.child("ipFamilies").index(i), f.as_str(), "not configured on this cluster"));
+            errors.push(Error::invalid(
+                &spec.child("ipFamilies").index(i),
+                f.as_str(),
+                "not configured on this cluster",
+            ));
         }
     }
     if policy == "RequireDualStack" && cluster.len() < 2 && !selectorless(new) {
@@ -172,14 +208,18 @@ pub(crate) fn settle_families(new: &mut Value, old: Option<&Value>, cluster: &[&
     }
     .to_owned();
     let mut families: Vec<String> = if given.is_empty() {
-        addresses.iter().map(|ip| super::cluster_ips::family(*ip).to_owned()).collect()
+        addresses
+            .iter()
+            .map(|ip| super::cluster_ips::family(*ip).to_owned())
+            .collect()
     } else {
         given
     };
     if families.is_empty() {
         families.push(cluster[0].to_owned());
     }
-    let wants_two = policy == "RequireDualStack" || (policy == "PreferDualStack" && (cluster.len() > 1 || selectorless(new)));
+    let wants_two =
+        policy == "RequireDualStack" || (policy == "PreferDualStack" && (cluster.len() > 1 || selectorless(new)));
     if wants_two && families.len() == 1 {
         families.push(if families[0] == "IPv4" { "IPv6" } else { "IPv4" }.to_owned());
     }
@@ -197,5 +237,8 @@ pub(crate) fn settle_families(new: &mut Value, old: Option<&Value>, cluster: &[&
 /// Headless and without selector: endpoints are made by hand, in any family.
 fn selectorless(service: &Value) -> bool {
     is_headless(service)
-        && service.pointer("/spec/selector").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty)
+        && service
+            .pointer("/spec/selector")
+            .and_then(Value::as_object)
+            .is_none_or(serde_json::Map::is_empty)
 }

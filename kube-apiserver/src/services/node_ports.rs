@@ -33,7 +33,10 @@ const ROUNDS: usize = 32;
 impl NodePorts {
     /// Allocates from `range`, both ends included.
     pub(crate) fn new(store: impl Ports + 'static, range: (u16, u16)) -> Self {
-        NodePorts { store: Box::new(store), range }
+        NodePorts {
+            store: Box::new(store),
+            range,
+        }
     }
 
     /// Gives the Service's ports their node ports. `held` are those it had before.
@@ -51,7 +54,12 @@ impl NodePorts {
         }
         for _ in 0..ROUNDS {
             let (used, version) = self.store.load(self.range).await?;
-            let mut plan = Plan { range: self.range, held, used, mine: BTreeSet::new() };
+            let mut plan = Plan {
+                range: self.range,
+                held,
+                used,
+                mine: BTreeSet::new(),
+            };
             let mut new = service.clone();
             let wrong = plan.fill(&mut new, health)?;
             if !wrong.is_empty() {
@@ -79,7 +87,11 @@ impl NodePorts {
 
     /// Sets the ports in use.
     pub(crate) async fn reset(&self, ports: &BTreeSet<u16>) -> Result<()> {
-        let within: BTreeSet<u16> = ports.iter().filter(|p| (self.range.0..=self.range.1).contains(p)).copied().collect();
+        let within: BTreeSet<u16> = ports
+            .iter()
+            .filter(|p| (self.range.0..=self.range.1).contains(p))
+            .copied()
+            .collect();
         self.change(|_| within.clone()).await
     }
 
@@ -118,11 +130,21 @@ impl Plan<'_> {
                 .filter_map(|p| Some((p["port"].clone(), u16::try_from(p["nodePort"].as_u64()?).ok()?)))
                 .filter(|(_, n)| *n > 0)
                 .collect();
-            for (i, p) in service["spec"].get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+            for (i, p) in service["spec"]
+                .get_mut("ports")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+                .enumerate()
+            {
                 let given = p["nodePort"].as_u64().unwrap_or(0);
                 if given > 0 {
                     if let Err(why) = self.take(given) {
-                        errors.push(Error::invalid(&spec.child("ports").index(i).child("nodePort"), given as i64, why));
+                        errors.push(Error::invalid(
+                            &spec.child("ports").index(i).child("nodePort"),
+                            given as i64,
+                            why,
+                        ));
                     }
                     continue;
                 }
@@ -155,7 +177,9 @@ impl Plan<'_> {
     fn take(&mut self, port: u64) -> std::result::Result<(), String> {
         let (first, last) = self.range;
         let Some(port) = u16::try_from(port).ok().filter(|p| (first..=last).contains(p)) else {
-            return Err(format!("provided port is not in the valid range. The range of valid ports is {first}-{last}"));
+            return Err(format!(
+                "provided port is not in the valid range. The range of valid ports is {first}-{last}"
+            ));
         };
         if self.held.contains(&port) || self.mine.contains(&port) {
             self.mine.insert(port);
@@ -172,9 +196,17 @@ impl Plan<'_> {
     fn next(&mut self) -> Result<u16> {
         let (first, last) = (u32::from(self.range.0), u32::from(self.range.1));
         let size = last - first + 1;
-        let lower = if size < 16 { 0 } else { (size / 32).clamp(16, 128).min(size) };
+        let lower = if size < 16 {
+            0
+        } else {
+            (size / 32).clamp(16, 128).min(size)
+        };
         let upper = size - lower;
-        let start = if upper == 0 { 0 } else { rand::rng().random_range(0..upper) };
+        let start = if upper == 0 {
+            0
+        } else {
+            rand::rng().random_range(0..upper)
+        };
         let order = (0..upper).map(|i| lower + (start + i) % upper).chain(0..lower);
         for offset in order {
             let port = (first + offset) as u16;

@@ -68,7 +68,10 @@ pub(crate) fn encode(range: (u16, u16), used: &BTreeSet<u16>) -> Vec<u8> {
         data: Some(little),
     };
     let unknown = Unknown {
-        type_meta: Some(TypeMeta { api_version: Some("v1".into()), kind: Some("RangeAllocation".into()) }),
+        type_meta: Some(TypeMeta {
+            api_version: Some("v1".into()),
+            kind: Some("RangeAllocation".into()),
+        }),
         raw: Some(object.encode_to_vec()),
         content_encoding: Some(String::new()),
         content_type: Some(String::new()),

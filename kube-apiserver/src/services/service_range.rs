@@ -30,14 +30,23 @@ impl ServiceRange {
         let host_bits = u32::from(width - prefix);
         let mask = if host_bits >= 128 { 0 } else { u128::MAX << host_bits };
         let base = number(ip) & mask;
-        let size = if host_bits >= 127 { u128::MAX } else { 1u128 << host_bits };
+        let size = if host_bits >= 127 {
+            u128::MAX
+        } else {
+            1u128 << host_bits
+        };
         // The network address is never used; IPv4 also keeps the broadcast address free.
         let usable = match (v4, host_bits) {
             (_, 0) => 0,
             (true, _) => size.saturating_sub(2),
             (false, _) => size.saturating_sub(1),
         };
-        Ok(ServiceRange { base, usable, prefix, v4 })
+        Ok(ServiceRange {
+            base,
+            usable,
+            prefix,
+            v4,
+        })
     }
 
     /// The CIDR in canonical form.
@@ -66,7 +75,11 @@ impl ServiceRange {
         let (base, v4) = (self.base, self.v4);
         let lower = reserved(self.usable);
         let upper = self.usable - lower;
-        let start = if upper == 0 { 0 } else { rand::rng().random_range(0..upper) };
+        let start = if upper == 0 {
+            0
+        } else {
+            rand::rng().random_range(0..upper)
+        };
         let high = (0..upper).map(move |i| lower + (start + i) % upper);
         high.chain(0..lower).map(move |offset| address(base + 1 + offset, v4))
     }
@@ -74,7 +87,11 @@ impl ServiceRange {
 
 /// Size of the part at the bottom that is used last: between 16 and 256 addresses, a sixteenth.
 fn reserved(usable: u128) -> u128 {
-    if usable < 16 { 0 } else { (usable / 16).clamp(16, 256).min(usable) }
+    if usable < 16 {
+        0
+    } else {
+        (usable / 16).clamp(16, 256).min(usable)
+    }
 }
 
 fn number(ip: IpAddr) -> u128 {
@@ -85,5 +102,9 @@ fn number(ip: IpAddr) -> u128 {
 }
 
 fn address(n: u128, v4: bool) -> IpAddr {
-    if v4 { IpAddr::V4(Ipv4Addr::from(n as u32)) } else { IpAddr::V6(Ipv6Addr::from(n)) }
+    if v4 {
+        IpAddr::V4(Ipv4Addr::from(n as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from(n))
+    }
 }

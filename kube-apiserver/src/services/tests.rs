@@ -45,7 +45,11 @@ fn fixture(ranges: &[&str]) -> Fixture {
         ips: ClusterIps::new(objects.clone(), ranges),
         ports: NodePorts::new(ports.clone(), (30000, 30031)),
     };
-    Fixture { objects, ports, allocators }
+    Fixture {
+        objects,
+        ports,
+        allocators,
+    }
 }
 
 fn service(spec: Value) -> Value {
@@ -66,10 +70,23 @@ async fn a_service_gets_an_address_and_gives_it_back() {
     let (s, _) = f.write(service(json!({"ports":[{"port":80}]})), None).await.unwrap();
     let ip = s["spec"]["clusterIP"].as_str().unwrap().to_owned();
     assert_eq!(s["spec"]["clusterIPs"], json!([ip]));
-    assert_eq!((&s["spec"]["ipFamilies"], &s["spec"]["ipFamilyPolicy"]), (&json!(["IPv4"]), &json!("SingleStack")));
-    let object = f.objects.get("networking.k8s.io", "ipaddresses", "", &ip).await.unwrap();
-    assert_eq!(object["spec"]["parentRef"], json!({"group":"","resource":"services","namespace":"ns","name":"s"}));
-    assert_eq!(object["metadata"]["labels"]["ipaddress.kubernetes.io/managed-by"], "ipallocator.k8s.io");
+    assert_eq!(
+        (&s["spec"]["ipFamilies"], &s["spec"]["ipFamilyPolicy"]),
+        (&json!(["IPv4"]), &json!("SingleStack"))
+    );
+    let object = f
+        .objects
+        .get("networking.k8s.io", "ipaddresses", "", &ip)
+        .await
+        .unwrap();
+    assert_eq!(
+        object["spec"]["parentRef"],
+        json!({"group":"","resource":"services","namespace":"ns","name":"s"})
+    );
+    assert_eq!(
+        object["metadata"]["labels"]["ipaddress.kubernetes.io/managed-by"],
+        "ipallocator.k8s.io"
+    );
     f.allocators.released(&s).await;
     assert!(f.objects.names("networking.k8s.io", "ipaddresses").is_empty());
 }
@@ -77,13 +94,33 @@ async fn a_service_gets_an_address_and_gives_it_back() {
 #[tokio::test]
 async fn wrong_requests_are_invalid() {
     let f = fixture(&["10.96.0.0/12"]);
-    f.write(service(json!({"clusterIP":"10.96.0.10","type":"NodePort","ports":[{"port":80,"nodePort":30001}]})), None).await.unwrap();
+    f.write(
+        service(json!({"clusterIP":"10.96.0.10","type":"NodePort","ports":[{"port":80,"nodePort":30001}]})),
+        None,
+    )
+    .await
+    .unwrap();
     for (spec, text) in [
-        (json!({"clusterIP":"10.96.0.10"}), r#"spec.clusterIPs: Invalid value: ["10.96.0.10"]: failed to allocate IP 10.96.0.10: provided IP is already allocated"#),
-        (json!({"clusterIP":"1.2.3.4"}), "is not in the valid range. The range of valid IPs is 10.96.0.0/12"),
-        (json!({"type":"NodePort","ports":[{"port":80,"nodePort":30001}]}), "spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated"),
-        (json!({"type":"NodePort","ports":[{"port":80,"nodePort":80}]}), "provided port is not in the valid range. The range of valid ports is 30000-30031"),
-        (json!({"ipFamilyPolicy":"RequireDualStack"}), "this cluster is not configured for dual-stack services"),
+        (
+            json!({"clusterIP":"10.96.0.10"}),
+            r#"spec.clusterIPs: Invalid value: ["10.96.0.10"]: failed to allocate IP 10.96.0.10: provided IP is already allocated"#,
+        ),
+        (
+            json!({"clusterIP":"1.2.3.4"}),
+            "is not in the valid range. The range of valid IPs is 10.96.0.0/12",
+        ),
+        (
+            json!({"type":"NodePort","ports":[{"port":80,"nodePort":30001}]}),
+            "spec.ports[0].nodePort: Invalid value: 30001: provided port is already allocated",
+        ),
+        (
+            json!({"type":"NodePort","ports":[{"port":80,"nodePort":80}]}),
+            "provided port is not in the valid range. The range of valid ports is 30000-30031",
+        ),
+        (
+            json!({"ipFamilyPolicy":"RequireDualStack"}),
+            "this cluster is not configured for dual-stack services",
+        ),
         (json!({"ipFamilies":["IPv6"]}), "not configured on this cluster"),
     ] {
         let err = f.write(service(spec), None).await.unwrap_err();
@@ -95,13 +132,22 @@ async fn wrong_requests_are_invalid() {
 #[tokio::test]
 async fn headless_and_external_services_take_nothing() {
     let f = fixture(&["10.96.0.0/12"]);
-    let (s, m) = f.write(service(json!({"clusterIP":"None","selector":{"a":"b"}})), None).await.unwrap();
+    let (s, m) = f
+        .write(service(json!({"clusterIP":"None","selector":{"a":"b"}})), None)
+        .await
+        .unwrap();
     assert_eq!(s["spec"]["clusterIPs"], json!(["None"]));
     assert_eq!(s["spec"]["ipFamilies"], json!(["IPv4"]));
     assert_eq!(m.taken, Holdings::default());
     let (s, _) = f.write(service(json!({"clusterIP":"None"})), None).await.unwrap();
-    assert_eq!((&s["spec"]["ipFamilyPolicy"], &s["spec"]["ipFamilies"]), (&json!("RequireDualStack"), &json!(["IPv4","IPv6"])));
-    let (s, m) = f.write(service(json!({"type":"ExternalName","externalName":"x"})), None).await.unwrap();
+    assert_eq!(
+        (&s["spec"]["ipFamilyPolicy"], &s["spec"]["ipFamilies"]),
+        (&json!("RequireDualStack"), &json!(["IPv4", "IPv6"]))
+    );
+    let (s, m) = f
+        .write(service(json!({"type":"ExternalName","externalName":"x"})), None)
+        .await
+        .unwrap();
     assert!(s["spec"].get("clusterIP").is_none());
     assert_eq!(m.taken, Holdings::default());
 }
@@ -109,13 +155,25 @@ async fn headless_and_external_services_take_nothing() {
 #[tokio::test]
 async fn updates_keep_move_and_release() {
     let f = fixture(&["10.96.0.0/24"]);
-    let (old, _) = f.write(service(json!({"type":"NodePort","ports":[{"port":80},{"port":80,"protocol":"UDP"},{"port":81}]})), None).await.unwrap();
+    let (old, _) = f
+        .write(
+            service(json!({"type":"NodePort","ports":[{"port":80},{"port":80,"protocol":"UDP"},{"port":81}]})),
+            None,
+        )
+        .await
+        .unwrap();
     let ports = &old["spec"]["ports"];
     assert_eq!(ports[0]["nodePort"], ports[1]["nodePort"]);
     assert_ne!(ports[0]["nodePort"], ports[2]["nodePort"]);
     assert_eq!(f.ports.0.lock().0.len(), 2);
     // Leaving them out keeps them.
-    let (same, moves) = f.write(service(json!({"type":"NodePort","ports":[{"port":80},{"port":81}]})), Some(&old)).await.unwrap();
+    let (same, moves) = f
+        .write(
+            service(json!({"type":"NodePort","ports":[{"port":80},{"port":81}]})),
+            Some(&old),
+        )
+        .await
+        .unwrap();
     assert_eq!(same["spec"]["clusterIP"], old["spec"]["clusterIP"]);
     assert_eq!(same["spec"]["ports"][0]["nodePort"], ports[0]["nodePort"]);
     assert_eq!((moves.taken, moves.dropped), (Holdings::default(), Holdings::default()));
@@ -135,8 +193,11 @@ async fn updates_keep_move_and_release() {
 #[tokio::test]
 async fn dual_stack_takes_one_of_each() {
     let f = fixture(&["10.96.0.0/24", "fd00::/112"]);
-    let (s, _) = f.write(service(json!({"ipFamilyPolicy":"PreferDualStack"})), None).await.unwrap();
-    assert_eq!(s["spec"]["ipFamilies"], json!(["IPv4","IPv6"]));
+    let (s, _) = f
+        .write(service(json!({"ipFamilyPolicy":"PreferDualStack"})), None)
+        .await
+        .unwrap();
+    assert_eq!(s["spec"]["ipFamilies"], json!(["IPv4", "IPv6"]));
     assert_eq!(s["spec"]["clusterIPs"].as_array().unwrap().len(), 2);
 }
 
@@ -153,8 +214,18 @@ async fn a_small_range_is_used_up_then_full() {
 #[tokio::test]
 async fn repair_marks_what_is_used_and_frees_the_rest() {
     let f = fixture(&["10.96.0.0/24"]);
-    f.objects.put("", "services", service(json!({"type":"NodePort","clusterIP":"10.96.0.5","clusterIPs":["10.96.0.5"],"ports":[{"nodePort":30005}]})));
-    f.objects.put("networking.k8s.io", "ipaddresses", super::cluster_ips::object("10.96.0.9".parse().unwrap(), "ns", "gone"));
+    f.objects.put(
+        "",
+        "services",
+        service(
+            json!({"type":"NodePort","clusterIP":"10.96.0.5","clusterIPs":["10.96.0.5"],"ports":[{"nodePort":30005}]}),
+        ),
+    );
+    f.objects.put(
+        "networking.k8s.io",
+        "ipaddresses",
+        super::cluster_ips::object("10.96.0.9".parse().unwrap(), "ns", "gone"),
+    );
     f.allocators.repair().await.unwrap();
     assert_eq!(f.objects.names("networking.k8s.io", "ipaddresses"), ["10.96.0.5"]);
     assert_eq!(f.ports.0.lock().0, BTreeSet::from([30005]));
@@ -176,7 +247,14 @@ fn ranges_leave_out_network_and_broadcast() {
     let r = ServiceRange::parse("10.96.0.7/24").unwrap();
     assert_eq!(r.cidr(), "10.96.0.0/24");
     assert_eq!(r.first(), Some("10.96.0.1".parse().unwrap()));
-    for (ip, ok) in [("10.96.0.0", false), ("10.96.0.1", true), ("10.96.0.254", true), ("10.96.0.255", false), ("10.96.1.1", false), ("::1", false)] {
+    for (ip, ok) in [
+        ("10.96.0.0", false),
+        ("10.96.0.1", true),
+        ("10.96.0.254", true),
+        ("10.96.0.255", false),
+        ("10.96.1.1", false),
+        ("::1", false),
+    ] {
         assert_eq!(r.contains(ip.parse().unwrap()), ok, "{ip}");
     }
     assert!(ServiceRange::parse("10.0.0.0/33").is_err());

@@ -1,0 +1,166 @@
+//! The order of the filters every request passes. Upstream: `apiserver/pkg/server/config.go`
+//! `DefaultBuildHandlerChain`.
+//!
+//! request info -> panic recovery -> audit id -> metrics -> deadline -> authentication ->
+//! impersonation -> authorization -> max in flight -> dispatch.
+
+mod headers;
+mod impersonation;
+mod inflight;
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use component::serving::PeerCerts;
+use futures::FutureExt as _;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::authz::Union;
+use crate::documents::Documents;
+use crate::endpoints::{Api, respond};
+use crate::metrics::{self, Labels};
+use crate::request::{RequestContext, RequestInfo};
+
+pub(crate) use inflight::Inflight;
+
+/// Paths answered for anyone, as probes need them.
+const ALWAYS_ALLOWED: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+
+/// Everything the chain needs.
+pub(crate) struct Chain {
+    /// Resource requests.
+    pub(crate) api: Arc<Api>,
+    /// Everything else.
+    pub(crate) documents: Documents,
+    /// Concurrency limits.
+    pub(crate) inflight: Inflight,
+    /// `--request-timeout`.
+    pub(crate) request_timeout: Duration,
+}
+
+impl Chain {
+    /// Serves one request. Never fails: every error is an answer.
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> std::result::Result<Response<Body>, Infallible> {
+        // Request info: what is asked, read by all that follows.
+        let path = request.uri().path().to_owned();
+        let info = RequestInfo::parse(request.method(), &path, request.uri().query().unwrap_or(""));
+        let request = request.map(Body::new);
+        let accept = headers::for_errors(request.headers());
+        let audit_id = headers::audit_id(request.headers());
+        let labels = Labels::new(&info);
+        let started = Instant::now();
+        let long = long_running(&info);
+        let guard = metrics::started(&labels, long);
+
+        // Panic recovery: one request must not take the process down.
+        let answered = AssertUnwindSafe(self.filtered(info, request, audit_id.clone(), long))
+            .catch_unwind()
+            .await;
+        let mut response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(e)) => respond::error(&accept, &e),
+            Err(_) => {
+                tracing::error!(path, "a request made the server panic");
+                let e = ApiError::internal("This request caused apiserver to panic. Look in the logs for details.");
+                respond::error(&accept, &e)
+            }
+        };
+        headers::finish(response.headers_mut(), &audit_id);
+        metrics::finished(&labels, response.status(), started.elapsed(), long);
+        drop(guard);
+        Ok(response)
+    }
+
+    async fn filtered(
+        &self,
+        info: RequestInfo,
+        mut request: Request<Body>,
+        audit_id: String,
+        long: bool,
+    ) -> Result<Response<Body>> {
+        let mut ctx = RequestContext {
+            info,
+            audit_id,
+            ..Default::default()
+        };
+        let warnings = ctx.warnings.clone();
+        // Authentication: who asks. Credentials are gone from the headers afterwards.
+        let certs = request.extensions().get::<PeerCerts>().map(|c| c.0.clone());
+        ctx.user = self
+            .api
+            .authenticator
+            .authenticate(request.headers_mut(), certs.as_deref().unwrap_or(&[]))
+            .await?;
+        // Impersonation: asks as someone else, if authorization lets it.
+        impersonation::apply(&self.api.authorizer, &mut ctx, request.headers_mut()).await?;
+        self.authorize(&self.api.authorizer, &ctx).await?;
+        // Max in flight: long-running requests and masters are not counted.
+        let _slot = self.inflight.enter(&ctx, long).await?;
+
+        let deadline = if long { None } else { Some(self.deadline(&request)?) };
+        let answer = self.dispatch(ctx, request);
+        let mut response = match deadline {
+            None => answer.await?,
+            Some(d) => tokio::time::timeout(d, answer).await.map_err(|_| {
+                ApiError::timeout(
+                    "request did not complete within requested timeout - context deadline exceeded",
+                    0,
+                )
+            })??,
+        };
+        headers::warnings(response.headers_mut(), &warnings.lock());
+        Ok(response)
+    }
+
+    async fn authorize(&self, authorizer: &Union, ctx: &RequestContext) -> Result<()> {
+        if !ctx.info.is_resource && ALWAYS_ALLOWED.contains(&ctx.info.path.as_str()) {
+            return Ok(());
+        }
+        authorizer.check(&ctx.user, &ctx.info).await
+    }
+
+    /// `?timeout=` up to `--request-timeout` (upstream `filters.WithRequestDeadline`).
+    fn deadline(&self, request: &Request<Body>) -> Result<Duration> {
+        let query = crate::request::Query::parse(request.uri().query().unwrap_or(""));
+        let Some(text) = query.get("timeout").filter(|t| !t.is_empty()) else {
+            return Ok(self.request_timeout);
+        };
+        let wanted = component::flags::parse_duration(text).map_err(|_| {
+            ApiError::bad_request(format!(
+                "invalid timeout specified in the request URL - time: invalid duration {text:?}"
+            ))
+        })?;
+        Ok(if wanted.is_zero() {
+            self.request_timeout
+        } else {
+            wanted.min(self.request_timeout)
+        })
+    }
+
+    async fn dispatch(&self, ctx: RequestContext, request: Request<Body>) -> Result<Response<Body>> {
+        if ctx.info.is_resource {
+            // Boxed: the handlers' futures are large, and most requests use one of them.
+            return Box::pin(self.api.clone().dispatch(ctx, request)).await;
+        }
+        self.documents.serve(&ctx, request).await
+    }
+}
+
+/// Requests that live as long as the client wants (upstream `BasicLongRunningRequestCheck`).
+fn long_running(info: &RequestInfo) -> bool {
+    info.is_resource
+        && (matches!(info.verb.as_str(), "watch" | "proxy")
+            || matches!(
+                info.subresource.as_str(),
+                "attach" | "exec" | "proxy" | "log" | "portforward"
+            ))
+        || !info.is_resource && info.path.starts_with("/debug/pprof/")
+}

@@ -1,0 +1,79 @@
+//! Everything that is not a resource: health, version, metrics, discovery, OpenAPI, OpenID.
+
+use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use component::health::Checks;
+use http::{Method, Request, Response, StatusCode};
+
+use crate::authn::oidc_discovery::{self, Metadata};
+use crate::endpoints::negotiate::Output;
+use crate::endpoints::{discovery, openapi, respond};
+use crate::request::RequestContext;
+
+/// The documents of one server.
+pub(crate) struct Documents {
+    /// `/healthz`, `/livez`, `/readyz`.
+    pub(crate) health: Vec<Checks>,
+    /// `/.well-known/openid-configuration`, `/openid/v1/jwks`.
+    pub(crate) openid: Option<Metadata>,
+}
+
+impl Documents {
+    /// Answers a non-resource path.
+    pub(crate) async fn serve(&self, ctx: &RequestContext, request: Request<Body>) -> Result<Response<Body>> {
+        let path = ctx.info.path.as_str();
+        let query = request.uri().query().unwrap_or("");
+        for checks in &self.health {
+            let Some(sub) = path.strip_prefix('/').and_then(|p| p.strip_prefix(checks.path())) else {
+                continue;
+            };
+            if sub.is_empty() || sub.starts_with('/') {
+                return Ok(checks.respond(sub.trim_start_matches('/'), query).await.map(Body::new));
+            }
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(ApiError::generic(
+                405,
+                "MethodNotAllowed",
+                "the server does not allow this method on the requested resource",
+            ));
+        }
+        match path {
+            "/version" | "/version/" => {
+                let v = serde_json::to_value(component::version::Info::get()).map_err(ApiError::internal)?;
+                let mut body = serde_json::to_vec_pretty(&v).map_err(ApiError::internal)?;
+                body.push(b'\n');
+                Ok(respond::bytes(StatusCode::OK, "application/json", body))
+            }
+            "/metrics" => Ok(component::metrics::response().map(Body::new)),
+            "/" => {
+                let out = Output {
+                    pretty: true,
+                    ..Default::default()
+                };
+                respond::value(StatusCode::OK, &out, &serde_json::json!({"paths": discovery::paths()}))
+            }
+            oidc_discovery::CONFIGURATION_PATH => Ok(self.openid(|m| &m.configuration, "application/json")),
+            oidc_discovery::JWKS_PATH => Ok(self.openid(|m| &m.jwks, oidc_discovery::JWKS_CONTENT_TYPE)),
+            p if p == "/api" || p == "/apis" || p.starts_with("/api/") || p.starts_with("/apis/") => {
+                Ok(discovery::serve(path, request.headers()).unwrap_or_else(respond::page_not_found))
+            }
+            p if p == "/openapi/v2" || p == "/openapi/v3" || p.starts_with("/openapi/v3/") => {
+                Ok(openapi::serve(path, query, request.headers()).unwrap_or_else(respond::page_not_found))
+            }
+            _ => Ok(respond::page_not_found()),
+        }
+    }
+
+    fn openid(&self, part: fn(&Metadata) -> &Vec<u8>, content_type: &'static str) -> Response<Body> {
+        let Some(m) = &self.openid else {
+            return respond::page_not_found();
+        };
+        let mut r = respond::bytes(StatusCode::OK, content_type, part(m).clone());
+        r.headers_mut().insert(
+            http::header::CACHE_CONTROL,
+            http::HeaderValue::from_static(oidc_discovery::CACHE_CONTROL),
+        );
+        r
+    }
+}

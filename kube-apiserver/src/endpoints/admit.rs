@@ -1,0 +1,69 @@
+//! Admission as the store calls it: the chain of plugins, bound to one request.
+
+use apimachinery::meta;
+use apimachinery::status::Result;
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::admission::{Attributes, Chain, Operation};
+use crate::registry::Hooks;
+use crate::request::RequestContext;
+
+/// The chain for one request.
+pub(crate) struct Admit<'a> {
+    chain: &'a Chain,
+    ctx: &'a RequestContext,
+    operation: Operation,
+}
+
+impl<'a> Admit<'a> {
+    /// Binds the chain to a request.
+    pub(crate) fn new(chain: &'a Chain, ctx: &'a RequestContext, operation: Operation) -> Self {
+        Admit { chain, ctx, operation }
+    }
+
+    /// PUT and PATCH that create run as creates.
+    fn operation(&self, old: Option<&Value>) -> Operation {
+        if self.operation == Operation::Update && old.is_none() {
+            Operation::Create
+        } else {
+            self.operation
+        }
+    }
+}
+
+#[async_trait]
+impl Hooks for Admit<'_> {
+    async fn admit(&self, obj: &mut Value, old: Option<&Value>) -> Result<()> {
+        let attrs = Attributes {
+            ctx: self.ctx,
+            operation: self.operation(old),
+            old,
+        };
+        self.chain.admit(&attrs, obj).await
+    }
+
+    async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()> {
+        let attrs = Attributes {
+            ctx: self.ctx,
+            operation: self.operation(old),
+            old,
+        };
+        if let Some(obj) = obj {
+            return self.chain.validate(&attrs, obj).await;
+        }
+        // Deletes: both passes see no object. In a collection each object is asked for by name.
+        let named;
+        let mut attrs = attrs;
+        if self.ctx.info.name.is_empty()
+            && let Some(old) = old
+        {
+            let mut ctx = self.ctx.clone();
+            ctx.info.name = meta::name(old).to_owned();
+            named = ctx;
+            attrs.ctx = &named;
+        }
+        self.chain.admit(&attrs, &mut Value::Null).await?;
+        self.chain.validate(&attrs, &Value::Null).await
+    }
+}

@@ -1,0 +1,263 @@
+//! Bytes of one encoding to values and back, with the strictness the client asked for.
+//!
+//! The schema table drives it all; kinds the table lacks (Table, PartialObjectMetadata) are JSON,
+//! the latter also protobuf by hand.
+
+mod metadata;
+
+use apimachinery::codec::{json, proto, yaml};
+use apimachinery::field::{Error, Path};
+use apimachinery::gvk::{GroupKind, GroupVersionKind};
+use apimachinery::meta;
+use apimachinery::patch;
+use apimachinery::status::{ApiError, Result};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::negotiate::Format;
+use super::patch::Kind as PatchKind;
+use crate::request::{Query, RequestContext};
+
+/// `fieldValidation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// Unknown and duplicate fields pass silently.
+    Ignore,
+    /// They pass with a warning each; the default.
+    Warn,
+    /// They are refused.
+    Strict,
+}
+
+impl Strictness {
+    /// Reads the query parameter.
+    pub(crate) fn parse(query: &Query) -> Result<Self> {
+        match query.get("fieldValidation").unwrap_or("") {
+            "" | "Warn" => Ok(Strictness::Warn),
+            "Ignore" => Ok(Strictness::Ignore),
+            "Strict" => Ok(Strictness::Strict),
+            other => {
+                let e = Error::not_supported(&Path::new("fieldValidation"), other, &["", "Ignore", "Warn", "Strict"]);
+                Err(ApiError::invalid(
+                    &GroupKind::new("meta.k8s.io", "CreateOptions"),
+                    "",
+                    vec![e],
+                ))
+            }
+        }
+    }
+
+    /// Turns what strict decoding found into warnings or an error.
+    fn settle(self, found: Vec<String>, expected: &GroupVersionKind, ctx: &RequestContext) -> Result<()> {
+        match self {
+            _ if found.is_empty() => Ok(()),
+            Strictness::Ignore => Ok(()),
+            Strictness::Warn => {
+                found.into_iter().for_each(|f| ctx.warn(f));
+                Ok(())
+            }
+            Strictness::Strict => Err(json::cannot_be_handled(
+                expected,
+                &expected.kind,
+                json::strict_error(&found),
+            )),
+        }
+    }
+}
+
+/// A kind as (group, version, kind).
+type Expected = (&'static str, &'static str, &'static str);
+
+fn gvk((group, version, kind): Expected) -> GroupVersionKind {
+    GroupVersionKind::new(group, version, kind)
+}
+
+/// A value with apiVersion and kind, encoded.
+pub(crate) fn encode(format: Format, pretty: bool, v: &Value) -> Result<Bytes> {
+    let bytes = match format {
+        Format::Json => {
+            let encoded = if pretty {
+                serde_json::to_vec_pretty(v)
+            } else {
+                serde_json::to_vec(v)
+            };
+            let mut bytes = encoded.map_err(ApiError::internal)?;
+            bytes.push(b'\n');
+            bytes
+        }
+        Format::Yaml => yaml::encode(v).map_err(ApiError::internal)?.into_bytes(),
+        Format::Protobuf => match meta::kind(v) {
+            "PartialObjectMetadata" | "PartialObjectMetadataList" => metadata::encode(v)?,
+            _ => proto::encode_object(api::schema(), v).map_err(ApiError::internal)?,
+        },
+    };
+    Ok(bytes.into())
+}
+
+/// One event of a watch stream, framed.
+pub(crate) fn watch_frame(format: Format, kind: &str, object: &Value) -> Result<Bytes> {
+    if format == Format::Protobuf {
+        let event = proto::encode_watch_event(kind, &encode(format, false, object)?);
+        let mut frame = (event.len() as u32).to_be_bytes().to_vec();
+        frame.extend(event);
+        return Ok(frame.into());
+    }
+    let mut frame = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
+    serde_json::to_writer(&mut frame, object).map_err(ApiError::internal)?;
+    frame.extend_from_slice(b"}\n");
+    Ok(frame.into())
+}
+
+/// A body as a value of the kind expected; a body without apiVersion and kind is taken to be of
+/// that kind.
+pub(crate) fn decode(
+    format: Format,
+    body: &[u8],
+    expected: Expected,
+    strictness: Strictness,
+    ctx: &RequestContext,
+) -> Result<Value> {
+    let want = gvk(expected);
+    let decoded = match format {
+        Format::Json => json::decode_request(api::schema(), &want, body)?,
+        Format::Yaml => {
+            let (text, mut strict) = yaml::to_json(body).map_err(|e| ApiError::bad_request(e.to_string()))?;
+            let mut decoded = json::decode_request(api::schema(), &want, &text)?;
+            strict.append(&mut decoded.strict);
+            decoded.strict = strict;
+            decoded
+        }
+        Format::Protobuf => json::Decoded {
+            object: decode_proto(&want, body)?,
+            strict: vec![],
+        },
+    };
+    let mut object = decoded.object;
+    if meta::api_version(&object) != want.api_version() {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            meta::api_version(&object),
+            want.api_version()
+        )));
+    }
+    meta::set_gvk(&mut object, &want.api_version(), &want.kind);
+    strictness.settle(decoded.strict, &want, ctx)?;
+    Ok(object)
+}
+
+fn decode_proto(want: &GroupVersionKind, body: &[u8]) -> Result<Value> {
+    let bad = |e: proto::Error| ApiError::bad_request(e.to_string());
+    let unknown = proto::unwrap(body).map_err(bad)?;
+    if !unknown.kind.is_empty() && unknown.kind != want.kind {
+        let actual =
+            GroupVersionKind::from_api_version(unknown.api_version, unknown.kind).unwrap_or_else(|_| want.clone());
+        return Err(json::cannot_be_handled(
+            &actual,
+            &want.kind,
+            format!("the body is no {}", want.kind),
+        ));
+    }
+    let ty = api::schema().kind(want).ok_or_else(ApiError::path_not_found)?;
+    let mut object = proto::decode(api::schema(), ty, unknown.raw).map_err(bad)?;
+    let api_version = if unknown.api_version.is_empty() {
+        want.api_version()
+    } else {
+        unknown.api_version.to_owned()
+    };
+    meta::set_gvk(&mut object, &api_version, &want.kind);
+    Ok(object)
+}
+
+/// An options body (`DeleteOptions`), which clients send in any group's version.
+pub(crate) fn decode_options(format: Format, body: &[u8], kind: &str) -> Result<Value> {
+    let schema = api::schema();
+    let ty = schema
+        .id(&format!("meta.v1.{kind}"))
+        .ok_or_else(|| ApiError::internal(format!("no {kind} in the table")))?;
+    match format {
+        Format::Protobuf => {
+            let unknown = proto::unwrap(body).map_err(|e| ApiError::bad_request(e.to_string()))?;
+            proto::decode(schema, ty, unknown.raw).map_err(|e| ApiError::bad_request(e.to_string()))
+        }
+        _ => {
+            let decoded = match format {
+                Format::Yaml => yaml::decode(schema, ty, body),
+                _ => json::decode(schema, ty, body),
+            };
+            decoded
+                .map(|d| d.object)
+                .map_err(|e| ApiError::bad_request(e.to_string()))
+        }
+    }
+}
+
+/// A patch's body: any JSON.
+pub(crate) fn decode_patch(body: &[u8]) -> Result<Value> {
+    json::parse(body)
+        .map(|d| d.object)
+        .map_err(|e| ApiError::bad_request(e.to_string()))
+}
+
+/// Applies a patch to an object of a kind.
+pub(crate) fn apply_patch(kind: PatchKind, object: &Value, body: &Value, expected: Expected) -> Result<Value> {
+    let mut target = object.clone();
+    let done = match kind {
+        PatchKind::Json => patch::json::Patch::from_value(body).and_then(|p| p.apply(&mut target)),
+        PatchKind::Merge => {
+            patch::merge::apply(&mut target, body);
+            Ok(())
+        }
+        PatchKind::Strategic => {
+            let schema = api::schema();
+            let ty = schema.kind(&gvk(expected)).ok_or_else(|| {
+                ApiError::unsupported_media_type(&["application/json-patch+json", "application/merge-patch+json"])
+            })?;
+            patch::strategic::apply(schema, ty, &mut target, body)
+        }
+    };
+    done.map_err(|e| e.to_api_error())?;
+    Ok(target)
+}
+
+/// Decodes the result of a patch as its kind again: unknown fields by `strictness`, wrong types
+/// are an error.
+pub(crate) fn check_patched(
+    patched: Value,
+    expected: Expected,
+    strictness: Strictness,
+    ctx: &RequestContext,
+) -> Result<Value> {
+    let want = gvk(expected);
+    let schema = api::schema();
+    let Some(ty) = schema.kind(&want) else {
+        return Ok(patched);
+    };
+    let decoded = json::conform(schema, ty, &patched).map_err(|e| {
+        ApiError::invalid(
+            &want.group_kind(),
+            meta::name(&patched),
+            vec![Error::invalid(
+                &Path::new("patch"),
+                patched.to_string().as_str(),
+                e.to_string(),
+            )],
+        )
+    })?;
+    let mut object = decoded.object;
+    meta::set_gvk(&mut object, &want.api_version(), &want.kind);
+    match strictness {
+        Strictness::Strict if !decoded.strict.is_empty() => Err(ApiError::invalid(
+            &want.group_kind(),
+            meta::name(&object),
+            vec![Error::invalid(
+                &Path::new("patch"),
+                patched.to_string().as_str(),
+                json::strict_error(&decoded.strict),
+            )],
+        )),
+        _ => {
+            strictness.settle(decoded.strict, &want, ctx)?;
+            Ok(object)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! POST of an object, and the virtual kinds that only answer a question.
+
+use apimachinery::status::Result;
+use axum::body::Body;
+use http::{Response, StatusCode};
+
+use super::admit::Admit;
+use super::{Call, codec, negotiate, respond, settle, subresources};
+use crate::admission::Operation;
+use crate::authz::reviews::{Reviews, is_review};
+
+pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
+    let out = call.output()?;
+    let format = negotiate::input(&call.head.headers)?;
+    let strictness = codec::Strictness::parse(&call.query)?;
+    let bytes = call.body().await?;
+    let obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
+
+    if is_review(call.row.group, call.row.plural) {
+        let reviews = Reviews {
+            authenticator: &call.api.authenticator,
+            authorizer: &call.api.authorizer,
+            rbac: call.api.rbac.as_deref(),
+        };
+        let answer = reviews.create(&call.ctx, obj).await?;
+        return respond::value(StatusCode::CREATED, &out, &answer);
+    }
+    if call.row.group.is_empty() && call.row.plural == "bindings" {
+        let pod = apimachinery::meta::name(&obj).to_owned();
+        return subresources::binding::bind(&call, &pod, obj).await;
+    }
+
+    let store = call.store()?.clone();
+    let obj = settle(&store, call.row, obj);
+    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Create);
+    let entry = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
+        Some(a) => a.create(&store, &call.ctx, call.namespace(), obj, &admit).await?,
+        None => store.create(&call.ctx, call.namespace(), obj, &admit).await?,
+    };
+    respond::object(StatusCode::CREATED, &out, &call.query, call.row, &entry)
+}

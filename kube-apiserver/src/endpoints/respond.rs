@@ -1,0 +1,186 @@
+//! Answers: objects, lists and errors as HTTP responses in the negotiated encoding.
+
+use apimachinery::meta;
+use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::negotiate::{self, Format, Output, View};
+use super::{codec, table};
+use crate::registry::Entry;
+use crate::registry::convert;
+use crate::registry::store::List;
+use crate::request::Query;
+use crate::resources::Resource;
+
+/// A response with a body of known type.
+pub(crate) fn bytes(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut r = Response::new(body.into());
+    *r.status_mut() = status;
+    r.headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    r
+}
+
+/// Go's `http.NotFound`: paths that belong to nobody.
+pub(crate) fn page_not_found() -> Response<Body> {
+    bytes(
+        StatusCode::NOT_FOUND,
+        "text/plain; charset=utf-8",
+        "404 page not found\n",
+    )
+}
+
+/// Any value with apiVersion and kind.
+pub(crate) fn value(status: StatusCode, out: &Output, v: &Value) -> Result<Response<Body>> {
+    let body = codec::encode(out.format, out.pretty, v)?;
+    Ok(bytes(status, out.format.media_type(), body))
+}
+
+/// An error as a `Status`, in the encoding the client reads.
+pub(crate) fn error(headers: &HeaderMap, e: &ApiError) -> Response<Body> {
+    let out = Output {
+        format: negotiate::error_format(headers),
+        ..Default::default()
+    };
+    let code = StatusCode::from_u16(e.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut r = value(code, &out, &e.to_value()).unwrap_or_else(|_| bytes(code, "application/json", e.to_json()));
+    if let Some(seconds) = e.retry_after().filter(|s| *s > 0) {
+        r.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    r
+}
+
+/// One stored object, in the version of `row` and the view the client asked for.
+pub(crate) fn object(
+    status: StatusCode,
+    out: &Output,
+    query: &Query,
+    row: &Resource,
+    entry: &Entry,
+) -> Result<Response<Body>> {
+    match out.view {
+        View::Object if convert::is_hub(row) && out.format == Format::Json && !out.pretty => Ok(bytes(
+            status,
+            "application/json",
+            Bytes::from(with_type(row, entry.item_json(), true)),
+        )),
+        _ => value(status, out, &view(out, query, row, entry)),
+    }
+}
+
+/// The object as the client wants to see it, alone.
+pub(crate) fn view(out: &Output, query: &Query, row: &Resource, entry: &Entry) -> Value {
+    match out.view {
+        View::Object => convert::from_hub(row, &entry.value),
+        View::Metadata => metadata(out, &entry.value),
+        View::Table => {
+            let object = convert::from_hub(row, &entry.value);
+            let mut t = table::table(row, &[&object], true, query);
+            t["apiVersion"] = format!("meta.k8s.io/{}", out.view_version).into();
+            t["metadata"] = json!({"resourceVersion": entry.rev.to_string()});
+            t
+        }
+    }
+}
+
+fn metadata(out: &Output, v: &Value) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": format!("meta.k8s.io/{}", out.view_version),
+        "metadata": meta::metadata(v),
+    })
+}
+
+/// `{"kind":..,"apiVersion":..,` in front of an item's JSON; a newline behind it, as Go's encoder.
+fn with_type(row: &Resource, item: &[u8], newline: bool) -> Vec<u8> {
+    let head = format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\"", row.kind, row.api_version());
+    let mut body = Vec::with_capacity(head.len() + item.len() + 2);
+    body.extend_from_slice(head.as_bytes());
+    if item.len() > 2 {
+        body.push(b',');
+    }
+    body.extend_from_slice(&item[1..]);
+    if newline {
+        body.push(b'\n');
+    }
+    body
+}
+
+/// A list.
+pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> Result<Response<Body>> {
+    let mut m = Map::new();
+    m.insert("resourceVersion".into(), list.resource_version.to_string().into());
+    if !list.continue_token.is_empty() {
+        m.insert("continue".into(), list.continue_token.clone().into());
+    }
+    if let Some(n) = list.remaining {
+        m.insert("remainingItemCount".into(), n.into());
+    }
+    let api_version = row.api_version();
+    match out.view {
+        View::Object if convert::is_hub(row) && out.format == Format::Json && !out.pretty => {
+            let head = format!(
+                "{{\"kind\":\"{}List\",\"apiVersion\":\"{api_version}\",\"metadata\":{},\"items\":[",
+                row.kind,
+                Value::Object(m)
+            );
+            Ok(bytes(StatusCode::OK, "application/json", chunks(head, list)))
+        }
+        View::Object => {
+            let items: Vec<Value> = list
+                .items
+                .iter()
+                .map(|e| {
+                    let mut v = convert::from_hub(row, &e.value);
+                    if let Some(map) = v.as_object_mut() {
+                        map.remove("apiVersion");
+                        map.remove("kind");
+                    }
+                    v
+                })
+                .collect();
+            value(
+                StatusCode::OK,
+                out,
+                &json!({"kind": format!("{}List", row.kind), "apiVersion": api_version, "metadata": m, "items": items}),
+            )
+        }
+        View::Metadata => {
+            let items: Vec<Value> = list.items.iter().map(|e| metadata(out, &e.value)).collect();
+            let v = json!({
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": format!("meta.k8s.io/{}", out.view_version),
+                "metadata": m,
+                "items": items,
+            });
+            value(StatusCode::OK, out, &v)
+        }
+        View::Table => {
+            let objects: Vec<Value> = list.items.iter().map(|e| convert::from_hub(row, &e.value)).collect();
+            let refs: Vec<&Value> = objects.iter().collect();
+            let mut t = table::table(row, &refs, true, query);
+            t["apiVersion"] = format!("meta.k8s.io/{}", out.view_version).into();
+            t["metadata"] = Value::Object(m);
+            value(StatusCode::OK, out, &t)
+        }
+    }
+}
+
+/// A list body as shared chunks: no copy of the items.
+fn chunks(head: String, list: &List) -> Body {
+    let mut parts: Vec<std::result::Result<Bytes, std::convert::Infallible>> =
+        Vec::with_capacity(list.items.len() * 2 + 2);
+    parts.push(Ok(Bytes::from(head)));
+    for (i, e) in list.items.iter().enumerate() {
+        if i > 0 {
+            parts.push(Ok(Bytes::from_static(b",")));
+        }
+        parts.push(Ok(e.item_json().clone()));
+    }
+    parts.push(Ok(Bytes::from_static(b"]}\n")));
+    Body::from_stream(futures::stream::iter(parts))
+}

@@ -1,0 +1,153 @@
+//! `*/scale`: replicas of a workload as an `autoscaling/v1` Scale.
+//!
+//! Upstream: `pkg/registry/apps/*/storage` `ScaleREST`.
+
+use apimachinery::field::{Error, Path};
+use apimachinery::gvk::GroupKind;
+use apimachinery::status::{ApiError, Result};
+use apimachinery::{labels, meta};
+use axum::body::Body;
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::super::admit::Admit;
+use super::super::patch::Patch;
+use super::super::{Call, negotiate, respond};
+use crate::admission::Operation;
+use crate::registry::Entry;
+
+pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
+    let out = negotiate::Output {
+        view: Default::default(),
+        ..call.output()?
+    };
+    let store = call.store()?.clone();
+    let name = call.ctx.info.name.clone();
+    let change: Box<dyn Fn(&Call, &Value) -> Result<Value> + Send + Sync> = match call.ctx.info.verb.as_str() {
+        "get" => {
+            let entry = store.get(call.namespace(), &name).await?;
+            return answer(&out, &entry);
+        }
+        "patch" => {
+            let patch = Patch::read(&call).await?;
+            Box::new(move |call, old| patch.apply(call, &scale_of(old)))
+        }
+        _ => {
+            let scale = super::read(&call).await?;
+            super::super::update::check_name(&scale, &name)?;
+            Box::new(move |_, _| Ok(scale.clone()))
+        }
+    };
+    let call = &call;
+    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Update);
+    let update = |old: &Value| {
+        if old.is_null() {
+            return Err(ApiError::not_found(store.group_resource(), &name));
+        }
+        into_object(&change(call, old)?, old, &name)
+    };
+    let (entry, _) = store
+        .update(&call.ctx, call.namespace(), &name, store.strategy, &update, &admit)
+        .await?;
+    answer(&out, &entry)
+}
+
+fn answer(out: &negotiate::Output, entry: &Entry) -> Result<Response<Body>> {
+    respond::value(StatusCode::OK, out, &scale_of(&entry.value))
+}
+
+/// The Scale view of a workload.
+fn scale_of(obj: &Value) -> Value {
+    let m = meta::metadata(obj);
+    let mut metadata = serde_json::Map::new();
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(v) = m.get(field) {
+            metadata.insert(field.into(), v.clone());
+        }
+    }
+    let mut status = json!({"replicas": obj.pointer("/status/replicas").cloned().unwrap_or(json!(0))});
+    let selector = obj.pointer("/spec/selector").and_then(selector_text);
+    if let Some(text) = selector.filter(|t| !t.is_empty()) {
+        status["selector"] = text.into();
+    }
+    let mut spec = json!({});
+    if let Some(n) = obj.pointer("/spec/replicas").filter(|n| n.as_i64() != Some(0)) {
+        spec["replicas"] = n.clone();
+    }
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
+}
+
+/// A LabelSelector, or a plain map (replication controllers), as text.
+fn selector_text(selector: &Value) -> Option<String> {
+    let map = selector.as_object()?;
+    if map.contains_key("matchLabels") || map.contains_key("matchExpressions") {
+        let selector = serde_json::from_value(selector.clone()).ok()?;
+        return labels::Selector::from_label_selector(&selector)
+            .ok()
+            .map(|s| s.to_string());
+    }
+    let pairs: Vec<String> = map
+        .iter()
+        .filter_map(|(k, v)| v.as_str().map(|v| format!("{k}={v}")))
+        .collect();
+    Some(pairs.join(","))
+}
+
+/// The workload with the Scale's replicas; the Scale's identity becomes the update's guard.
+fn into_object(scale: &Value, old: &Value, name: &str) -> Result<Value> {
+    let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+    if replicas < 0 {
+        let path = Path::new("spec").child("replicas");
+        let e = Error::invalid(&path, replicas, "must be greater than or equal to 0");
+        return Err(ApiError::invalid(
+            &GroupKind::new("autoscaling", "Scale"),
+            name,
+            vec![e],
+        ));
+    }
+    let mut new = old.clone();
+    new["spec"]["replicas"] = replicas.into();
+    for (field, value) in [
+        ("uid", meta::uid(scale)),
+        ("resourceVersion", meta::resource_version(scale)),
+    ] {
+        if value.is_empty() {
+            meta::remove(&mut new, field);
+        } else {
+            meta::set(&mut new, field, value);
+        }
+    }
+    Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scale_shows_selector_and_replicas() {
+        let d = json!({"metadata": {"name": "d", "resourceVersion": "7"}, "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}}, "status": {"replicas": 2}});
+        let s = scale_of(&d);
+        assert_eq!(s["spec"]["replicas"], 3);
+        assert_eq!(s["status"], json!({"replicas": 2, "selector": "a=b"}));
+    }
+
+    #[test]
+    fn scale_writes_replicas_and_guards_the_version() {
+        let d = json!({"metadata": {"name": "d", "resourceVersion": "9"}, "spec": {"replicas": 3}});
+        let new = into_object(
+            &json!({"metadata": {"name": "d", "resourceVersion": "7"}, "spec": {"replicas": 5}}),
+            &d,
+            "d",
+        )
+        .expect("valid");
+        assert_eq!(new["spec"]["replicas"], 5);
+        assert_eq!(new["metadata"]["resourceVersion"], "7");
+        assert_eq!(
+            into_object(&json!({"spec": {"replicas": -1}}), &d, "d")
+                .expect_err("negative")
+                .code,
+            422
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! PUT of an object or its status.
+
+use apimachinery::meta;
+use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use http::{Response, StatusCode};
+use serde_json::Value;
+
+use super::admit::Admit;
+use super::{Call, codec, negotiate, respond, settle};
+use crate::admission::Operation;
+
+pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
+    let out = call.output()?;
+    let format = negotiate::input(&call.head.headers)?;
+    let strictness = codec::Strictness::parse(&call.query)?;
+    let bytes = call.body().await?;
+    let obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
+    let name = call.ctx.info.name.clone();
+    check_name(&obj, &name)?;
+    let store = call.store()?.clone();
+    let obj = settle(&store, call.row, obj);
+    replace(&call, &out, &move |_| Ok(obj.clone())).await
+}
+
+/// The body may leave its name out, but not have another (upstream `checkName`).
+pub(super) fn check_name(obj: &Value, name: &str) -> Result<()> {
+    match meta::name(obj) {
+        "" => Err(ApiError::bad_request("name must be provided")),
+        own if own == name => Ok(()),
+        own => Err(ApiError::bad_request(format!(
+            "the name of the object ({own}) does not match the name on the URL ({name})"
+        ))),
+    }
+}
+
+/// Runs a change through the store and answers with the result.
+pub(super) async fn replace(
+    call: &Call,
+    out: &negotiate::Output,
+    change: crate::registry::ChangeFn<'_>,
+) -> Result<Response<Body>> {
+    let store = call.store()?;
+    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Update);
+    let strategy = call.strategy(store);
+    let (ns, name) = (call.namespace(), call.ctx.info.name.as_str());
+    let (entry, created) = match call
+        .api
+        .allocators
+        .as_ref()
+        .filter(|a| a.concerns(call.row) && call.sub.is_none())
+    {
+        Some(a) => a.update(store, &call.ctx, ns, name, change, &admit).await?,
+        None => store.update(&call.ctx, ns, name, strategy, change, &admit).await?,
+    };
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    respond::object(status, out, &call.query, call.row, &entry)
+}

@@ -1,0 +1,137 @@
+//! Watch: a stream of framed events.
+//!
+//! Frames: upstream `apiserver/pkg/endpoints/handlers/watch.go`: JSON objects one after the other,
+//! or length-prefixed protobuf.
+
+use std::time::Duration;
+
+use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use rand::Rng as _;
+use serde_json::Value;
+
+use super::negotiate::{Format, Output, View};
+use super::{Call, codec, respond};
+use crate::registry::convert;
+use crate::registry::options::ListOptions;
+use crate::registry::store::{Change, ChangeKind};
+use crate::request::Query;
+use crate::resources::Resource;
+
+pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
+    let out = call.output()?;
+    if out.format == Format::Yaml {
+        return Err(ApiError::not_acceptable(&[
+            "application/json;stream=watch",
+            "application/vnd.kubernetes.protobuf;stream=watch",
+        ]));
+    }
+    let mut options = ListOptions::parse(&call.query, true)?;
+    let info = &call.ctx.info;
+    // The old `/watch/` form names the object in the path.
+    if options.fields.is_none() && !info.name.is_empty() {
+        options.fields = Some(apimachinery::fields::Selector::one("metadata.name", &info.name));
+    }
+    let changes = call.store()?.watch(call.namespace(), &options).await?;
+
+    let life = options.timeout_seconds.filter(|s| *s > 0).map_or_else(
+        || call.api.min_request_timeout.mul_f64(1.0 + rand::rng().random::<f64>()),
+        Duration::from_secs,
+    );
+    let frames = Frames {
+        out: out.clone(),
+        query: call.query.clone(),
+        row: call.row,
+        first: true,
+    };
+    let body = Body::from_stream(until(Box::pin(frames.encode(changes)), life));
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::OK;
+    let content_type = match out.format {
+        Format::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        _ => "application/json",
+    };
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(response)
+}
+
+/// Ends a stream after `life`.
+fn until<S: Stream + Unpin>(stream: S, life: Duration) -> impl Stream<Item = S::Item> {
+    stream.take_until(tokio::time::sleep(life))
+}
+
+struct Frames {
+    out: Output,
+    query: Query,
+    row: &'static Resource,
+    /// Tables carry their column headers only in the first event.
+    first: bool,
+}
+
+impl Frames {
+    fn encode(
+        self,
+        changes: impl Stream<Item = Result<Change>> + Send + 'static,
+    ) -> impl Stream<Item = std::result::Result<Bytes, std::convert::Infallible>> + Send {
+        let mut frames = self;
+        changes.filter_map(move |item| {
+            let frame = match item {
+                Ok(change) => frames.change(&change),
+                // The client went on reading a broken watch: end it without an event.
+                Err(e) if e.code >= 500 => None,
+                Err(e) => frames.frame("ERROR", &e.to_value()),
+            };
+            std::future::ready(frame.map(Ok))
+        })
+    }
+
+    fn change(&mut self, change: &Change) -> Option<Bytes> {
+        let kind = change.kind.as_str();
+        if self.out.view == View::Object && self.out.format == Format::Json && convert::is_hub(self.row) {
+            let head = format!(
+                "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\"",
+                self.row.kind,
+                self.row.api_version()
+            );
+            let item = change.entry.item_json();
+            let mut b = Vec::with_capacity(head.len() + item.len() + 4);
+            b.extend_from_slice(head.as_bytes());
+            if item.len() > 2 {
+                b.push(b',');
+            }
+            b.extend_from_slice(&item[1..]);
+            b.extend_from_slice(b"}\n");
+            return Some(b.into());
+        }
+        let mut view = if self.out.view == View::Table && change.kind == ChangeKind::Bookmark {
+            convert::from_hub(self.row, &change.entry.value)
+        } else {
+            respond::view(&self.out, &self.query, self.row, &change.entry)
+        };
+        if self.out.view == View::Table {
+            if !self.first
+                && let Some(map) = view.as_object_mut()
+            {
+                map.insert("columnDefinitions".into(), Value::Null);
+            }
+            self.first = false;
+        }
+        self.frame(kind, &view)
+    }
+
+    fn frame(&self, kind: &str, object: &Value) -> Option<Bytes> {
+        match codec::watch_frame(self.out.format, kind, object) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                tracing::error!(%error, "watch event cannot be encoded");
+                None
+            }
+        }
+    }
+}

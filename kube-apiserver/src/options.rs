@@ -1,0 +1,297 @@
+//! Flags: upstream's table, read into [`Options`], checked all at once.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use component::flags::{Table, Values};
+
+use crate::authn::config::Settings;
+use crate::authz;
+use crate::proxy::NodesConfig;
+use crate::services::service_range::ServiceRange;
+use crate::storage::etcd::TlsFiles;
+
+/// Where the objects are kept.
+#[derive(Debug, Clone)]
+pub(crate) enum StorageOptions {
+    /// `--etcd-servers` and its TLS files.
+    Etcd {
+        /// Endpoints.
+        servers: Vec<String>,
+        /// Certificates.
+        tls: TlsFiles,
+    },
+    /// In this process, forgotten at exit: for tests.
+    Memory,
+}
+
+/// The server's certificate.
+#[derive(Debug, Clone)]
+pub(crate) enum ServingCertificate {
+    /// `--tls-cert-file`, `--tls-private-key-file`.
+    Files(PathBuf, PathBuf),
+    /// Made at start, kept in `--cert-dir` by upstream; here in memory.
+    SelfSigned,
+}
+
+/// What the flags say, typed and valid.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(crate) storage: StorageOptions,
+    pub(crate) etcd_prefix: String,
+    pub(crate) compaction: Duration,
+    pub(crate) event_ttl: Duration,
+    pub(crate) bind: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) advertise: Option<IpAddr>,
+    pub(crate) certificate: ServingCertificate,
+    pub(crate) client_ca: Option<PathBuf>,
+    pub(crate) authentication: Settings,
+    pub(crate) authorization_modes: Vec<String>,
+    pub(crate) enable_admission: Vec<String>,
+    pub(crate) disable_admission: Vec<String>,
+    pub(crate) nodes: NodesConfig,
+    pub(crate) service_ranges: Vec<ServiceRange>,
+    pub(crate) node_ports: (u16, u16),
+    pub(crate) endpoint_reconciler: String,
+    pub(crate) max_reads: usize,
+    pub(crate) max_writes: usize,
+    pub(crate) request_timeout: Duration,
+    pub(crate) min_request_timeout: Duration,
+    pub(crate) shutdown_delay: Duration,
+    pub(crate) max_streams: u32,
+}
+
+/// The table of all flags.
+pub fn table() -> Table {
+    Table::new("kube-apiserver", include_str!("flags.tsv"))
+}
+
+/// The service network when the flag is not given (upstream `kubeoptions.DefaultServiceIPCIDR`).
+const DEFAULT_SERVICE_RANGE: &str = "10.0.0.0/24";
+
+impl Options {
+    /// Reads parsed flags. The error lists all mistakes.
+    ///
+    /// # Errors
+    /// One text per mistake, as upstream words them.
+    pub fn from_values(v: &Values) -> Result<Self, Vec<String>> {
+        let mut errors = vec![];
+        let path = |name: &str| v.non_empty(name).map(PathBuf::from);
+
+        let servers = v.strings("etcd-servers");
+        if servers.is_empty() {
+            errors.push("--etcd-servers must be specified".to_owned());
+        }
+        if let Some(backend) = v.non_empty("storage-backend").filter(|b| b != "etcd3") {
+            errors.push(format!("--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3' (got {backend:?})"));
+        }
+        let tls = TlsFiles {
+            ca: path("etcd-cafile"),
+            cert: path("etcd-certfile"),
+            key: path("etcd-keyfile"),
+        };
+
+        let port = v.int("secure-port");
+        if !(1..=65535).contains(&port) {
+            errors.push(format!(
+                "--secure-port {port} must be between 1 and 65535, inclusive. It cannot be turned off with 0"
+            ));
+        }
+        let certificate = match (path("tls-cert-file"), path("tls-private-key-file")) {
+            (Some(cert), Some(key)) => ServingCertificate::Files(cert, key),
+            (None, None) => ServingCertificate::SelfSigned,
+            _ => {
+                errors.push("--tls-cert-file and --tls-private-key-file must be given together".to_owned());
+                ServingCertificate::SelfSigned
+            }
+        };
+
+        let modes = match v.strings("authorization-mode") {
+            given if given.is_empty() => vec!["AlwaysAllow".to_owned()],
+            given => given,
+        };
+        errors.extend(authz::config::validate(&modes));
+
+        let ranges_text = v
+            .non_empty("service-cluster-ip-range")
+            .unwrap_or_else(|| DEFAULT_SERVICE_RANGE.to_owned());
+        let mut service_ranges = vec![];
+        for text in ranges_text.split(',') {
+            match ServiceRange::parse(text.trim()) {
+                Ok(r) => service_ranges.push(r),
+                Err(e) => errors.push(format!("--service-cluster-ip-range: {e}")),
+            }
+        }
+        if service_ranges.len() > 2 {
+            errors.push("--service-cluster-ip-range must not contain more than two entries".to_owned());
+        } else if service_ranges.len() == 2 && service_ranges[0].family() == service_ranges[1].family() {
+            errors.push(
+                "--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family"
+                    .to_owned(),
+            );
+        }
+        let reconciler = v.string("endpoint-reconciler-type");
+        if !matches!(reconciler.as_str(), "lease" | "none" | "master-count") {
+            errors.push(format!(
+                "--endpoint-reconciler-type {reconciler:?} must be one of lease, master-count, none"
+            ));
+        }
+        let timeout = v.duration("request-timeout");
+        if timeout.is_zero() {
+            errors.push("--request-timeout can not be zero".to_owned());
+        }
+        let inflight = |name: &str, errors: &mut Vec<String>| {
+            usize::try_from(v.int(name)).unwrap_or_else(|_| {
+                errors.push(format!("--{name} can not be negative value"));
+                0
+            })
+        };
+        let max_reads = inflight("max-requests-inflight", &mut errors);
+        let max_writes = inflight("max-mutating-requests-inflight", &mut errors);
+
+        let options = Options {
+            storage: StorageOptions::Etcd { servers, tls },
+            etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),
+            compaction: v.duration("etcd-compaction-interval"),
+            event_ttl: v.duration("event-ttl"),
+            bind: v.ip("bind-address").unwrap_or(IpAddr::from([0, 0, 0, 0])),
+            port: u16::try_from(port).unwrap_or(0),
+            advertise: v.ip("advertise-address"),
+            certificate,
+            client_ca: path("client-ca-file"),
+            authentication: settings(v),
+            authorization_modes: modes,
+            enable_admission: [v.strings("enable-admission-plugins"), v.strings("admission-control")].concat(),
+            disable_admission: v.strings("disable-admission-plugins"),
+            nodes: NodesConfig {
+                ca: path("kubelet-certificate-authority"),
+                cert: path("kubelet-client-certificate"),
+                key: path("kubelet-client-key"),
+                address_types: v.strings("kubelet-preferred-address-types"),
+            },
+            service_ranges,
+            node_ports: v.port_range("service-node-port-range").unwrap_or((30000, 32767)),
+            endpoint_reconciler: reconciler,
+            max_reads,
+            max_writes,
+            request_timeout: timeout,
+            min_request_timeout: Duration::from_secs(v.int("min-request-timeout").max(1).unsigned_abs()),
+            shutdown_delay: v.duration("shutdown-delay-duration"),
+            max_streams: u32::try_from(v.int("http2-max-streams-per-connection"))
+                .ok()
+                .filter(|n| *n > 0)
+                .unwrap_or(1000),
+        };
+        if errors.is_empty() { Ok(options) } else { Err(errors) }
+    }
+
+    /// Parses a command line without the program's name; for tests and for [`table`]'s users.
+    ///
+    /// # Errors
+    /// As [`Options::from_values`], or the parser's one error.
+    pub fn parse<I, S>(args: I) -> Result<Self, Vec<String>>
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        let args: Vec<String> = args.into_iter().map(Into::into).collect();
+        let values = table().parse(args).map_err(|e| vec![e.to_string()])?;
+        Self::from_values(&values)
+    }
+
+    /// Keeps the objects in memory instead of etcd: for `pkg/testserver`.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.storage = StorageOptions::Memory;
+        self
+    }
+
+    /// Takes any free port: for tests.
+    #[must_use]
+    pub fn any_port(mut self) -> Self {
+        self.port = 0;
+        self
+    }
+}
+
+fn settings(v: &Values) -> Settings {
+    let path = |name: &str| v.non_empty(name).map(PathBuf::from);
+    let host = v
+        .non_empty("external-hostname")
+        .or_else(|| v.ip("advertise-address").map(|ip| ip.to_string()));
+    Settings {
+        client_ca_file: path("client-ca-file"),
+        requestheader_client_ca_file: path("requestheader-client-ca-file"),
+        requestheader_allowed_names: v.strings("requestheader-allowed-names"),
+        requestheader_username_headers: v.strings("requestheader-username-headers"),
+        requestheader_uid_headers: v.strings("requestheader-uid-headers"),
+        requestheader_group_headers: v.strings("requestheader-group-headers"),
+        requestheader_extra_prefixes: v.strings("requestheader-extra-headers-prefix"),
+        service_account_key_files: v
+            .strings("service-account-key-file")
+            .into_iter()
+            .map(PathBuf::from)
+            .collect(),
+        service_account_signing_key_file: path("service-account-signing-key-file"),
+        service_account_issuers: v.strings("service-account-issuer"),
+        service_account_jwks_uri: v.string("service-account-jwks-uri"),
+        service_account_lookup: v.bool("service-account-lookup"),
+        service_account_max_seconds: v
+            .duration("service-account-max-token-expiration")
+            .as_secs()
+            .cast_signed(),
+        service_account_extend: v.bool("service-account-extend-token-expiration"),
+        api_audiences: v.strings("api-audiences"),
+        anonymous: v.bool("anonymous-auth"),
+        bootstrap_tokens: v.bool("enable-bootstrap-token-auth"),
+        external_address: format!(
+            "{}:{}",
+            host.unwrap_or_else(|| "localhost".to_owned()),
+            v.int("secure-port")
+        ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubeadms_command_line_is_understood() {
+        let o = Options::parse([
+            "--etcd-servers=https://127.0.0.1:2379",
+            "--authorization-mode=Node,RBAC",
+            "--service-cluster-ip-range=10.96.0.0/12",
+            "--secure-port=6443",
+            "--runtime-config=",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            "--kubelet-preferred-address-types=InternalIP,ExternalIP,Hostname",
+        ])
+        .unwrap();
+        assert_eq!(o.authorization_modes, ["Node", "RBAC"]);
+        assert_eq!(o.service_ranges[0].first().unwrap().to_string(), "10.96.0.1");
+        assert_eq!(o.nodes.address_types[0], "InternalIP");
+        assert_eq!(o.node_ports, (30000, 32767));
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let errors = Options::parse([
+            "--secure-port=0",
+            "--service-cluster-ip-range=x",
+            "--authorization-mode=Magic",
+        ])
+        .unwrap_err();
+        for part in [
+            "--etcd-servers must be specified",
+            "--secure-port 0",
+            "invalid CIDR address: x",
+            "\"Magic\" is not a valid mode",
+        ] {
+            assert!(errors.iter().any(|e| e.contains(part)), "{part}: {errors:?}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! From [`Options`] to a running server: storage, registry, authentication, authorization,
+//! admission, bootstrap, health, and the socket.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use component::health::Checks;
+use component::serving::{self, Limits, Tls};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::{self, World};
+use crate::authn::config::build as build_authentication;
+use crate::authz;
+use crate::bootstrap::{authentication_config, run};
+use crate::chain::{Chain, Inflight};
+use crate::documents::Documents;
+use crate::endpoints::Api;
+use crate::objects::Objects;
+use crate::options::{Options, ServingCertificate, StorageOptions};
+use crate::proxy::Nodes;
+use crate::registry::{self, Registry};
+use crate::services::Allocators;
+use crate::storage::etcd::{Dialer, Etcd};
+use crate::storage::memory::Memory;
+use crate::storage::{Storage, compact};
+
+/// Time open requests get once the server goes down.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs until `shutdown`, then drains. `listening` is told the bound address.
+///
+/// # Errors
+/// Files that cannot be read, an address that cannot be bound.
+pub async fn run(
+    options: Options,
+    shutdown: CancellationToken,
+    listening: Option<oneshot::Sender<SocketAddr>>,
+) -> anyhow::Result<()> {
+    serving::install_crypto_provider();
+    let storage: Arc<dyn Storage> = match &options.storage {
+        StorageOptions::Etcd { servers, tls } => Arc::new(Etcd::new(Dialer::new(servers, tls)?, &options.etcd_prefix)),
+        StorageOptions::Memory => Arc::new(Memory::default()),
+    };
+    let config = registry::Config {
+        prefix: options.etcd_prefix.clone(),
+        event_ttl: options.event_ttl,
+    };
+    let registry = Registry::new(storage.clone(), config);
+    let objects: Arc<dyn Objects> = registry.clone();
+
+    let authn = build_authentication(&options.authentication, objects.clone()).map_err(all)?;
+    let authz = authz::config::build(&options.authorization_modes, &registry, &shutdown);
+    let world = World {
+        objects,
+        authorizer: authz.union.clone(),
+        api_audiences: authn.api_audiences.clone(),
+    };
+    let plugins = admission::Chain::new(&world, &options.enable_admission, &options.disable_admission).map_err(all)?;
+    tracing::info!(plugins = ?plugins.names(), "admission");
+    let allocators = Arc::new(Allocators::new(
+        registry.clone(),
+        options.service_ranges.clone(),
+        options.node_ports,
+    ));
+
+    let server = serving::Server::bind(SocketAddr::new(options.bind, options.port))
+        .await
+        .with_context(|| format!("cannot listen on {}:{}", options.bind, options.port))?
+        .tls(tls(&options)?)
+        .limits(Limits {
+            max_streams: options.max_streams,
+            ..Default::default()
+        })
+        .grace(DRAIN);
+    let address = server.local_addr()?;
+
+    let bootstrap = run::Config {
+        advertise: advertise_address(&options),
+        secure_port: address.port(),
+        service_cidrs: options.service_ranges.iter().map(|r| r.cidr()).collect(),
+        kubernetes_ip: options.service_ranges.first().and_then(|r| r.first()),
+        endpoint_reconciler: options.endpoint_reconciler.clone(),
+        authentication: authentication_config::data(authn.client_ca.as_deref(), authn.request_header.as_ref()),
+    };
+    let stop_bootstrap = shutdown.child_token();
+    let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
+    tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
+
+    let api = Arc::new(Api {
+        registry,
+        authenticator: authn.authenticator,
+        authorizer: authz.union.clone(),
+        rbac: authz.rbac.clone(),
+        admission: plugins,
+        tokens: authn.tokens,
+        nodes: Nodes::new(&options.nodes)?,
+        allocators: Some(allocators),
+        min_request_timeout: options.min_request_timeout,
+    });
+    let health = health(&storage, &progress, &authz.synced, &shutdown);
+    let chain = Arc::new(Chain {
+        api,
+        documents: Documents {
+            health,
+            openid: authn.openid,
+        },
+        inflight: Inflight::new(options.max_reads, options.max_writes),
+        request_timeout: options.request_timeout,
+    });
+
+    tracing::info!(%address, version = component::version::GIT_VERSION, "serving");
+    if let Some(tx) = listening {
+        // Nobody waits for it any more: fine.
+        let _ = tx.send(address);
+    }
+    // Not ready any more from the signal on; connections are still taken for the delay.
+    let closing = CancellationToken::new();
+    let (delay, begin, end) = (options.shutdown_delay, shutdown.clone(), closing.clone());
+    tokio::spawn(async move {
+        begin.cancelled().await;
+        tokio::time::sleep(delay).await;
+        end.cancel();
+    });
+    let service = tower::service_fn(move |request| chain.clone().serve(request));
+    server.serve(service, closing).await;
+    bootstrapping.await.ok();
+    Ok(())
+}
+
+fn all(errors: Vec<String>) -> anyhow::Error {
+    anyhow::anyhow!("{}", errors.join("\n"))
+}
+
+fn tls(options: &Options) -> anyhow::Result<Tls> {
+    let tls = match &options.certificate {
+        ServingCertificate::Files(cert, key) => Tls::from_files(cert, key)?,
+        ServingCertificate::SelfSigned => {
+            let names = [
+                "localhost",
+                "kubernetes",
+                "kubernetes.default",
+                "kubernetes.default.svc",
+                "127.0.0.1",
+            ];
+            let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+            names.push(advertise_address(options).to_string());
+            Tls::self_signed(&names)?
+        }
+    };
+    Ok(match &options.client_ca {
+        Some(ca) => tls.client_ca_hints(ca)?,
+        None => tls,
+    })
+}
+
+/// `--advertise-address`, else the bind address, else the address of the default route.
+fn advertise_address(options: &Options) -> IpAddr {
+    if let Some(ip) = options.advertise.filter(|ip| !ip.is_unspecified()) {
+        return ip;
+    }
+    if !options.bind.is_unspecified() {
+        return options.bind;
+    }
+    // Connecting a datagram socket sends nothing; it only makes the kernel choose a source address.
+    UdpSocket::bind("0.0.0.0:0")
+        .and_then(|s| s.connect("198.51.100.1:9").and_then(|()| s.local_addr()))
+        .map_or(IpAddr::from([127, 0, 0, 1]), |a| a.ip())
+}
+
+/// The checks of the three health paths.
+fn health(
+    storage: &Arc<dyn Storage>,
+    progress: &run::Progress,
+    synced: &authz::feed::Synced,
+    shutdown: &CancellationToken,
+) -> Vec<Checks> {
+    let etcd = |checks: Checks, name: &str| {
+        let storage = storage.clone();
+        checks.add(name, move || {
+            let storage = storage.clone();
+            async move { storage.health().await.map_err(|e| e.to_string()) }
+        })
+    };
+    let hooks = |mut checks: Checks| {
+        for hook in run::HOOKS {
+            let progress = progress.clone();
+            checks = checks.add(&format!("poststarthook/{hook}"), move || {
+                let done = progress.finished(hook);
+                async move { if done { Ok(()) } else { Err("not finished".to_owned()) } }
+            });
+        }
+        checks
+    };
+    let base = |path: &'static str| hooks(etcd(Checks::new(path).ping().add("log", || async { Ok(()) }), "etcd"));
+    let (synced, down) = (synced.clone(), shutdown.clone());
+    let readyz = etcd(base("readyz"), "etcd-readiness")
+        .add("informer-sync", move || {
+            let done = synced.done();
+            async move {
+                if done {
+                    Ok(())
+                } else {
+                    Err("authorization indexes are not filled yet".to_owned())
+                }
+            }
+        })
+        .add("shutdown", move || {
+            let down = down.is_cancelled();
+            async move {
+                if down {
+                    Err("process is shutting down".to_owned())
+                } else {
+                    Ok(())
+                }
+            }
+        });
+    vec![base("healthz"), base("livez"), readyz]
+}
