@@ -1,0 +1,3 @@
+//! The kernel's side. There is one backend, nftables.
+
+pub(crate) mod nftables;

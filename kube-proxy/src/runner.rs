@@ -1,0 +1,316 @@
+//! The loop: watch, gather, decide what changed, tell the kernel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use client::informer::{Event, Factory, Reader};
+use client::reflector::Source;
+use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::nftables::{self, Desired, Local, Nft, Settings};
+use crate::changes;
+use crate::config::{Action, Config, DetectLocal, NodeportAddresses};
+use crate::config_file::File;
+use crate::health::{self, Health};
+use crate::metrics;
+use crate::model::{Family, NodeInfo, ServiceName};
+use crate::system;
+use crate::topology::choose;
+
+/// Services of another proxy, and those without an address.
+const NOT_OURS: &str = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
+/// Index of slices by the Service they are part of.
+const BY_SERVICE: &str = "service";
+/// Wait after the kernel refused an update.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Does what the command line asks for; a proxy runs until `shutdown` and leaves its rules in place.
+///
+/// # Errors
+/// The cluster cannot be reached with this configuration, or a port is taken.
+pub async fn run(action: Action, shutdown: CancellationToken) -> anyhow::Result<()> {
+    match action {
+        Action::Run(config) => proxy(*config, shutdown).await,
+        Action::CleanUp => clean_up().await,
+        Action::WriteConfig(path) => {
+            let text = serde_json::to_string_pretty(&File::default())?;
+            std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+        }
+    }
+}
+
+/// Removes every rule this program ever makes.
+///
+/// # Errors
+/// `nft` is missing or refused.
+pub async fn clean_up() -> anyhow::Result<()> {
+    Nft.run(&nftables::remove_tables()).await.context("remove rules")
+}
+
+async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    system::set_up(&config);
+    if config.init_only {
+        return Ok(());
+    }
+    let health = Arc::new(Health::default());
+    health::serve(&config, health.clone(), shutdown.clone()).await?;
+    let connection = client::Config::from_flags(&config.master, &config.kubeconfig)?
+        .with_user_agent("kube-proxy")
+        .with_rate_limit(config.qps, config.burst);
+    let client = client::Client::new(connection)?;
+    let factory = Factory::new(client, shutdown.clone());
+    let services = factory.informer_with::<Service>(|client| Source::of::<Service>(client).labels(NOT_OURS));
+    let slices = factory.informer_with::<EndpointSlice>(|client| {
+        Source::of::<EndpointSlice>(client).labels("!service.kubernetes.io/headless")
+    });
+    let own = format!("metadata.name={}", config.node_name);
+    let nodes = factory.informer_with::<Node>(|client| Source::of::<Node>(client).fields(&own));
+    slices.add_index(BY_SERVICE, |slice| changes::service_of(slice).into_iter().collect());
+    let dirty = Arc::new(Dirty::default());
+    let mark = dirty.clone();
+    services.add_handler(move |event| mark.service(event.object()));
+    let mark = dirty.clone();
+    slices.add_handler(move |event| {
+        // A slice may have been another Service's before.
+        if let Event::Updated { old, .. } = &event {
+            mark.slice(old);
+        }
+        mark.slice(event.object());
+    });
+    let mark = dirty.clone();
+    nodes.add_handler(move |_| mark.node());
+    factory.start();
+    if !factory.wait_synced().await {
+        return Ok(());
+    }
+    tracing::info!(
+        services = services.reader().len(),
+        slices = slices.reader().len(),
+        "synced"
+    );
+    component::sd_notify::ready();
+    let proxier = Proxier {
+        services: services.reader(),
+        slices: slices.reader(),
+        nodes: nodes.reader(),
+        tables: Family::ALL.map(|family| Table {
+            family,
+            desired: Desired::default(),
+            whole: false,
+        }),
+        node: NodeInfo::default(),
+        settings: Settings::default(),
+        health,
+        config,
+    };
+    proxier.run(&dirty, shutdown).await;
+    Ok(())
+}
+
+/// What changed since it was last looked at; names only, the content is read from the stores.
+#[derive(Default)]
+struct Dirty {
+    services: parking_lot::Mutex<BTreeSet<String>>,
+    node: std::sync::atomic::AtomicBool,
+    changed: Notify,
+}
+
+impl Dirty {
+    fn service(&self, service: &Service) {
+        let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+        self.add(format!(
+            "{}/{}",
+            namespace.as_deref().unwrap_or_default(),
+            name.as_deref().unwrap_or_default()
+        ));
+    }
+
+    fn slice(&self, slice: &EndpointSlice) {
+        if let Some(service) = changes::service_of(slice) {
+            self.add(service);
+        }
+    }
+
+    fn node(&self) {
+        self.node.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    fn add(&self, service: String) {
+        self.services.lock().insert(service);
+        metrics::changed();
+        self.changed.notify_one();
+    }
+
+    fn take(&self) -> (BTreeSet<String>, bool) {
+        let services = std::mem::take(&mut *self.services.lock());
+        (services, self.node.swap(false, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+struct Proxier {
+    services: Reader<Service>,
+    slices: Reader<EndpointSlice>,
+    nodes: Reader<Node>,
+    tables: [Table; 2],
+    node: NodeInfo,
+    settings: Settings,
+    health: Arc<Health>,
+    config: Config,
+}
+
+struct Table {
+    family: Family,
+    desired: Desired,
+    /// The kernel has what is wanted, but for the changes not taken yet.
+    whole: bool,
+}
+
+impl Proxier {
+    async fn run(mut self, dirty: &Dirty, shutdown: CancellationToken) {
+        let mut next = Instant::now();
+        // The first round takes everything there is.
+        self.look_at_node();
+        dirty.take();
+        self.decide_all();
+        loop {
+            // What comes while we wait is gathered.
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = shutdown.cancelled() => return,
+            }
+            let (changed, node) = dirty.take();
+            if node && self.look_at_node() {
+                self.decide_all();
+            } else {
+                for service in &changed {
+                    self.decide(service);
+                }
+            }
+            if self.apply().await {
+                self.health.updated();
+                next = Instant::now() + self.config.min_sync_period;
+            } else {
+                next = Instant::now() + RETRY;
+                continue;
+            }
+            tokio::select! {
+                () = dirty.changed.notified() => self.health.queued(std::time::Instant::now()),
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    // Whether anything that the rules depend on is different.
+    fn look_at_node(&mut self) -> bool {
+        let node = self.nodes.list().into_iter().next();
+        let info = changes::node_info(&self.config.node_name, node.as_deref());
+        self.health.set_eligible(info.eligible);
+        let changed = info != self.node;
+        self.node = info;
+        let settings = self.settings();
+        if settings != self.settings {
+            self.settings = settings;
+            // The base chains are different: the table is made anew.
+            self.tables.iter_mut().for_each(|table| table.whole = false);
+        }
+        changed
+    }
+
+    fn settings(&self) -> Settings {
+        let local = match &self.config.detect_local {
+            DetectLocal::None => Local::Unknown,
+            DetectLocal::ClusterCidr(cidrs) => Local::Cidrs(cidrs.clone()),
+            DetectLocal::NodeCidr if self.node.pod_cidrs.is_empty() => Local::Unknown,
+            DetectLocal::NodeCidr => Local::Cidrs(self.node.pod_cidrs.clone()),
+            DetectLocal::Interface(name) => Local::Interface(name.clone()),
+        };
+        let nodeport_addresses = match &self.config.nodeport_addresses {
+            NodeportAddresses::All => Vec::new(),
+            NodeportAddresses::Cidrs(cidrs) => cidrs.clone(),
+            NodeportAddresses::Primary => {
+                let told = self.config.node_ip.into_iter();
+                told.chain(self.node.internal_ips.iter().copied())
+                    .map(|ip| ip.to_string())
+                    .collect()
+            }
+        };
+        Settings {
+            local,
+            masquerade_bit: self.config.masquerade_bit,
+            masquerade_all: self.config.masquerade_all,
+            nodeport_addresses,
+        }
+    }
+
+    fn decide_all(&mut self) {
+        let mut all: BTreeSet<String> = self.services.keys().iter().map(ToString::to_string).collect();
+        all.extend(self.tables.iter().flat_map(|table| table.desired.owners()));
+        for service in &all {
+            self.decide(service);
+        }
+    }
+
+    // One Service's elements, from what the stores say now.
+    fn decide(&mut self, key: &str) {
+        let (namespace, name) = key.split_once('/').unwrap_or(("", key));
+        let owner = ServiceName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let service = self.services.get(namespace, name);
+        let slices = self.slices.by_index(BY_SERVICE, key);
+        let mut elements: BTreeMap<Family, Vec<_>> = BTreeMap::new();
+        for port in service.iter().flat_map(|service| changes::service_ports(service)) {
+            let endpoints = changes::endpoints(&port, slices.iter().map(|slice| &**slice), &self.node.name);
+            let chosen = choose(&port, &endpoints, &self.node);
+            elements
+                .entry(port.family)
+                .or_default()
+                .extend(nftables::elements(&port, &chosen));
+        }
+        for table in &mut self.tables {
+            table
+                .desired
+                .set(&owner, elements.remove(&table.family).unwrap_or_default());
+        }
+    }
+
+    async fn apply(&mut self) -> bool {
+        let mut good = true;
+        for table in &mut self.tables {
+            let started = std::time::Instant::now();
+            let full = !table.whole;
+            let text = if full {
+                nftables::full(table.family, &self.settings, &table.desired.take_all())
+            } else {
+                let changes = table.desired.take_changes();
+                if changes.is_empty() {
+                    continue;
+                }
+                nftables::incremental(table.family, &changes)
+            };
+            match Nft.run(&text).await {
+                Ok(()) => {
+                    table.whole = true;
+                    metrics::synced(started.elapsed(), full);
+                    tracing::debug!(family = ?table.family, full, bytes = text.len(), took = ?started.elapsed(), "rules updated");
+                }
+                Err(error) => {
+                    // Whatever state it is in: replace it all next time.
+                    table.whole = false;
+                    good = false;
+                    metrics::failed();
+                    tracing::error!(family = ?table.family, error = &error as &dyn std::error::Error, "rules not updated");
+                }
+            }
+        }
+        good
+    }
+}
