@@ -354,3 +354,6 @@ impl hyper::body::Body for Body {
         self.incoming.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;
