@@ -5,6 +5,7 @@
 //! ```text
 //! # type [atomic] [typemeta]
 //! #   jsonName tagPath kind [req] [ptr] [map=keys|set] [mapType=..] [patch=strategy[:key]] [default=json] [enum=A|B]
+//! #   (a space inside an enum value is written %20)
 //! core.v1.ServiceSpec
 //!     ports 1 []&core.v1.ServicePort map=port,protocol patch=merge:port
 //!     selector 2 {}str mapType=atomic

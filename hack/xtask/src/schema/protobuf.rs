@@ -34,7 +34,7 @@ struct Field {
 struct Markers(Vec<(String, String)>);
 
 /// Versions whose messages stand in for one that k8s-pb lacks, nearest first.
-const SIBLINGS: [&str; 5] = ["v1", "v1beta2", "v1beta1", "v1alpha1", "v2"];
+const SIBLINGS: [&str; 5] = ["v1", "v1beta2", "v1beta1", "v1alpha3", "v1alpha1"];
 
 /// Reads all messages.
 pub(super) fn read(folder: &Path) -> Result<Messages> {

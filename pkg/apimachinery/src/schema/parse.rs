@@ -194,7 +194,7 @@ fn flag(field: &mut Field, word: &str) -> Result<(), String> {
             let parsed = serde_json::from_str::<Value>(value);
             field.default = Some(parsed.map_err(|error| format!("default {value:?}: {error}"))?);
         }
-        "enum" => field.allowed = value.split('|').map(Box::from).collect(),
+        "enum" => field.allowed = value.split('|').map(|one| one.replace("%20", " ").into()).collect(),
         _ => return Err(format!("unknown word {word:?} after a field")),
     }
     Ok(())
