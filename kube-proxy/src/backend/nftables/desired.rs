@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::elements::{Key, Spread, Value};
+use super::elements::{Key, Pool, Spread, Value};
 use crate::model::ServiceName;
 
 /// Wanted elements. Several Services may want the same one (two ports of one address; an endpoint of
@@ -15,11 +15,15 @@ pub(crate) struct Desired {
     /// Keys touched since the last [`Desired::take_changes`], with the value that is applied.
     touched: BTreeMap<Key, Option<Value>>,
     chains: BTreeSet<Spread>,
+    /// Endpoint maps made so far, per pool.
+    slots: BTreeMap<Pool, usize>,
 }
 
 /// What to do to a table that is as it was.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
+    /// Endpoint maps, with their chains, that do not exist yet.
+    pub(crate) slots: Vec<(Pool, usize)>,
     /// Chains that do not exist yet.
     pub(crate) chains: Vec<Spread>,
     pub(crate) remove: Vec<Key>,
@@ -80,11 +84,7 @@ impl Desired {
                 changes.remove.push(key.clone());
             }
             if let Some(wanted) = wanted {
-                if let Value::Spread(spread) = wanted
-                    && self.chains.insert(spread)
-                {
-                    changes.chains.push(spread);
-                }
+                self.need(wanted, &mut changes);
                 changes.add.push((key, wanted));
             }
         }
@@ -94,22 +94,31 @@ impl Desired {
     /// Everything, for a table that is empty; taken as applied from now on.
     pub(crate) fn take_all(&mut self) -> Changes {
         self.touched.clear();
-        let add: Vec<_> = self
+        self.chains.clear();
+        self.slots.clear();
+        let mut changes = Changes::default();
+        let all: Vec<_> = self
             .claims
             .iter()
             .filter_map(|(key, claims)| Some((key.clone(), effective(claims)?)))
             .collect();
-        self.chains = add
-            .iter()
-            .filter_map(|(_, value)| match value {
-                Value::Spread(spread) => Some(*spread),
-                _ => None,
-            })
-            .collect();
-        Changes {
-            chains: self.chains.iter().copied().collect(),
-            remove: Vec::new(),
-            add,
+        for (_, value) in &all {
+            self.need(*value, &mut changes);
+        }
+        changes.add = all;
+        changes
+    }
+
+    // Chains and maps are made when first needed and stay until the table is made anew.
+    fn need(&mut self, value: Value, changes: &mut Changes) {
+        let Value::Spread(spread) = value else { return };
+        if self.chains.insert(spread) {
+            changes.chains.push(spread);
+            let slots = self.slots.entry(spread.pool).or_default();
+            changes
+                .slots
+                .extend((*slots..spread.count).map(|number| (spread.pool, number)));
+            *slots = (*slots).max(spread.count);
         }
     }
 }

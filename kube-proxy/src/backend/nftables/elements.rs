@@ -1,5 +1,6 @@
 //! What one Service port asks of the kernel, as elements of the flat maps. Pure.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::ServicePort;
@@ -12,14 +13,10 @@ pub(crate) enum Map {
     ServiceIps,
     /// the same, for who asks from inside, where that differs
     InsideServiceIps,
-    /// address . protocol . port . number -> endpoint
-    ServiceEndpoints,
     /// protocol . port -> chain
     Nodeports,
     /// the same, from inside
     InsideNodeports,
-    /// protocol . port . number -> endpoint
-    NodeportEndpoints,
     /// address . protocol . port -> reject or drop
     NoEndpointServices,
     /// protocol . port -> reject or drop
@@ -32,16 +29,38 @@ pub(crate) enum Map {
     ClusterIps,
     /// endpoint . endpoint: a packet from one to itself must come back through this node
     Hairpin,
+    /// the same keys as a Service's or node port's -> its endpoint of that number
+    Endpoints(Pool, usize),
+}
+
+/// A family of endpoint maps. They are numbered: map 0 has every Service's first endpoint, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Pool {
+    /// Keyed as node ports are: without an address.
+    pub(crate) nodeport: bool,
+    /// Endpoints for askers from inside.
+    pub(crate) inside: bool,
+}
+
+impl Pool {
+    /// How its names begin.
+    pub(crate) fn name(self) -> &'static str {
+        match (self.inside, self.nodeport) {
+            (false, false) => "service",
+            (false, true) => "nodeport",
+            (true, false) => "inside-service",
+            (true, true) => "inside-nodeport",
+        }
+    }
 }
 
 impl Map {
-    pub(crate) const ALL: [Self; 12] = [
+    /// All that a table always has.
+    pub(crate) const FIXED: [Self; 10] = [
         Self::ServiceIps,
         Self::InsideServiceIps,
-        Self::ServiceEndpoints,
         Self::Nodeports,
         Self::InsideNodeports,
-        Self::NodeportEndpoints,
         Self::NoEndpointServices,
         Self::NoEndpointNodeports,
         Self::MasqueradeServices,
@@ -51,34 +70,27 @@ impl Map {
     ];
 
     /// Name in the table.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+    pub(crate) fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::ServiceIps => "service-ips",
             Self::InsideServiceIps => "inside-service-ips",
-            Self::ServiceEndpoints => "service-endpoints",
             Self::Nodeports => "nodeports",
             Self::InsideNodeports => "inside-nodeports",
-            Self::NodeportEndpoints => "nodeport-endpoints",
             Self::NoEndpointServices => "no-endpoint-services",
             Self::NoEndpointNodeports => "no-endpoint-nodeports",
             Self::MasqueradeServices => "masquerade-services",
             Self::MasqueradeNodeports => "masquerade-nodeports",
             Self::ClusterIps => "cluster-ips",
             Self::Hairpin => "hairpin",
-        }
+            Self::Endpoints(pool, number) => return Cow::Owned(format!("{}-endpoints-{number}", pool.name())),
+        })
     }
 }
-
-/// Numbers of endpoints used from inside start here, behind those used from outside.
-pub(crate) const INSIDE_OFFSET: usize = 32768;
 
 /// A chain that spreads over so many endpoints. It is shared by all Services that have as many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Spread {
-    /// Looks in the node-port map.
-    pub(crate) nodeport: bool,
-    /// Endpoints for askers from inside.
-    pub(crate) inside: bool,
+    pub(crate) pool: Pool,
     /// The same client gets the same endpoint.
     pub(crate) sticky: bool,
     pub(crate) count: usize,
@@ -88,10 +100,9 @@ impl Spread {
     /// Name of the chain.
     pub(crate) fn chain(self) -> String {
         format!(
-            "{}{}{}-{}",
-            if self.inside { "inside-" } else { "" },
+            "{}{}-{}",
             if self.sticky { "sticky-" } else { "" },
-            if self.nodeport { "nodeport" } else { "service" },
+            self.pool.name(),
             self.count
         )
     }
@@ -169,58 +180,52 @@ impl Elements<'_> {
     }
 
     fn address(&mut self, ip: IpAddr, endpoints: &[SocketAddr], inside: Option<&[SocketAddr]>, any: bool) {
-        let key = self.service_key(ip);
-        let maps = [
-            Map::ServiceIps,
-            Map::InsideServiceIps,
-            Map::ServiceEndpoints,
-            Map::NoEndpointServices,
-        ];
-        self.reach(&key, false, maps, endpoints, inside, any);
+        let maps = [Map::ServiceIps, Map::InsideServiceIps, Map::NoEndpointServices];
+        self.reach(&self.service_key(ip), false, maps, endpoints, inside, any);
     }
 
     fn nodeport(&mut self, endpoints: &[SocketAddr], inside: Option<&[SocketAddr]>, any: bool) {
-        let key = self.nodeport_key();
-        let maps = [
-            Map::Nodeports,
-            Map::InsideNodeports,
-            Map::NodeportEndpoints,
-            Map::NoEndpointNodeports,
-        ];
-        self.reach(&key, true, maps, endpoints, inside, any);
+        let maps = [Map::Nodeports, Map::InsideNodeports, Map::NoEndpointNodeports];
+        self.reach(&self.nodeport_key(), true, maps, endpoints, inside, any);
     }
 
     fn reach(
         &mut self,
         key: &str,
         nodeport: bool,
-        [outer_map, inside_map, endpoint_map, none_map]: [Map; 4],
+        [outer_map, inside_map, none_map]: [Map; 3],
         endpoints: &[SocketAddr],
         inside: Option<&[SocketAddr]>,
         any: bool,
     ) {
-        let sticky = self.service.sticky;
-        let spread = |inside: bool, count: usize| {
-            Value::Spread(Spread {
-                nodeport,
-                inside,
-                sticky,
-                count,
-            })
-        };
         if endpoints.is_empty() {
             self.push(none_map, key.to_owned(), if any { Value::Drop } else { Value::Reject });
-        } else {
-            self.push(outer_map, key.to_owned(), spread(false, endpoints.len()));
         }
-        let inside = inside.filter(|inside| !inside.is_empty());
-        if let Some(inside) = inside {
-            self.push(inside_map, key.to_owned(), spread(true, inside.len()));
-        }
-        let numbered = endpoints.iter().enumerate();
-        let inside = inside.into_iter().flatten().enumerate();
-        for (number, to) in numbered.chain(inside.map(|(number, to)| (number + INSIDE_OFFSET, to))) {
-            self.push(endpoint_map, format!("{key} . {number}"), Value::To(*to));
+        let outside = (
+            outer_map,
+            Pool {
+                nodeport,
+                inside: false,
+            },
+            endpoints,
+        );
+        let inside = (inside_map, Pool { nodeport, inside: true }, inside.unwrap_or_default());
+        for (map, pool, endpoints) in [outside, inside] {
+            let count = endpoints.len();
+            if count > 0 {
+                self.push(
+                    map,
+                    key.to_owned(),
+                    Value::Spread(Spread {
+                        pool,
+                        sticky: self.service.sticky,
+                        count,
+                    }),
+                );
+            }
+            for (number, to) in endpoints.iter().enumerate() {
+                self.push(Map::Endpoints(pool, number), key.to_owned(), Value::To(*to));
+            }
         }
     }
 }

@@ -1,21 +1,27 @@
 //! The text `nft` gets. Pure; pinned by the goldens in `tests/`.
 //!
 //! Way of a packet: `services` marks it for masquerade if its answer must come back through this node,
-//! finds the chain for its address, protocol and port in a map, and that chain takes a random endpoint
-//! out of another map: `numgen random mod <number of endpoints>` is part of the key. There is one such
-//! chain per number of endpoints. What has no endpoints is met again in `no-endpoints`, unchanged, when
-//! it enters, leaves or crosses the node.
+//! finds the chain for its address, protocol and port in a map, and that chain draws a number. There is
+//! one such chain per *number of endpoints*, not per Service. For each number there is a map, again keyed
+//! by address, protocol and port, that has the endpoint of that number. What has no endpoints is met again
+//! in `no-endpoints`, unchanged, when it enters, leaves or crosses the node.
+//! (One endpoint map with the number as part of its key would do, but nft 1.0.6 cannot add a rule over
+//! such a map once it exists: "conflicting protocols specified".)
 //! Facts of what must happen when: upstream `pkg/proxy/nftables/proxier.go` `setupNFTables`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::desired::Changes;
-use super::elements::{INSIDE_OFFSET, Map, Spread, Value};
+use super::elements::{Map, Pool, Spread, Value};
 use crate::model::Family;
 
 /// Name of the table, upstream's too: one replaces the other's.
 const TABLE: &str = "kube-proxy";
+
+/// What a packet is looked up by beside its address.
+const NODEPORT: &str = "meta l4proto . th dport";
 
 /// What the base chains depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +84,22 @@ fn keyword(family: Family) -> &'static str {
 
 fn incremental_into(text: &mut String, family: Family, changes: &Changes) {
     let ip = keyword(family);
+    for (pool, number) in &changes.slots {
+        let map = Map::Endpoints(*pool, *number);
+        let chain = endpoint_chain(*pool, *number);
+        let _ = writeln!(text, "add map {ip} {TABLE} {} {{ {}; }}", map.name(), kind(map, family));
+        let _ = writeln!(text, "add chain {ip} {TABLE} {chain}\nflush chain {ip} {TABLE} {chain}");
+        let key = if pool.nodeport {
+            NODEPORT.to_owned()
+        } else {
+            format!("{ip} daddr . {NODEPORT}")
+        };
+        let rule = format!(
+            "meta l4proto {{ tcp, udp, sctp }} dnat {ip} to {key} map @{}",
+            map.name()
+        );
+        let _ = writeln!(text, "add rule {ip} {TABLE} {chain} {rule}");
+    }
     for spread in &changes.chains {
         let chain = spread.chain();
         let _ = writeln!(text, "add chain {ip} {TABLE} {chain}\nflush chain {ip} {TABLE} {chain}");
@@ -85,32 +107,30 @@ fn incremental_into(text: &mut String, family: Family, changes: &Changes) {
             let _ = writeln!(text, "add rule {ip} {TABLE} {chain} {rule}");
         }
     }
-    for map in Map::ALL {
-        let removed = changes
-            .remove
-            .iter()
-            .filter(|(of, _)| *of == map)
-            .map(|(_, key)| key.clone());
-        list(text, &format!("delete element {ip} {TABLE} {}", map.name()), removed);
+    for (map, removed) in by_map(changes.remove.iter().map(|(map, key)| (*map, key.clone()))) {
+        let _ = writeln!(
+            text,
+            "delete element {ip} {TABLE} {} {{ {} }}",
+            map.name(),
+            removed.join(", ")
+        );
     }
-    for map in Map::ALL {
-        let added = changes
-            .add
-            .iter()
-            .filter(|((of, _), _)| *of == map)
-            .map(|((_, key), value)| pair(key, *value));
-        list(text, &format!("add element {ip} {TABLE} {}", map.name()), added);
+    for (map, added) in by_map(changes.add.iter().map(|((map, key), value)| (*map, pair(key, *value)))) {
+        let _ = writeln!(
+            text,
+            "add element {ip} {TABLE} {} {{ {} }}",
+            map.name(),
+            added.join(", ")
+        );
     }
 }
 
-fn list(text: &mut String, command: &str, mut elements: impl Iterator<Item = String>) {
-    if let Some(first) = elements.next() {
-        let _ = write!(text, "{command} {{ {first}");
-        for element in elements {
-            let _ = write!(text, ", {element}");
-        }
-        text.push_str(" }\n");
+fn by_map(elements: impl Iterator<Item = (Map, String)>) -> BTreeMap<Map, Vec<String>> {
+    let mut maps: BTreeMap<Map, Vec<String>> = BTreeMap::new();
+    for (map, element) in elements {
+        maps.entry(map).or_default().push(element);
     }
+    maps
 }
 
 fn pair(key: &str, value: Value) -> String {
@@ -123,34 +143,25 @@ fn pair(key: &str, value: Value) -> String {
     }
 }
 
+fn endpoint_chain(pool: Pool, number: usize) -> String {
+    format!("{}-endpoint-{number}", pool.name())
+}
+
 fn spread_rules(spread: Spread, ip: &str) -> Vec<String> {
     let mut rules = Vec::new();
-    if spread.inside {
+    if spread.pool.inside {
         // The node itself asks: the endpoint must see an address that it can answer through this node.
         rules.push("fib saddr type local jump mark-for-masquerade".to_owned());
     }
-    let offset = if spread.inside {
-        format!(" offset {INSIDE_OFFSET}")
-    } else {
-        String::new()
-    };
     let number = if spread.sticky {
-        format!("jhash {ip} saddr mod {} seed 0x1{offset}", spread.count)
+        format!("jhash {ip} saddr mod {} seed 0x1", spread.count)
     } else {
-        format!("numgen random mod {}{offset}", spread.count)
+        format!("numgen random mod {}", spread.count)
     };
-    let key = if spread.nodeport {
-        format!(
-            "meta l4proto . th dport . {number} map @{}",
-            Map::NodeportEndpoints.name()
-        )
-    } else {
-        format!(
-            "{ip} daddr . meta l4proto . th dport . {number} map @{}",
-            Map::ServiceEndpoints.name()
-        )
-    };
-    rules.push(format!("meta l4proto {{ tcp, udp, sctp }} dnat {ip} to {key}"));
+    let chains: Vec<_> = (0..spread.count)
+        .map(|number| format!("{number} : goto {}", endpoint_chain(spread.pool, number)))
+        .collect();
+    rules.push(format!("{number} vmap {{ {} }}", chains.join(", ")));
     rules
 }
 
@@ -170,8 +181,9 @@ fn base(text: &mut String, family: Family, settings: &Settings) {
         Local::Interface(name) => Some(format!("iifname \"{name}\"")),
     };
     let _ = writeln!(text, "table {ip} {TABLE} {{\n\tcomment \"rules for kube-proxy\"");
-    for map in Map::ALL {
-        declare(text, map, ip);
+    for map in Map::FIXED {
+        let word = if is_set(map) { "set" } else { "map" };
+        let _ = writeln!(text, "\t{word} {} {{\n\t\t{}\n\t}}", map.name(), kind(map, family));
     }
     chain(
         text,
@@ -183,8 +195,8 @@ fn base(text: &mut String, family: Family, settings: &Settings) {
         text,
         "inside",
         &[
-            format!("{ip} daddr . meta l4proto . th dport vmap @inside-service-ips"),
-            format!("{own} meta l4proto . th dport vmap @inside-nodeports"),
+            format!("{ip} daddr . {NODEPORT} vmap @inside-service-ips"),
+            format!("{own} {NODEPORT} vmap @inside-nodeports"),
         ],
     );
     let mut services = Vec::new();
@@ -194,24 +206,24 @@ fn base(text: &mut String, family: Family, settings: &Settings) {
         ));
     }
     services.push(format!(
-        "{ip} daddr . meta l4proto . th dport @masquerade-services jump mark-for-masquerade"
+        "{ip} daddr . {NODEPORT} @masquerade-services jump mark-for-masquerade"
     ));
     services.push(format!(
-        "{own} meta l4proto . th dport @masquerade-nodeports jump mark-for-masquerade"
+        "{own} {NODEPORT} @masquerade-nodeports jump mark-for-masquerade"
     ));
     if let Some(from_pod) = from_pod {
         services.push(format!("{from_pod} jump inside"));
     }
     services.push("fib saddr type local jump inside".to_owned());
-    services.push(format!("{ip} daddr . meta l4proto . th dport vmap @service-ips"));
-    services.push(format!("{own} meta l4proto . th dport vmap @nodeports"));
+    services.push(format!("{ip} daddr . {NODEPORT} vmap @service-ips"));
+    services.push(format!("{own} {NODEPORT} vmap @nodeports"));
     chain(text, "services", &services);
     chain(
         text,
         "no-endpoints",
         &[
-            format!("{ip} daddr . meta l4proto . th dport vmap @no-endpoint-services"),
-            format!("{own} meta l4proto . th dport vmap @no-endpoint-nodeports"),
+            format!("{ip} daddr . {NODEPORT} vmap @no-endpoint-services"),
+            format!("{own} {NODEPORT} vmap @no-endpoint-nodeports"),
             // A cluster address, but none of its ports.
             format!("{ip} daddr @cluster-ips goto refuse"),
         ],
@@ -295,21 +307,30 @@ fn cidr_list(cidrs: &[String], family: Family) -> Option<String> {
     (!list.is_empty()).then(|| format!("{{ {} }}", list.join(", ")))
 }
 
-fn declare(text: &mut String, map: Map, ip: &str) {
-    let address = format!("typeof {ip} daddr . meta l4proto . th dport");
-    let port = "typeof meta l4proto . th dport";
-    let number = "numgen random mod 65536";
-    let (word, key) = match map {
-        Map::ServiceIps | Map::InsideServiceIps | Map::NoEndpointServices => ("map", format!("{address} : verdict")),
-        Map::Nodeports | Map::InsideNodeports | Map::NoEndpointNodeports => ("map", format!("{port} : verdict")),
-        Map::ServiceEndpoints => ("map", format!("{address} . {number} : {ip} daddr . th dport")),
-        Map::NodeportEndpoints => ("map", format!("{port} . {number} : {ip} daddr . th dport")),
-        Map::MasqueradeServices => ("set", address),
-        Map::MasqueradeNodeports => ("set", port.to_owned()),
-        Map::ClusterIps => ("set", format!("typeof {ip} daddr")),
-        Map::Hairpin => ("set", format!("typeof {ip} saddr . {ip} daddr")),
+fn is_set(map: Map) -> bool {
+    matches!(
+        map,
+        Map::MasqueradeServices | Map::MasqueradeNodeports | Map::ClusterIps | Map::Hairpin
+    )
+}
+
+fn kind(map: Map, family: Family) -> String {
+    let ip = match family {
+        Family::V4 => "ipv4_addr",
+        Family::V6 => "ipv6_addr",
     };
-    let _ = writeln!(text, "\t{word} {} {{\n\t\t{key}\n\t}}", map.name());
+    let address = format!("type {ip} . inet_proto . inet_service");
+    let port = "type inet_proto . inet_service";
+    match map {
+        Map::ServiceIps | Map::InsideServiceIps | Map::NoEndpointServices => format!("{address} : verdict"),
+        Map::Nodeports | Map::InsideNodeports | Map::NoEndpointNodeports => format!("{port} : verdict"),
+        Map::MasqueradeServices => address,
+        Map::MasqueradeNodeports => port.to_owned(),
+        Map::ClusterIps => format!("type {ip}"),
+        Map::Hairpin => format!("type {ip} . {ip}"),
+        Map::Endpoints(Pool { nodeport: false, .. }, _) => format!("{address} : {ip} . inet_service"),
+        Map::Endpoints(Pool { nodeport: true, .. }, _) => format!("{port} : {ip} . inet_service"),
+    }
 }
 
 fn chain(text: &mut String, name: &str, rules: &[String]) {
