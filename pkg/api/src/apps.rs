@@ -1,1 +1,3 @@
-//! apps.
+//! The apps group.
+
+pub mod v1;

@@ -1,1 +1,4 @@
-//! autoscaling.
+//! The autoscaling group.
+
+pub mod v1;
+pub mod v2;

@@ -1,1 +1,3 @@
-//! batch.
+//! The batch group.
+
+pub mod v1;

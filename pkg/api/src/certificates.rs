@@ -1,1 +1,3 @@
-//! certificates.
+//! The certificates.k8s.io group.
+
+pub mod v1;

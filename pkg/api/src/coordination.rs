@@ -1,1 +1,3 @@
-//! coordination.
+//! The coordination.k8s.io group.
+
+pub mod v1;

@@ -1,1 +1,3 @@
-//! discovery.
+//! The discovery.k8s.io group.
+
+pub mod v1;

@@ -10,9 +10,21 @@
 
 pub(crate) mod check;
 
+pub mod apps;
+pub mod autoscaling;
+pub mod batch;
+pub mod certificates;
+pub mod coordination;
 pub mod core;
+pub mod discovery;
 pub mod meta;
+pub mod networking;
+pub mod node;
+pub mod policy;
+pub mod rbac;
+pub mod scheduling;
 pub mod schema;
+pub mod storage;
 
 pub use k8s_openapi as k8s;
 pub use schema::schema;

@@ -1,1 +1,3 @@
-//! networking.
+//! The networking.k8s.io group.
+
+pub mod v1;

@@ -1,1 +1,3 @@
-//! node.
+//! The node.k8s.io group.
+
+pub mod v1;

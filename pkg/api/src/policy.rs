@@ -1,1 +1,3 @@
-//! policy.
+//! The policy group.
+
+pub mod v1;

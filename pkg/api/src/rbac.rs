@@ -1,1 +1,3 @@
-//! rbac.
+//! The rbac.authorization.k8s.io group.
+
+pub mod v1;

@@ -1,1 +1,3 @@
-//! scheduling.
+//! The scheduling.k8s.io group.
+
+pub mod v1;

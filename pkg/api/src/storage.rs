@@ -1,1 +1,3 @@
-//! storage.
+//! The storage.k8s.io group.
+
+pub mod v1;

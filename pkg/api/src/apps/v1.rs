@@ -1,0 +1,4 @@
+//! apps/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,107 @@
+//! Defaults of apps/v1 (pkg/apis/apps/v1/defaults.go).
+
+use k8s_openapi::api::apps::v1::{
+    DaemonSet, Deployment, ReplicaSet, RollingUpdateStatefulSetStrategy, StatefulSet,
+    StatefulSetPersistentVolumeClaimRetentionPolicy,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::check::text;
+use crate::core::v1::defaults::{or, persistent_volume_claim, pod_template_spec};
+
+/// Old ReplicaSets or ControllerRevisions kept for rollback.
+const HISTORY: i32 = 10;
+
+/// One replica, rolling update by quarters, ten revisions, ten minutes (`SetDefaults_Deployment`).
+pub fn deployment(obj: &mut Deployment) {
+    let spec = obj.spec.get_or_insert_default();
+    pod_template_spec(&mut spec.template);
+    spec.replicas.get_or_insert(1);
+    let strategy = spec.strategy.get_or_insert_default();
+    or(&mut strategy.type_, "RollingUpdate");
+    if text(&strategy.type_) == "RollingUpdate" {
+        let rolling = strategy.rolling_update.get_or_insert_default();
+        for limit in [&mut rolling.max_unavailable, &mut rolling.max_surge] {
+            limit.get_or_insert_with(|| IntOrString::String("25%".to_string()));
+        }
+    }
+    spec.revision_history_limit.get_or_insert(HISTORY);
+    spec.progress_deadline_seconds.get_or_insert(600);
+    obj.status.get_or_insert_default();
+}
+
+/// One replica (`SetDefaults_ReplicaSet`).
+pub fn replica_set(obj: &mut ReplicaSet) {
+    let spec = obj.spec.get_or_insert_default();
+    if let Some(template) = &mut spec.template {
+        pod_template_spec(template);
+    }
+    spec.replicas.get_or_insert(1);
+    obj.status.get_or_insert_default();
+}
+
+/// Rolling update of one node at a time, ten revisions (`SetDefaults_DaemonSet`).
+pub fn daemon_set(obj: &mut DaemonSet) {
+    let spec = obj.spec.get_or_insert_default();
+    pod_template_spec(&mut spec.template);
+    let strategy = spec.update_strategy.get_or_insert_default();
+    or(&mut strategy.type_, "RollingUpdate");
+    if text(&strategy.type_) == "RollingUpdate" {
+        let rolling = strategy.rolling_update.get_or_insert_default();
+        rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
+        rolling.max_surge.get_or_insert(IntOrString::Int(0));
+    }
+    spec.revision_history_limit.get_or_insert(HISTORY);
+    obj.status.get_or_insert_default();
+}
+
+/// Ordered pods, rolling update of all, claims retained (`SetDefaults_StatefulSet`).
+pub fn stateful_set(obj: &mut StatefulSet) {
+    let spec = obj.spec.get_or_insert_default();
+    pod_template_spec(&mut spec.template);
+    spec.volume_claim_templates
+        .iter_mut()
+        .flatten()
+        .for_each(persistent_volume_claim);
+    or(&mut spec.pod_management_policy, "OrderedReady");
+    let strategy = spec.update_strategy.get_or_insert_default();
+    or(&mut strategy.type_, "RollingUpdate");
+    if text(&strategy.type_) == "RollingUpdate" {
+        let rolling = strategy
+            .rolling_update
+            .get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
+        rolling.partition.get_or_insert(0);
+    }
+    let retention = spec
+        .persistent_volume_claim_retention_policy
+        .get_or_insert_with(StatefulSetPersistentVolumeClaimRetentionPolicy::default);
+    or(&mut retention.when_deleted, "Retain");
+    or(&mut retention.when_scaled, "Retain");
+    spec.replicas.get_or_insert(1);
+    spec.revision_history_limit.get_or_insert(HISTORY);
+    obj.status.get_or_insert_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_minimal_deployment_gets_upstreams_defaults() {
+        let mut obj: Deployment = serde_json::from_value(json!({"spec": {"selector": {},
+            "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}}))
+        .expect("a test object");
+        deployment(&mut obj);
+        let got = serde_json::to_value(&obj).expect("encodes");
+        assert_eq!(got["spec"]["replicas"], 1);
+        assert_eq!(
+            got["spec"]["strategy"],
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}})
+        );
+        assert_eq!(got["spec"]["revisionHistoryLimit"], 10);
+        assert_eq!(got["spec"]["progressDeadlineSeconds"], 600);
+        assert_eq!(got["spec"]["template"]["spec"]["restartPolicy"], "Always");
+        assert!(got["spec"]["template"]["spec"].get("enableServiceLinks").is_none());
+    }
+}

@@ -1,0 +1,4 @@
+//! autoscaling/v1.
+
+pub mod defaults;
+pub mod validation;

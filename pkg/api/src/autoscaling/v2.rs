@@ -1,0 +1,4 @@
+//! autoscaling/v2.
+
+pub mod defaults;
+pub mod validation;

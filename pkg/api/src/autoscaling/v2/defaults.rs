@@ -1,0 +1,8 @@
+//! Defaults of autoscaling/v2 (pkg/apis/autoscaling/v2/defaults.go).
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+
+/// One replica at least (`SetDefaults_HorizontalPodAutoscaler`).
+pub fn horizontal_pod_autoscaler(obj: &mut HorizontalPodAutoscaler) {
+    obj.spec.min_replicas.get_or_insert(1);
+}

@@ -1,0 +1,4 @@
+//! certificates/v1.
+
+pub mod defaults;
+pub mod validation;

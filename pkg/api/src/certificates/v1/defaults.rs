@@ -1,0 +1,1 @@
+//! Defaults of certificates.k8s.io/v1: there are none.

@@ -1,0 +1,4 @@
+//! coordination/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,4 @@
+//! discovery/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,13 @@
+//! Defaults of discovery.k8s.io/v1 (pkg/apis/discovery/v1/defaults.go).
+
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+
+use crate::core::v1::defaults::or;
+
+/// Port name empty, protocol TCP (`SetDefaults_EndpointPort`).
+pub fn endpoint_slice(obj: &mut EndpointSlice) {
+    for port in obj.ports.iter_mut().flatten() {
+        port.name.get_or_insert_default();
+        or(&mut port.protocol, "TCP");
+    }
+}

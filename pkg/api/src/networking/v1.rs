@@ -1,0 +1,4 @@
+//! networking/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,38 @@
+//! Defaults of networking.k8s.io/v1 (pkg/apis/networking/v1/defaults.go).
+
+use k8s_openapi::api::networking::v1::{IngressClass, NetworkPolicy, NetworkPolicyPort};
+
+use crate::check::list;
+use crate::core::v1::defaults::or;
+
+/// Ports TCP; types from the rules that are given (`SetDefaults_NetworkPolicy`).
+pub fn network_policy(obj: &mut NetworkPolicy) {
+    let spec = obj.spec.get_or_insert_default();
+    for rule in spec.ingress.iter_mut().flatten() {
+        ports(&mut rule.ports);
+    }
+    for rule in spec.egress.iter_mut().flatten() {
+        ports(&mut rule.ports);
+    }
+    if list(&spec.policy_types).is_empty() {
+        let mut types = vec!["Ingress".to_string()];
+        if !list(&spec.egress).is_empty() {
+            types.push("Egress".to_string());
+        }
+        spec.policy_types = Some(types);
+    }
+    spec.pod_selector.get_or_insert_default();
+}
+
+fn ports(ports: &mut Option<Vec<NetworkPolicyPort>>) {
+    for port in ports.iter_mut().flatten() {
+        or(&mut port.protocol, "TCP");
+    }
+}
+
+/// Parameters are cluster-scoped (`SetDefaults_IngressClass`).
+pub fn ingress_class(obj: &mut IngressClass) {
+    if let Some(parameters) = obj.spec.as_mut().and_then(|s| s.parameters.as_mut()) {
+        parameters.scope.get_or_insert_with(|| "Cluster".to_string());
+    }
+}

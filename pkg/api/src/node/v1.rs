@@ -1,0 +1,4 @@
+//! node/v1.
+
+pub mod defaults;
+pub mod validation;

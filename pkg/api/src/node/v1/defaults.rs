@@ -1,0 +1,1 @@
+//! Defaults of node.k8s.io/v1: there are none.

@@ -1,0 +1,4 @@
+//! policy/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,1 @@
+//! Defaults of policy/v1: there are none.

@@ -1,0 +1,60 @@
+//! Validation of policy/v1 (pkg/apis/policy/validation/validation.go).
+
+use apimachinery::field::{Error, ErrorList, Path};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+use crate::apps::v1::validation::{at_most_all, int_or_percent};
+use crate::check::{non_negative, one_of, to_value};
+use crate::meta;
+
+/// A new PodDisruptionBudget (`ValidatePodDisruptionBudget`).
+pub fn pod_disruption_budget_create(obj: &PodDisruptionBudget) -> ErrorList {
+    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    spec(&mut errs, obj);
+    errs
+}
+
+/// A changed PodDisruptionBudget (strategy `ValidateUpdate`).
+pub fn pod_disruption_budget_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    spec(&mut errs, new);
+    errs
+}
+
+fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget) {
+    let Some(spec) = &obj.spec else { return };
+    let path = Path::new("spec");
+    if spec.min_available.is_some() && spec.max_unavailable.is_some() {
+        let rule = "minAvailable and maxUnavailable cannot be both set";
+        errs.push(Error::invalid(&path, &to_value(spec), rule));
+    }
+    for (field, value) in [
+        ("minAvailable", &spec.min_available),
+        ("maxUnavailable", &spec.max_unavailable),
+    ] {
+        let Some(value) = value else { continue };
+        int_or_percent(errs, value, &path.child(field));
+        at_most_all(errs, value, &path.child(field));
+    }
+    meta::label_selector(errs, spec.selector.as_ref(), &path.child("selector"));
+    if let Some(policy) = &spec.unhealthy_pod_eviction_policy {
+        let known = ["AlwaysAllow", "IfHealthyBudget"];
+        one_of(errs, &path.child("unhealthyPodEvictionPolicy"), policy, &known);
+    }
+}
+
+/// A changed PodDisruptionBudget status (`ValidatePodDisruptionBudgetStatusUpdate`).
+pub fn pod_disruption_budget_status_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let Some(status) = &new.status else { return errs };
+    let path = Path::new("status");
+    for (field, value) in [
+        ("disruptionsAllowed", status.disruptions_allowed),
+        ("currentHealthy", status.current_healthy),
+        ("desiredHealthy", status.desired_healthy),
+        ("expectedPods", status.expected_pods),
+    ] {
+        non_negative(&mut errs, &path.child(field), value.map(i64::from));
+    }
+    errs
+}

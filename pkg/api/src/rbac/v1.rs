@@ -1,0 +1,4 @@
+//! rbac/v1.
+
+pub mod defaults;
+pub mod validation;

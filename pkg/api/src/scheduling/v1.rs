@@ -1,0 +1,4 @@
+//! scheduling/v1.
+
+pub mod defaults;
+pub mod validation;

@@ -1,0 +1,4 @@
+//! storage/v1.
+
+pub mod defaults;
+pub mod validation;
