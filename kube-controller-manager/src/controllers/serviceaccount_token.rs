@@ -65,7 +65,7 @@ pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
         }
     });
     let controller = Arc::new(Controller {
-        client: ctx.client("tokens-controller"),
+        client: ctx.informers.client().clone(),
         signer,
         root_ca: ctx.config.root_ca.clone(),
         secrets: secrets.reader(),
