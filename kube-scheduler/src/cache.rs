@@ -4,7 +4,7 @@
 //! A snapshot costs O(1): nodes live in a persistent vector, and a node's summary is copied when it
 //! changes while a snapshot still holds it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use imbl::Vector;
@@ -15,6 +15,9 @@ use crate::framework::pod_info::PodInfo;
 
 #[cfg(test)]
 mod tests;
+
+/// Labels of the namespaces.
+pub(crate) type Namespaces = imbl::HashMap<Arc<str>, Arc<BTreeMap<String, String>>>;
 
 /// The believed state.
 #[derive(Default)]
@@ -27,6 +30,7 @@ pub(crate) struct Cache {
     assumed: usize,
     /// Pods that room is being made for, by the node where.
     nominated: imbl::HashMap<Arc<str>, Vec<Arc<PodInfo>>>,
+    namespaces: Namespaces,
 }
 
 struct Placed {
@@ -41,6 +45,7 @@ pub(crate) struct Snapshot {
     nodes: Vector<Arc<NodeInfo>>,
     positions: imbl::HashMap<Arc<str>, usize>,
     nominated: imbl::HashMap<Arc<str>, Vec<Arc<PodInfo>>>,
+    namespaces: Namespaces,
 }
 
 impl Snapshot {
@@ -56,6 +61,10 @@ impl Snapshot {
         let mut node = node.clone();
         ahead.for_each(|other| node.add_pod(Arc::clone(other)));
         Some(node)
+    }
+
+    pub(crate) fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -81,6 +90,7 @@ impl Cache {
             nodes: self.nodes.clone(),
             positions: self.positions.clone(),
             nominated: self.nominated.clone(),
+            namespaces: self.namespaces.clone(),
         }
     }
 
@@ -118,6 +128,14 @@ impl Cache {
         if !gone.pods.is_empty() {
             self.homeless.insert(Arc::clone(&gone.name), Arc::unwrap_or_clone(gone));
         }
+    }
+
+    /// Takes a namespace's labels in; none forgets it.
+    pub(crate) fn set_namespace(&mut self, name: &str, labels: Option<BTreeMap<String, String>>) {
+        match labels {
+            Some(labels) => self.namespaces.insert(name.into(), Arc::new(labels)),
+            None => self.namespaces.remove(name),
+        };
     }
 
     /// Counts a pod on a node before the API server confirms it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use client::informer::Event as Change;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 
 use crate::framework::event::Event;
 use crate::framework::pod_info::PodInfo;
@@ -30,6 +30,18 @@ impl Scheduler {
                     .remove_node(node.metadata.name.as_deref().unwrap_or_default());
             }
         }
+    }
+
+    /// A namespace came, changed or went: affinity may select pods by its labels.
+    pub(crate) fn namespace_changed(&self, change: Change<Namespace>) {
+        let (namespace, there) = match &change {
+            Change::Added(namespace) | Change::Updated { new: namespace, .. } => (namespace, true),
+            Change::Deleted(namespace) => (namespace, false),
+        };
+        let labels = there.then(|| namespace.metadata.labels.clone().unwrap_or_default());
+        self.cache
+            .lock()
+            .set_namespace(namespace.metadata.name.as_deref().unwrap_or_default(), labels);
     }
 
     /// A pod came, changed or went.

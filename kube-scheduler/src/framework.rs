@@ -3,6 +3,7 @@
 //! A plugin is a value with some extension points filled in ([`plugin::Plugin`]); per-cycle state is
 //! typed, because `PreFilter` and `PreScore` *return* the object that filters or scores.
 
+pub(crate) mod affinity;
 pub(crate) mod event;
 pub(crate) mod node_info;
 pub(crate) mod plugin;

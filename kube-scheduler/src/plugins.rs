@@ -3,12 +3,14 @@
 mod default_binder;
 mod default_preemption;
 mod image_locality;
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
+mod pod_topology_spread;
 mod resource_scores;
 mod scheduling_gates;
 mod taint_toleration;
@@ -66,8 +68,8 @@ pub(crate) const REGISTRY: &[Row] = &[
     absent("NodeVolumeLimits", 0),
     absent("VolumeBinding", 0),
     absent("VolumeZone", 0),
-    absent("PodTopologySpread", 2),
-    absent("InterPodAffinity", 2),
+    row(pod_topology_spread::NAME, 2, pod_topology_spread::new),
+    row(inter_pod_affinity::NAME, 2, inter_pod_affinity::new),
     absent("DynamicResources", 2),
     row(default_preemption::NAME, 0, default_preemption::new),
     row(

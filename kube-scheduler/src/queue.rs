@@ -68,8 +68,6 @@ pub(crate) struct QueuedPod {
     pub(crate) since: Instant,
     /// Who refused it last.
     pub(crate) refused_by: BTreeSet<&'static str>,
-    /// Who refused it and will bring it back by its own doing: no back-off then.
-    pub(crate) pending_on: BTreeSet<&'static str>,
 }
 
 impl QueuedPod {
@@ -81,7 +79,6 @@ impl QueuedPod {
             first_attempt: None,
             since: now,
             refused_by: BTreeSet::new(),
-            pending_on: BTreeSet::new(),
         }
     }
 }

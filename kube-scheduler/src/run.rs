@@ -8,7 +8,7 @@ use client::leader_election::{self, Ended};
 use client::reflector::Source;
 use component::health::Checks;
 use component::secure_serving::Endpoints;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use tokio_util::sync::CancellationToken;
 
 use crate::options::Config;
@@ -54,6 +54,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let mut nodes_seen = nodes.add_handler(move |change| handler.node_changed(change));
     let handler = Arc::clone(&scheduler);
     let mut pods_seen = pods.add_handler(move |change| handler.pod_changed(change));
+    let namespaces = SharedInformer::<Namespace>::new(Source::of::<Namespace>(client.clone()));
+    let handler = Arc::clone(&scheduler);
+    let mut namespaces_seen = namespaces.add_handler(move |change| handler.namespace_changed(change));
+    namespaces.start(&stop);
     nodes.start(&stop);
     pods.start(&stop);
 
@@ -74,13 +78,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 
     component::sd_notify::ready();
     let work = async {
+        let all_seen = async {
+            namespaces_seen.wait_synced().await;
+            nodes_seen.wait_synced().await;
+            pods_seen.wait_synced().await;
+        };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = nodes_seen.wait_synced() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = pods_seen.wait_synced() => {}
+            () = all_seen => {}
         }
         synced.store(true, Ordering::Relaxed);
         let Some(election) = config.election else {

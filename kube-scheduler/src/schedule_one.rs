@@ -29,7 +29,7 @@ pub(crate) enum Failure {
     /// There is no node at all.
     NoNodes,
     /// No node can do.
-    Unfit(Diagnosis),
+    Unfit(Box<Diagnosis>),
     /// A plugin failed.
     Error(String),
 }
@@ -118,7 +118,7 @@ fn find_feasible(profile: &Profile, cycle: Cycle<'_>, start: usize) -> Result<(V
             diagnosis.pre_filter_message = status.message();
             diagnosis.blame(&status);
             diagnosis.absent = Some(status);
-            return Err(Failure::Unfit(diagnosis));
+            return Err(Failure::Unfit(Box::new(diagnosis)));
         }
     };
     let mut feasible = Vec::new();
@@ -168,7 +168,7 @@ fn find_feasible(profile: &Profile, cycle: Cycle<'_>, start: usize) -> Result<(V
         ));
         diagnosis.unschedulable_plugins.extend(by);
     }
-    Err(Failure::Unfit(diagnosis))
+    Err(Failure::Unfit(Box::new(diagnosis)))
 }
 
 /// How many feasible nodes are enough: all of them, unless the profile asks for less and the

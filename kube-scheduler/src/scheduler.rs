@@ -77,7 +77,6 @@ struct Refusal {
     reason: &'static str,
     message: String,
     refused_by: BTreeSet<&'static str>,
-    pending_on: BTreeSet<&'static str>,
     preemption: Option<Preemption>,
 }
 
@@ -87,7 +86,6 @@ impl Refusal {
             reason: "SchedulerError",
             message,
             refused_by: BTreeSet::new(),
-            pending_on: BTreeSet::new(),
             preemption: None,
         }
     }
@@ -110,7 +108,6 @@ impl Refusal {
             reason: "Unschedulable",
             message: diagnosis.message(),
             refused_by: diagnosis.unschedulable_plugins,
-            pending_on: diagnosis.pending_plugins,
             preemption: None,
         }
     }
@@ -212,7 +209,6 @@ impl Scheduler {
                     .filter(|p| p.pre_filter.is_some())
                     .map(|p| p.name)
                     .collect(),
-                pending_on: BTreeSet::new(),
                 preemption: None,
             }),
             Err(Failure::Error(error)) => Err(Refusal::error(error)),
@@ -221,7 +217,7 @@ impl Scheduler {
                 diagnosis.post_filter_message = outcome.message;
                 Err(Refusal {
                     preemption: outcome.plan,
-                    ..Refusal::of_diagnosis(diagnosis)
+                    ..Refusal::of_diagnosis(*diagnosis)
                 })
             }
         }
@@ -303,7 +299,6 @@ impl Scheduler {
             tracing::error!(pod = %pod.key(), err = refusal.message, "Error scheduling pod; retrying");
         }
         queued.refused_by.clone_from(&refusal.refused_by);
-        queued.pending_on.clone_from(&refusal.pending_on);
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
             // The newest version decides; a pod that is gone or bound is done with.

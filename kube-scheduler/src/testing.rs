@@ -55,6 +55,15 @@ impl PodBuilder {
         self.request("memory", amount)
     }
 
+    pub(crate) fn label(mut self, key: &str, value: &str) -> Self {
+        self.0
+            .metadata
+            .labels
+            .get_or_insert_default()
+            .insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     pub(crate) fn on(self, node: &str) -> Self {
         self.spec(|spec| spec.node_name = Some(node.to_owned()))
     }

@@ -24,6 +24,10 @@ pub(crate) struct NodeInfo {
     pub(crate) non_zero_requested: Resources,
     pub(crate) used_ports: Vec<HostPort>,
     pub(crate) pods: Vec<Arc<PodInfo>>,
+    /// Those of the pods with affinity or anti-affinity to other pods.
+    pub(crate) pods_with_affinity: Vec<Arc<PodInfo>>,
+    /// Those of the pods with required anti-affinity.
+    pub(crate) pods_with_anti_affinity: Vec<Arc<PodInfo>>,
     /// Bytes of each image here, by each of its names.
     pub(crate) images: Arc<BTreeMap<String, i64>>,
 }
@@ -39,6 +43,8 @@ impl NodeInfo {
             non_zero_requested: Resources::default(),
             used_ports: Vec::new(),
             pods: Vec::new(),
+            pods_with_affinity: Vec::new(),
+            pods_with_anti_affinity: Vec::new(),
             images: Arc::default(),
         }
     }
@@ -62,6 +68,12 @@ impl NodeInfo {
         self.requested.add(&pod.requests);
         self.non_zero_requested.add(&pod.non_zero);
         self.used_ports.extend(pod.host_ports.iter().cloned());
+        if let Some(terms) = &pod.terms {
+            self.pods_with_affinity.push(Arc::clone(&pod));
+            if !terms.required_anti.is_empty() {
+                self.pods_with_anti_affinity.push(Arc::clone(&pod));
+            }
+        }
         self.pods.push(pod);
     }
 
@@ -71,6 +83,10 @@ impl NodeInfo {
             return false;
         };
         let pod = self.pods.swap_remove(position);
+        if pod.terms.is_some() {
+            self.pods_with_affinity.retain(|other| other.uid != pod.uid);
+            self.pods_with_anti_affinity.retain(|other| other.uid != pod.uid);
+        }
         self.requested.sub(&pod.requests);
         self.non_zero_requested.sub(&pod.non_zero);
         for port in &pod.host_ports {
@@ -79,6 +95,11 @@ impl NodeInfo {
             }
         }
         true
+    }
+
+    /// The value of a label of the node.
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.node.metadata.labels.as_ref()?.get(key).map(String::as_str)
     }
 
     pub(crate) fn taints(&self) -> &[Taint] {

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use rules::ports::HostPort;
 use rules::resources::{DEFAULT_MEMORY_REQUEST, DEFAULT_MILLI_CPU_REQUEST, Options, ResourceList};
 
+use super::affinity::Terms;
 use super::resource::Resources;
 
 static EMPTY_SPEC: LazyLock<PodSpec> = LazyLock::new(PodSpec::default);
@@ -39,6 +40,8 @@ pub(crate) struct PodInfo {
     /// The same with defaults where a container asks for nothing; for scores only.
     pub(crate) non_zero: Resources,
     pub(crate) host_ports: Vec<HostPort>,
+    /// Affinity to other pods, for the few that have it.
+    pub(crate) terms: Option<Box<Terms>>,
 }
 
 impl PodInfo {
@@ -64,6 +67,7 @@ impl PodInfo {
             requests,
             non_zero,
             host_ports: pod.spec.as_ref().map(rules::ports::host_ports).unwrap_or_default(),
+            terms: Terms::of(&pod),
             pod,
         }
     }

@@ -11,8 +11,6 @@ pub(crate) enum Code {
     Unschedulable,
     /// Not now, and removing other pods does not help.
     Unresolvable,
-    /// The plugin waits for something it caused; the pod need not back off when that comes.
-    Pending,
     /// The plugin itself failed.
     Error,
 }
@@ -74,17 +72,13 @@ pub(crate) struct Diagnosis {
     pub(crate) post_filter_message: String,
     /// Plugins whose events may bring the pod back.
     pub(crate) unschedulable_plugins: BTreeSet<&'static str>,
-    /// The same, for plugins that wait for their own doing.
-    pub(crate) pending_plugins: BTreeSet<&'static str>,
 }
 
 impl Diagnosis {
     pub(crate) fn blame(&mut self, status: &Status) {
-        match status.code {
-            Code::Pending => self.pending_plugins.insert(status.plugin),
-            Code::Unschedulable | Code::Unresolvable => self.unschedulable_plugins.insert(status.plugin),
-            Code::Error => false,
-        };
+        if status.is_rejection() {
+            self.unschedulable_plugins.insert(status.plugin);
+        }
     }
 
     /// The sentence of events and conditions (upstream `FitError.Error`).

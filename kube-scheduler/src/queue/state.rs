@@ -88,7 +88,7 @@ impl State {
         let Place::Unschedulable { .. } = entry.place else {
             return;
         };
-        let refused_by = blamed(&entry.queued);
+        let refused_by = entry.queued.refused_by.clone();
         let event = Event::SelfUpdated {
             old,
             new: Arc::clone(&new),
@@ -112,7 +112,6 @@ impl State {
         queued.attempts += 1;
         queued.first_attempt.get_or_insert(now);
         queued.refused_by.clear();
-        queued.pending_on.clear();
         let from = self.first_event + self.events.len() as u64;
         self.in_flight.insert(
             uid,
@@ -143,27 +142,16 @@ impl State {
         };
         queued.since = now;
         queued.failures += 1;
-        let refused_by = blamed(&queued);
-        if refused_by.is_empty() {
+        if queued.refused_by.is_empty() {
             // An error, no refusal: no event would bring it back.
             self.done(&uid);
             self.wait_backoff(queued, now);
             return;
         }
-        let helped = |plugins: &BTreeSet<&'static str>, state: &Self| {
-            !plugins.is_empty()
-                && state
-                    .events
-                    .iter()
-                    .skip(missed)
-                    .any(|event| state.policy.hint(plugins, &queued.pod, event) == Hint::Queue)
-        };
-        let at_once = helped(&queued.pending_on, self);
-        let soon = at_once || helped(&queued.refused_by, self);
+        let mut came = self.events.iter().skip(missed);
+        let helped = came.any(|event| self.policy.hint(&queued.refused_by, &queued.pod, event) == Hint::Queue);
         self.done(&uid);
-        if at_once {
-            self.activate(queued, now);
-        } else if soon {
+        if helped {
             self.move_on(queued, now);
         } else {
             self.put(queued, Place::Unschedulable { gated: false });
@@ -188,21 +176,14 @@ impl State {
             if !matches!(entry.place, Place::Unschedulable { .. }) {
                 continue;
             }
-            let pod = &entry.queued.pod;
-            let at_once = !entry.queued.pending_on.is_empty()
-                && self.policy.hint(&entry.queued.pending_on, pod, event) == Hint::Queue;
-            if at_once || self.policy.hint(&entry.queued.refused_by, pod, event) == Hint::Queue {
-                helped.push((Arc::clone(uid), at_once));
+            if self.policy.hint(&entry.queued.refused_by, &entry.queued.pod, event) == Hint::Queue {
+                helped.push(Arc::clone(uid));
             }
         }
         let count = helped.len();
-        for (uid, at_once) in helped {
+        for uid in helped {
             let queued = self.take(&uid).expect("it was just seen");
-            if at_once {
-                self.activate(queued, now)
-            } else {
-                self.move_on(queued, now)
-            }
+            self.move_on(queued, now);
         }
         count
     }
@@ -305,8 +286,4 @@ impl State {
         self.sequence += 1;
         self.sequence
     }
-}
-
-fn blamed(queued: &QueuedPod) -> BTreeSet<&'static str> {
-    queued.refused_by.union(&queued.pending_on).copied().collect()
 }

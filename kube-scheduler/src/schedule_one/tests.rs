@@ -147,3 +147,80 @@ fn preferences_weigh_nodes() {
         "b"
     );
 }
+
+fn near(name: &str, anti: bool, app: &str) -> PodBuilder {
+    let rule = if anti { "podAntiAffinity" } else { "podAffinity" };
+    let affinity = serde_json::json!({rule: {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": "zone"}]}});
+    pod(name)
+        .label("app", "web")
+        .spec(|spec| spec.affinity = serde_json::from_value(affinity).unwrap())
+}
+
+#[test]
+fn pods_keep_their_distance_or_stay_together() {
+    let nodes = || vec![node("a").label("zone", "1"), node("b").label("zone", "2")];
+    let there = || vec![pod("x").label("app", "web").on("a")];
+    assert_eq!(goes_to(&snapshot(nodes(), there()), near("p", true, "web")), "b");
+    assert_eq!(goes_to(&snapshot(nodes(), there()), near("p", false, "web")), "a");
+    assert_eq!(
+        run(
+            &snapshot(vec![node("a").label("zone", "1")], there()),
+            near("p", true, "web")
+        )
+        .unwrap_err(),
+        "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. no new claims to deallocate, \
+         preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+    );
+    let shy = vec![near("x", true, "web").on("a")];
+    assert_eq!(
+        goes_to(&snapshot(nodes(), shy), pod("p").label("app", "web")),
+        "b",
+        "the other pod's wish counts"
+    );
+    assert!(
+        run(&snapshot(nodes(), vec![]), near("p", false, "web")).is_ok(),
+        "the first of its kind goes anywhere"
+    );
+    assert!(run(&snapshot(nodes(), vec![]), near("p", false, "db")).is_err());
+}
+
+#[test]
+fn pods_spread_over_zones() {
+    let spread = |effect: &str| {
+        let constraint = serde_json::json!([{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": effect,
+            "labelSelector": {"matchLabels": {"app": "web"}}}]);
+        pod("p").label("app", "web").spec(|spec| {
+            spec.topology_spread_constraints = serde_json::from_value(constraint).unwrap();
+        })
+    };
+    let nodes = || {
+        vec![
+            node("a").label("zone", "1"),
+            node("b").label("zone", "2").cordoned(),
+            node("c").label("zone", "3"),
+        ]
+    };
+    let there = || {
+        let web = |name: &str| pod(name).label("app", "web");
+        vec![web("1").on("a"), web("2").on("b"), web("3").on("c"), web("4").on("a")]
+    };
+    for effect in ["DoNotSchedule", "ScheduleAnyway"] {
+        assert_eq!(goes_to(&snapshot(nodes(), there()), spread(effect)), "c", "{effect}");
+    }
+    let crowded = snapshot(
+        vec![node("a").label("zone", "1"), node("b").label("zone", "2").cordoned()],
+        there(),
+    );
+    assert!(
+        run(&crowded, spread("DoNotSchedule"))
+            .unwrap_err()
+            .contains("1 node(s) didn't match pod topology spread")
+    );
+    let unlabelled = snapshot(vec![node("a")], vec![]);
+    assert!(
+        run(&unlabelled, spread("DoNotSchedule"))
+            .unwrap_err()
+            .contains("(missing required label)")
+    );
+}

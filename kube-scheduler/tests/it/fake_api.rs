@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use component::serving::{BoxError, Body, Server, full, handler};
+use component::serving::{Body, BoxError, Server, full, handler};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -43,7 +43,10 @@ impl FakeApi {
             changed: watch::Sender::new(()),
         });
         let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let api = Self { addr: server.local_addr().unwrap(), state: Arc::clone(&state) };
+        let api = Self {
+            addr: server.local_addr().unwrap(),
+            state: Arc::clone(&state),
+        };
         nodes.into_iter().for_each(|node| api.add_node(node));
         pods.into_iter().for_each(|pod| api.add_pod(pod));
         let answer = move |request| {
@@ -69,14 +72,22 @@ impl FakeApi {
     /// The node a pod is bound to, waited for.
     pub(crate) async fn bound(&self, pod: &str) -> String {
         let key = ("pods".to_owned(), pod.to_owned());
-        self.wait(|state| state.objects.lock().get(&key)?["spec"]["nodeName"].as_str().map(str::to_owned)).await
+        self.wait(|state| {
+            state.objects.lock().get(&key)?["spec"]["nodeName"]
+                .as_str()
+                .map(str::to_owned)
+        })
+        .await
     }
 
     /// The first event about a pod with this reason, waited for.
     pub(crate) async fn event(&self, pod: &str, reason: &str) -> Value {
         self.wait(|state| {
             let events = state.events.lock();
-            events.iter().find(|event| event["involvedObject"]["name"] == pod && event["reason"] == reason).cloned()
+            events
+                .iter()
+                .find(|event| event["involvedObject"]["name"] == pod && event["reason"] == reason)
+                .cloned()
         })
         .await
     }
@@ -86,7 +97,11 @@ impl FakeApi {
         let key = ("pods".to_owned(), pod.to_owned());
         self.wait(|state| {
             let objects = state.objects.lock();
-            objects.get(&key)?["status"]["conditions"].as_array()?.iter().find(|c| c["type"] == kind).cloned()
+            objects.get(&key)?["status"]["conditions"]
+                .as_array()?
+                .iter()
+                .find(|c| c["type"] == kind)
+                .cloned()
         })
         .await
     }
@@ -101,7 +116,9 @@ impl FakeApi {
                 changed.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), found).await.expect("it does not come")
+        tokio::time::timeout(Duration::from_secs(20), found)
+            .await
+            .expect("it does not come")
     }
 }
 
@@ -113,7 +130,9 @@ impl State {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         let line = format!("{}\n", json!({"type": kind, "object": object}));
         objects.insert((collection.to_owned(), name), object);
-        self.watchers.lock().retain(|(of, sender)| of != collection || sender.send(line.clone()).is_ok());
+        self.watchers
+            .lock()
+            .retain(|(of, sender)| of != collection || sender.send(line.clone()).is_ok());
         self.changed.send_replace(());
     }
 
@@ -131,10 +150,16 @@ impl State {
                 let failing = self.bindings_to_fail.load(Ordering::Relaxed);
                 if failing > 0 {
                     self.bindings_to_fail.store(failing - 1, Ordering::Relaxed);
-                    return answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"kind": "Status", "message": "no"}));
+                    return answer(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        &json!({"kind": "Status", "message": "no"}),
+                    );
                 }
                 self.change_pod(name, |pod| pod["spec"]["nodeName"] = body["target"]["name"].clone());
-                answer(StatusCode::CREATED, &json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+                answer(
+                    StatusCode::CREATED,
+                    &json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}),
+                )
             }
             (&Method::PATCH, [.., "pods", name, "status"]) => {
                 let pod = self.change_pod(name, |pod| {
@@ -147,7 +172,10 @@ impl State {
                 self.changed.send_replace(());
                 answer(StatusCode::CREATED, &body)
             }
-            _ => answer(StatusCode::NOT_FOUND, &json!({"kind": "Status", "message": path, "code": 404})),
+            _ => answer(
+                StatusCode::NOT_FOUND,
+                &json!({"kind": "Status", "message": path, "code": 404}),
+            ),
         }
     }
 
@@ -163,9 +191,15 @@ impl State {
         let (sender, receiver) = mpsc::unbounded_channel();
         let objects = self.objects.lock();
         for ((_, _), object) in objects.iter().filter(|((of, _), _)| of == collection) {
-            sender.send(format!("{}\n", json!({"type": "ADDED", "object": object}))).unwrap();
+            sender
+                .send(format!("{}\n", json!({"type": "ADDED", "object": object})))
+                .unwrap();
         }
-        let kind = if collection == "pods" { "Pod" } else { "Node" };
+        let kind = match collection {
+            "pods" => "Pod",
+            "nodes" => "Node",
+            _ => "Namespace",
+        };
         let bookmark = json!({"type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": kind, "metadata": {
             "resourceVersion": self.revision.load(Ordering::Relaxed).to_string(),
             "annotations": {"k8s.io/initial-events-end": "true"}}}});
@@ -176,7 +210,9 @@ impl State {
             Some((Ok::<_, BoxError>(Frame::data(Bytes::from(line))), receiver))
         });
         let mut response = Response::new(BodyExt::boxed(StreamBody::new(Box::pin(lines))));
-        response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        response
+            .headers_mut()
+            .insert("content-type", "application/json".parse().unwrap());
         response
     }
 }
@@ -184,6 +220,8 @@ impl State {
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(full(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    response
+        .headers_mut()
+        .insert("content-type", "application/json".parse().unwrap());
     response
 }
