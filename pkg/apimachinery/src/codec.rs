@@ -10,6 +10,8 @@ pub mod yaml;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod properties;
 
 /// Deepest nesting any codec follows; deeper input is refused, so that no input can exhaust the stack.
 pub const MAX_DEPTH: usize = 160;

@@ -66,6 +66,8 @@ pub struct Type {
     fields: Vec<Field>,
     /// The message's layout on the protobuf wire.
     pub(crate) proto: ProtoMessage,
+    /// The `items` of a list object, which show even when they are empty; protobuf cannot tell empty from absent.
+    pub(crate) items: Option<u32>,
 }
 
 /// One field of a type.

@@ -96,18 +96,15 @@ fn protobuf_decodes_as_json_does() {
 #[test]
 fn protobuf_is_written_as_go_writes_it() {
     let count = each(|name, schema, ty, text, _, bytes| {
+        if UNTAGGED.contains(&name) {
+            return;
+        }
+        // The fixtures hold no zeros, which Go writes for value fields and this codec does not.
         let from_json = json::decode(schema, ty, text).unwrap().object;
         let written = proto::encode_object(schema, &from_json).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let again = proto::decode_object(schema, &written).unwrap();
-        assert_eq!(
-            difference(&again, &proto::decode_object(schema, bytes).unwrap()),
-            None,
-            "{name}"
-        );
-        // Go's extra bytes are zeros of value fields, which are not written here.
         assert!(
-            written.len() <= bytes.len(),
-            "{name}: {} > {}",
+            written == bytes,
+            "{name}: {} bytes differ from Go's {}",
             written.len(),
             bytes.len()
         );

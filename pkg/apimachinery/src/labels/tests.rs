@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use proptest::prelude::*;
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -80,4 +81,58 @@ fn exact_match_is_found() {
     let selector = Selector::parse("a in (x),b in (x,y)").unwrap();
     assert_eq!(selector.requires_exact_match("a"), Some("x"));
     assert_eq!(selector.requires_exact_match("b"), None);
+}
+
+fn requirement() -> impl Strategy<Value = Requirement> {
+    let key = "([a-z]{1,8}\\.io/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,10}[A-Za-z0-9])?";
+    let value = || proptest::string::string_regex("([A-Za-z0-9]([A-Za-z0-9_.-]{0,6}[A-Za-z0-9])?)?").unwrap();
+    let values = proptest::collection::btree_set(value(), 1..4);
+    (
+        0..9_u8,
+        proptest::string::string_regex(key).unwrap(),
+        values,
+        -99..99_i64,
+    )
+        .prop_map(|(kind, key, values, number)| {
+            let all: Vec<String> = values.into_iter().collect();
+            let one = vec![all[0].clone()];
+            let (operator, values) = match kind {
+                0 => (Operator::In, all),
+                1 => (Operator::NotIn, all),
+                2 => (Operator::Equals, one),
+                3 => (Operator::DoubleEquals, one),
+                4 => (Operator::NotEquals, one),
+                5 => (Operator::Exists, Vec::new()),
+                6 => (Operator::DoesNotExist, Vec::new()),
+                7 => (Operator::GreaterThan, vec![number.unsigned_abs().to_string()]),
+                _ => (Operator::LessThan, vec![number.unsigned_abs().to_string()]),
+            };
+            Requirement::new(&key, operator, values).unwrap()
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_printed_selector_reads_back(requirements in proptest::collection::vec(requirement(), 0..5)) {
+        let selector = Selector::new(requirements);
+        let again = Selector::parse(&selector.to_string()).unwrap();
+        prop_assert_eq!(again.to_string(), selector.to_string());
+        prop_assert_eq!(again, selector);
+    }
+
+    #[test]
+    fn no_text_panics(text in ".{0,60}") {
+        let _ = Selector::parse(&text);
+        let _ = crate::fields::Selector::parse(&text);
+    }
+
+    #[test]
+    fn the_negation_of_a_requirement_matches_what_it_does_not(
+        key in "[a-c]", values in proptest::collection::vec("[x-z]", 1..3), labels in proptest::collection::btree_map("[a-c]", "[x-z]", 0..3)
+    ) {
+        let within = Requirement::new(&key, Operator::In, values.clone()).unwrap();
+        let without = Requirement::new(&key, Operator::NotIn, values).unwrap();
+        let value = labels.get(&key).map(String::as_str);
+        prop_assert_ne!(within.matches(value), without.matches(value));
+    }
 }

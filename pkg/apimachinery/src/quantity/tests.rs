@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use proptest::prelude::*;
 
 #[test]
 fn texts_become_canonical() {
@@ -77,4 +78,35 @@ fn extremes_do_not_overflow() {
         let _ = quantity.value();
     }
     assert_eq!("1e-1000".parse::<Quantity>().unwrap().nano_units(), 1);
+}
+
+const QUANTITY: &str = "[+-]?([0-9]{1,12}(\\.[0-9]{0,9})?|\\.[0-9]{1,9})(|n|u|m|k|M|G|T|Ki|Mi|Gi|Ti|e[0-9]|E-?[0-9])";
+
+proptest! {
+    #[test]
+    fn canonical_texts_keep_the_amount_and_are_stable(text in QUANTITY) {
+        let quantity: Quantity = text.parse().unwrap();
+        let printed = quantity.to_string();
+        prop_assert_eq!(printed.parse::<Quantity>().unwrap(), quantity, "{} -> {}", text, printed);
+        prop_assert_eq!(printed.parse::<Quantity>().unwrap().to_string(), printed);
+        let kept = canonical(&text).unwrap();
+        prop_assert_eq!(kept.parse::<Quantity>().unwrap(), quantity, "{} -> {}", text, kept);
+        prop_assert_eq!(canonical(&kept).unwrap(), kept.as_ref());
+    }
+
+    #[test]
+    fn sums_are_exact_and_ordered(a in QUANTITY, b in QUANTITY) {
+        let (a, b): (Quantity, Quantity) = (a.parse().unwrap(), b.parse().unwrap());
+        prop_assert_eq!(a + b, b + a);
+        prop_assert_eq!((a + b) - b, a);
+        prop_assert_eq!(a < b, (a - b).sign() < 0);
+    }
+
+    #[test]
+    fn no_text_panics(text in ".{0,40}") {
+        let _ = text.parse::<Quantity>();
+        let _ = canonical(&text);
+        let _ = crate::duration::parse(&text);
+        let _ = crate::time::parse(&text);
+    }
 }

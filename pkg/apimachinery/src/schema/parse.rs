@@ -99,6 +99,7 @@ fn head(line: &str) -> Result<Type, String> {
         type_meta: false,
         fields: Vec::new(),
         proto: ProtoMessage::default(),
+        items: None,
     };
     for word in words {
         match word {
@@ -235,6 +236,9 @@ fn finish(one: &mut Type) -> Result<(), String> {
         return Err(format!("field {} occurs twice", pair[0].name));
     }
     for (index, field) in one.fields.iter().enumerate() {
+        if one.type_meta && field.required && field.shape == Shape::List && field.name.as_ref() == "items" {
+            one.items = u32::try_from(index).ok();
+        }
         let Some((last, outer)) = field.tags.split_last() else {
             continue;
         };

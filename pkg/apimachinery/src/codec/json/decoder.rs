@@ -158,6 +158,10 @@ impl<'a> Decoder<'a> {
             }
             Ok(())
         })?;
+        if let Some(items) = one.items {
+            let name = one.fields()[items as usize].name.as_ref();
+            out.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        }
         Ok(Value::Object(out))
     }
 
@@ -175,7 +179,7 @@ impl<'a> Decoder<'a> {
             }
             Shape::List if start == Start::Array => {
                 let list = self.list(field.kind)?;
-                Ok((keeps_empty(field) || !list.is_empty()).then_some(Value::Array(list)))
+                Ok((!list.is_empty()).then_some(Value::Array(list)))
             }
             Shape::Map if start == Start::Object => {
                 let map = self.map(field.kind)?;
@@ -614,11 +618,6 @@ fn number(kind: Kind, text: &str) -> Option<Value> {
             _ => text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number),
         },
     }
-}
-
-/// Only a list object's `items` show that they are empty; protobuf cannot tell empty from absent.
-fn keeps_empty(field: &Field) -> bool {
-    field.required && field.name.as_ref() == "items"
 }
 
 /// Whether a value is the zero Go leaves out.

@@ -46,13 +46,9 @@ impl<'a> Decoder<'a> {
         let one = &self.schema[ty];
         let mut out = Map::new();
         self.fill(one, &one.proto, bytes, &mut out)?;
-        // A list object always shows its items.
-        if let Some(field) = one
-            .field("items")
-            .filter(|field| field.required && field.shape == Shape::List)
-        {
-            out.entry(field.name.as_ref())
-                .or_insert_with(|| Value::Array(Vec::new()));
+        if let Some(items) = one.items {
+            let name = one.fields()[items as usize].name.as_ref();
+            out.entry(name).or_insert_with(|| Value::Array(Vec::new()));
         }
         self.depth -= 1;
         Ok(Value::Object(out))
