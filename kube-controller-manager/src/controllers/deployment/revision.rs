@@ -65,10 +65,18 @@ fn prune(value: &mut serde_json::Value) {
             map.retain(|_, v| match v {
                 Value::Null => false,
                 Value::Array(items) => !items.is_empty(),
-                // An empty object may mean something (`emptyDir: {}`); only maps of strings are dropped, below.
                 _ => true,
             });
-            for name in ["labels", "annotations"] {
+            // An empty object may mean something (`emptyDir: {}`), but not where upstream's type is a map or a
+            // struct that is always there.
+            for name in [
+                "labels",
+                "annotations",
+                "resources",
+                "limits",
+                "requests",
+                "nodeSelector",
+            ] {
                 if map
                     .get(name)
                     .and_then(Value::as_object)

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{
     DeploymentCondition, DeploymentSpec, DeploymentStatus, DeploymentStrategy, ReplicaSetSpec, ReplicaSetStatus,
     RollingUpdateDeployment,
 };
-use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::Timestamp;
@@ -215,6 +217,18 @@ fn the_set_of_the_template_is_found_whatever_its_hash_label() {
     other.spec.as_mut().unwrap().template = Some(template("v1"));
     assert_eq!(revision::find_new(&d, &[other.clone(), made]), Some(1));
     assert_eq!(revision::find_new(&d, &[other]), None);
+}
+
+#[test]
+fn what_clients_write_out_and_leave_out_is_the_same_template() {
+    let mut spelled = template("v1");
+    let container = &mut spelled.spec.as_mut().unwrap().containers[0];
+    container.resources = Some(ResourceRequirements::default());
+    container.env = Some(vec![]);
+    spelled.metadata.as_mut().unwrap().annotations = Some(BTreeMap::new());
+    assert!(revision::same_template(&spelled, &template("v1")));
+    spelled.spec.as_mut().unwrap().security_context = Some(PodSecurityContext::default());
+    assert!(!revision::same_template(&spelled, &template("v1")));
 }
 
 #[test]
