@@ -11,6 +11,8 @@ use crate::schema::{Schema, TypeId};
 
 /// Largest number of nodes in one document.
 const MAX_NODES: usize = 5_000_000;
+/// Largest number of nodes that aliases may add.
+const MAX_REPLAYED: usize = 200_000;
 
 /// Parses one document to a tree of no known type; the second part lists duplicate keys in go-yaml's words.
 ///
@@ -102,6 +104,7 @@ fn options(duplicates: DuplicateKeyPolicy) -> Options {
     budget.max_depth = super::MAX_DEPTH;
     let mut out = Options::default();
     out.budget = Some(budget);
+    out.alias_limits.max_total_replayed_events = MAX_REPLAYED;
     out.duplicate_keys = duplicates;
     out.legacy_octal_numbers = true;
     out.with_snippet = false;

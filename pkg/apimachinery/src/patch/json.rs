@@ -101,9 +101,13 @@ impl Patch {
     /// # Errors
     /// When a path is missing, an index is out of bounds or a test fails.
     pub fn apply(&self, target: &mut Value) -> Result<(), Error> {
-        let mut copied = 0;
+        self.apply_within(target, MAX_COPIED)
+    }
+
+    fn apply_within(&self, target: &mut Value, max_copied: usize) -> Result<(), Error> {
+        let mut budget = max_copied;
         for operation in &self.operations {
-            operation.apply(target, &mut copied).map_err(Error::Inapplicable)?;
+            operation.apply(target, &mut budget).map_err(Error::Inapplicable)?;
         }
         Ok(())
     }
@@ -130,7 +134,7 @@ fn operation(tree: &Value) -> Result<Operation, Error> {
 type Outcome<T> = Result<T, String>;
 
 impl Operation {
-    fn apply(&self, target: &mut Value, copied: &mut usize) -> Outcome<()> {
+    fn apply(&self, target: &mut Value, budget: &mut usize) -> Outcome<()> {
         let path = self.path.as_str();
         match &self.what {
             What::Add(value) => add(target, path, value.clone()).map_err(|why| doomed("add", path, why)),
@@ -150,12 +154,9 @@ impl Operation {
                 let value = find(target, from)
                     .ok_or_else(|| doomed("copy", from, MISSING.to_owned()))?
                     .clone();
-                *copied = copied.saturating_add(json::encode(&value).len());
-                if *copied > MAX_COPIED {
-                    return Err(format!(
-                        "Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the limit {MAX_COPIED}"
-                    ));
-                }
+                let size = json::encode(&value).len();
+                let left = budget.checked_sub(size);
+                *budget = left.ok_or_else(|| "the accumulated size of copies is too large".to_owned())?;
                 add(target, path, value).map_err(|why| doomed("copy", path, why))
             }
             What::Test(value) => match find(target, path) {
