@@ -1,0 +1,161 @@
+//! Nodes, events, namespaces, configuration, leases.
+
+use serde_json::{Value, json};
+
+use super::cells::{age, int, name, or, since};
+use super::{Printer, number, text as column, wide};
+use crate::objects::{items, text};
+
+pub(super) const NODES: Printer = Printer {
+    columns: &[
+        column("Name"),
+        column("Status"),
+        column("Roles"),
+        column("Age"),
+        column("Version"),
+        wide("Internal-IP"),
+        wide("External-IP"),
+        wide("OS-Image"),
+        wide("Kernel-Version"),
+        wide("Container-Runtime"),
+    ],
+    cells: |o| {
+        let address = |kind: &str| {
+            let found = items(o, "/status/addresses").iter().find(|a| text(a, "/type") == kind);
+            json!(found.map_or("<none>", |a| text(a, "/address")))
+        };
+        vec![
+            name(o),
+            json!(node_status(o)),
+            json!(roles(o)),
+            age(o),
+            json!(text(o, "/status/nodeInfo/kubeletVersion")),
+            address("InternalIP"),
+            address("ExternalIP"),
+            json!(or(o, "/status/nodeInfo/osImage", "<unknown>")),
+            json!(or(o, "/status/nodeInfo/kernelVersion", "<unknown>")),
+            json!(or(o, "/status/nodeInfo/containerRuntimeVersion", "<unknown>")),
+        ]
+    },
+};
+
+fn node_status(o: &Value) -> String {
+    let ready = items(o, "/status/conditions").iter().find(|c| text(c, "/type") == "Ready");
+    let mut words = vec![match ready.map(|c| text(c, "/status")) {
+        Some("True") => "Ready",
+        Some(_) => "NotReady",
+        None => "Unknown",
+    }];
+    if o.pointer("/spec/unschedulable").and_then(Value::as_bool) == Some(true) {
+        words.push("SchedulingDisabled");
+    }
+    words.join(",")
+}
+
+fn roles(o: &Value) -> String {
+    let labels = o.pointer("/metadata/labels").and_then(Value::as_object);
+    let mut roles: Vec<&str> = labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(k, v)| match k.strip_prefix("node-role.kubernetes.io/") {
+            Some(role) if !role.is_empty() => Some(role),
+            _ if k == "kubernetes.io/role" => v.as_str().filter(|v| !v.is_empty()),
+            _ => None,
+        })
+        .collect();
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") }
+}
+
+pub(super) const EVENTS: Printer = Printer {
+    columns: &[
+        column("Last Seen"),
+        column("Type"),
+        column("Reason"),
+        column("Object"),
+        wide("Subobject"),
+        wide("Source"),
+        column("Message"),
+        wide("First Seen"),
+        wide("Count"),
+        wide("Name"),
+    ],
+    cells: event,
+};
+
+/// Core and `events.k8s.io` events: the fields of the latter are renamed.
+fn event(o: &Value) -> Vec<Value> {
+    let pick = |pointers: &[&str]| pointers.iter().map(|p| text(o, p)).find(|t| !t.is_empty()).unwrap_or("");
+    let first = pick(&["/firstTimestamp", "/deprecatedFirstTimestamp", "/eventTime"]);
+    let series = text(o, "/series/lastObservedTime");
+    let last = if series.is_empty() { pick(&["/lastTimestamp", "/deprecatedLastTimestamp"]) } else { series };
+    let last = if last.is_empty() { first } else { last };
+    let count = [int(o, "/series/count"), int(o, "/count"), int(o, "/deprecatedCount"), 1]
+        .into_iter()
+        .find(|n| *n > 0)
+        .unwrap_or(1);
+    let object = o.get("involvedObject").or_else(|| o.get("regarding")).unwrap_or(&Value::Null);
+    let target = match text(object, "/name") {
+        "" => text(object, "/kind").to_lowercase(),
+        n => format!("{}/{n}", text(object, "/kind").to_lowercase()),
+    };
+    let component = pick(&["/source/component", "/deprecatedSource/component", "/reportingComponent", "/reportingController"]);
+    let host = pick(&["/source/host", "/deprecatedSource/host", "/reportingInstance"]);
+    let source: Vec<&str> = [component, host].into_iter().filter(|s| !s.is_empty()).collect();
+    vec![
+        json!(since(last)),
+        json!(text(o, "/type")),
+        json!(text(o, "/reason")),
+        json!(target),
+        json!(text(object, "/fieldPath")),
+        json!(source.join(", ")),
+        json!(pick(&["/message", "/note"]).trim()),
+        json!(since(first)),
+        json!(count),
+        name(o),
+    ]
+}
+
+pub(super) const NAMESPACES: Printer = Printer {
+    columns: &[column("Name"), column("Status"), column("Age")],
+    cells: |o| vec![name(o), json!(text(o, "/status/phase")), age(o)],
+};
+
+pub(super) const SECRETS: Printer = Printer {
+    columns: &[column("Name"), column("Type"), number("Data"), column("Age")],
+    cells: |o| vec![name(o), json!(text(o, "/type")), json!(len(o, "/data")), age(o)],
+};
+
+pub(super) const CONFIG_MAPS: Printer = Printer {
+    columns: &[column("Name"), number("Data"), column("Age")],
+    cells: |o| vec![name(o), json!(len(o, "/data") + len(o, "/binaryData")), age(o)],
+};
+
+pub(super) const SERVICE_ACCOUNTS: Printer = Printer {
+    columns: &[column("Name"), number("Secrets"), column("Age")],
+    cells: |o| vec![name(o), json!(items(o, "/secrets").len()), age(o)],
+};
+
+fn len(o: &Value, pointer: &str) -> usize {
+    o.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)
+}
+
+pub(super) const COMPONENT_STATUSES: Printer = Printer {
+    columns: &[column("Name"), column("Status"), column("Message"), column("Error")],
+    cells: |o| {
+        let healthy = items(o, "/conditions").iter().find(|c| text(c, "/type") == "Healthy");
+        let status = match healthy.map(|c| text(c, "/status")) {
+            Some("True") => "Healthy",
+            Some("False") => "Unhealthy",
+            _ => "Unknown",
+        };
+        let field = |p: &str| json!(healthy.map_or("", |c| text(c, p)));
+        vec![name(o), json!(status), field("/message"), field("/error")]
+    },
+};
+
+pub(super) const LEASES: Printer = Printer {
+    columns: &[column("Name"), column("Holder"), column("Age")],
+    cells: |o| vec![name(o), json!(text(o, "/spec/holderIdentity")), age(o)],
+};
