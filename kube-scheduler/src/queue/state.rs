@@ -12,13 +12,15 @@ use crate::framework::status::Code;
 
 /// Most important first, then longest waiting, then first come (PrioritySort).
 type ActiveKey = (Reverse<i32>, Instant, u64);
-type BackoffKey = (Instant, u64);
+/// When it is due, or since when it waits.
+type TimeKey = (Instant, u64);
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Place {
     Active(ActiveKey),
-    Backoff(BackoffKey),
-    Unschedulable { gated: bool },
+    Backoff(TimeKey),
+    Unschedulable(TimeKey),
+    Gated,
 }
 
 struct Entry {
@@ -39,14 +41,16 @@ pub(crate) struct State {
     policy: Arc<dyn Policy>,
     times: Times,
     active: BTreeMap<ActiveKey, Arc<str>>,
-    backoff: BTreeMap<BackoffKey, Arc<str>>,
+    backoff: BTreeMap<TimeKey, Arc<str>>,
+    /// Longest waiting first.
+    unschedulable: BTreeMap<TimeKey, Arc<str>>,
+    gated: BTreeSet<Arc<str>>,
     pods: HashMap<Arc<str>, Entry>,
     in_flight: HashMap<Arc<str>, Flight>,
     /// Events since the oldest flight began; the first has the number `first_event`.
     events: VecDeque<Event>,
     first_event: u64,
     sequence: u64,
-    gated: usize,
 }
 
 impl State {
@@ -56,12 +60,13 @@ impl State {
             times,
             active: BTreeMap::new(),
             backoff: BTreeMap::new(),
+            unschedulable: BTreeMap::new(),
+            gated: BTreeSet::new(),
             pods: HashMap::new(),
             in_flight: HashMap::new(),
             events: VecDeque::new(),
             first_event: 0,
             sequence: 0,
-            gated: 0,
         }
     }
 
@@ -85,9 +90,9 @@ impl State {
             return;
         };
         entry.queued.pod = Arc::clone(&new);
-        let Place::Unschedulable { .. } = entry.place else {
+        if !matches!(entry.place, Place::Unschedulable(_) | Place::Gated) {
             return;
-        };
+        }
         let refused_by = entry.queued.refused_by.clone();
         let event = Event::SelfUpdated {
             old,
@@ -154,7 +159,9 @@ impl State {
         if helped {
             self.move_on(queued, now);
         } else {
-            self.put(queued, Place::Unschedulable { gated: false });
+            let key = (now, self.next());
+            self.unschedulable.insert(key, uid);
+            self.put(queued, Place::Unschedulable(key));
         }
     }
 
@@ -172,11 +179,9 @@ impl State {
             self.events.push_back(event.clone());
         }
         let mut helped = Vec::new();
-        for (uid, entry) in &self.pods {
-            if !matches!(entry.place, Place::Unschedulable { .. }) {
-                continue;
-            }
-            if self.policy.hint(&entry.queued.refused_by, &entry.queued.pod, event) == Hint::Queue {
+        for uid in self.unschedulable.values().chain(&self.gated) {
+            let queued = &self.pods[uid].queued;
+            if self.policy.hint(&queued.refused_by, &queued.pod, event) == Hint::Queue {
                 helped.push(Arc::clone(uid));
             }
         }
@@ -195,15 +200,12 @@ impl State {
             let queued = self.take(&uid).expect("every back-off key has an entry");
             self.activate(queued, now);
         }
-        let stale: Vec<Arc<str>> = self
-            .pods
-            .iter()
-            .filter(|(_, entry)| entry.place == Place::Unschedulable { gated: false })
-            .filter(|(_, entry)| now.duration_since(entry.queued.since) >= self.times.max_unschedulable)
-            .map(|(uid, _)| Arc::clone(uid))
-            .collect();
-        for uid in stale {
-            let queued = self.take(&uid).expect("it was just seen");
+        while let Some((key, uid)) = self.unschedulable.first_key_value() {
+            if now.duration_since(key.0) < self.times.max_unschedulable {
+                break;
+            }
+            let uid = Arc::clone(uid);
+            let queued = self.take(&uid).expect("every key has an entry");
             self.move_on(queued, now);
         }
     }
@@ -212,17 +214,19 @@ impl State {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let backoff = self.backoff.first_key_value().map(|((due, _), _)| *due);
         let stale = self
-            .pods
-            .values()
-            .filter(|entry| entry.place == Place::Unschedulable { gated: false })
-            .map(|entry| entry.queued.since + self.times.max_unschedulable)
-            .min();
+            .unschedulable
+            .first_key_value()
+            .map(|((since, _), _)| *since + self.times.max_unschedulable);
         backoff.into_iter().chain(stale).min()
     }
 
     pub(crate) fn counts(&self) -> [usize; 4] {
-        let waiting = self.pods.len() - self.active.len() - self.backoff.len() - self.gated;
-        [self.active.len(), self.backoff.len(), waiting, self.gated]
+        [
+            self.active.len(),
+            self.backoff.len(),
+            self.unschedulable.len(),
+            self.gated.len(),
+        ]
     }
 
     /// To the back-off place, or to the active one when the back-off is over already.
@@ -247,7 +251,8 @@ impl State {
             if status.code != Code::Error {
                 queued.refused_by = BTreeSet::from([status.plugin]);
             }
-            self.put(queued, Place::Unschedulable { gated: true });
+            self.gated.insert(Arc::clone(&queued.pod.uid));
+            self.put(queued, Place::Gated);
             return;
         }
         queued.since = now;
@@ -268,7 +273,6 @@ impl State {
     }
 
     fn put(&mut self, queued: QueuedPod, place: Place) {
-        self.gated += usize::from(place == Place::Unschedulable { gated: true });
         self.pods.insert(Arc::clone(&queued.pod.uid), Entry { queued, place });
     }
 
@@ -277,7 +281,8 @@ impl State {
         match entry.place {
             Place::Active(key) => drop(self.active.remove(&key)),
             Place::Backoff(key) => drop(self.backoff.remove(&key)),
-            Place::Unschedulable { gated } => self.gated -= usize::from(gated),
+            Place::Unschedulable(key) => drop(self.unschedulable.remove(&key)),
+            Place::Gated => drop(self.gated.remove(uid)),
         }
         Some(entry.queued)
     }

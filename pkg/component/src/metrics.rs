@@ -7,6 +7,7 @@
 //! first use shows. Names, labels and buckets are upstream's.
 
 mod process;
+mod workqueue;
 
 use std::sync::LazyLock;
 
@@ -26,6 +27,10 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     registry
         .register(Box::new(process::ProcessCollector::new()))
         .expect("the first collectors of a new registry do not clash");
+    registry
+        .register(Box::new(workqueue::QueueCollector::new()))
+        .expect("the first collectors of a new registry do not clash");
+    client::metrics::observe_requests(rest_client_request);
     let info = crate::version::Info::get();
     let build = IntGaugeVec::new(
         Opts::new(
@@ -50,7 +55,7 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     registry
 });
 
-/// The process's registry.
+/// The process's registry. Its first use also starts the counting of the client's requests.
 #[must_use]
 pub fn registry() -> &'static Registry {
     &REGISTRY

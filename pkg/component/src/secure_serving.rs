@@ -124,6 +124,7 @@ impl SecureServing {
         endpoints: Endpoints,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
+        let _ = crate::metrics::registry();
         let Some(server) = self.server(component).await? else {
             return Ok(());
         };

@@ -38,7 +38,7 @@ where
         let now = jiff::Zoned::now();
         write!(
             out,
-            "{letter}{:02}{:02} {:02}:{:02}:{:02}.{:06} {:7} {file}:{line}] {}",
+            "{letter}{:02}{:02} {:02}:{:02}:{:02}.{:06} {:7} {file}:{line}] ",
             now.month(),
             now.day(),
             now.hour(),
@@ -46,8 +46,13 @@ where
             now.second(),
             now.subsec_nanosecond() / 1000,
             std::process::id(),
-            fields.message.trim_end_matches('\n'),
         )?;
+        let message = fields.message.trim_end_matches('\n');
+        if fields.pairs.is_empty() {
+            out.write_str(message)?;
+        } else {
+            write!(out, "{message:?}")?;
+        }
         for (key, value) in &fields.pairs {
             match value {
                 serde_json::Value::String(text) => write!(out, " {key}={text:?}")?,
