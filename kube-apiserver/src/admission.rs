@@ -66,10 +66,15 @@ impl Attributes<'_> {
     /// Upstream's `admission.NewForbidden`.
     pub(crate) fn forbidden(&self, obj: &Value, why: impl std::fmt::Display) -> ApiError {
         let i = &self.ctx.info;
-        let name = [i.name.as_str(), text(obj, "/metadata/name"), text(obj, "/metadata/generateName"), "Unknown"]
-            .into_iter()
-            .find(|n| !n.is_empty())
-            .unwrap_or("Unknown");
+        let name = [
+            i.name.as_str(),
+            text(obj, "/metadata/name"),
+            text(obj, "/metadata/generateName"),
+            "Unknown",
+        ]
+        .into_iter()
+        .find(|n| !n.is_empty())
+        .unwrap_or("Unknown");
         ApiError::forbidden(&GroupResource::new(i.api_group.clone(), i.resource.clone()), name, why)
     }
 }
@@ -109,7 +114,9 @@ pub(crate) struct Chain {
 impl Chain {
     /// Builds the chain; unknown names in the flags are an error.
     pub(crate) fn new(world: &World, enable: &[String], disable: &[String]) -> Result<Self, Vec<String>> {
-        Ok(Chain { plugins: plugins::build(world, &plugins::enabled(enable, disable)?) })
+        Ok(Chain {
+            plugins: plugins::build(world, &plugins::enabled(enable, disable)?),
+        })
     }
 
     /// Names of the plugins that run, in order.

@@ -7,7 +7,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::authn::oidc_discovery::{self, Metadata};
 use crate::endpoints::negotiate::Output;
-use crate::endpoints::{discovery, openapi, respond};
+use crate::endpoints::{discovery, method_not_allowed, openapi, respond};
 use crate::request::RequestContext;
 
 /// The documents of one server.
@@ -32,11 +32,7 @@ impl Documents {
             }
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(ApiError::generic(
-                405,
-                "MethodNotAllowed",
-                "the server does not allow this method on the requested resource",
-            ));
+            return Err(method_not_allowed());
         }
         match path {
             "/version" | "/version/" => {

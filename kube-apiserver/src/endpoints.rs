@@ -24,7 +24,6 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apimachinery::gvk::GroupResource;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::{Request, Response};
@@ -166,10 +165,7 @@ impl Api {
             None => row.has_verb(&verb),
         };
         if !served || verb == "create" && row.namespaced && info.namespace.is_empty() {
-            return Err(ApiError::method_not_supported(
-                &GroupResource::new(row.group, row.plural),
-                &verb,
-            ));
+            return Err(method_not_allowed());
         }
         let query = Query::parse(request.uri().query().unwrap_or(""));
         ctx.dry_run = dry_run(&query)?;
@@ -195,10 +191,7 @@ impl Api {
             "patch" => patch::serve(call).await,
             "delete" => delete::serve(call).await,
             "deletecollection" => deletecollection::serve(call).await,
-            other => Err(ApiError::method_not_supported(
-                &GroupResource::new(call.row.group, call.row.plural),
-                other,
-            )),
+            _ => Err(method_not_allowed()),
         }
     }
 }
@@ -209,6 +202,11 @@ fn find(info: &crate::request::RequestInfo) -> (Option<&'static Resource>, Optio
         .filter(|_| !info.subresource.is_empty())
         .and_then(|r| r.subresource(&info.subresource));
     (row, sub)
+}
+
+/// 405 of a path that exists under another method, as go-restful's.
+pub(crate) fn method_not_allowed() -> ApiError {
+    ApiError::generic(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 }
 
 /// Whether the path itself names an object (a field selector does not count).

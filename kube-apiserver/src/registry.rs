@@ -4,11 +4,24 @@
 //! `strategies.rs` the table between them. [`Registry`] is how the server's own parts (authorizer,
 //! admission, bootstrap, allocators) read and write objects without HTTP.
 
+pub(crate) mod apps;
+pub(crate) mod autoscaling;
+pub(crate) mod batch;
 pub(crate) mod cache;
+pub(crate) mod certificates;
 pub(crate) mod codec;
 pub(crate) mod convert;
+pub(crate) mod coordination;
+pub(crate) mod core;
+pub(crate) mod discovery;
+pub(crate) mod networking;
+pub(crate) mod node;
 pub(crate) mod options;
+pub(crate) mod policy;
+pub(crate) mod rbac;
+pub(crate) mod scheduling;
 pub(crate) mod selection;
+pub(crate) mod storage;
 pub(crate) mod store;
 pub(crate) mod strategies;
 pub(crate) mod strategy;

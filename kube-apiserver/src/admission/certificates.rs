@@ -32,14 +32,18 @@ pub(crate) struct CertificateSubjectRestriction;
 impl CertificateApproval {
     /// Asks `world`'s authorizer.
     pub(crate) fn new(world: &World) -> Self {
-        CertificateApproval { authorizer: world.authorizer.clone() }
+        CertificateApproval {
+            authorizer: world.authorizer.clone(),
+        }
     }
 }
 
 impl CertificateSigning {
     /// Asks `world`'s authorizer.
     pub(crate) fn new(world: &World) -> Self {
-        CertificateSigning { authorizer: world.authorizer.clone() }
+        CertificateSigning {
+            authorizer: world.authorizer.clone(),
+        }
     }
 }
 
@@ -57,7 +61,10 @@ impl Plugin for CertificateApproval {
         if may(&self.authorizer, a, "approve", signer).await {
             return Ok(());
         }
-        Err(a.forbidden(obj, format!("user not permitted to approve requests with signerName {signer:?}")))
+        Err(a.forbidden(
+            obj,
+            format!("user not permitted to approve requests with signerName {signer:?}"),
+        ))
     }
 }
 
@@ -73,14 +80,20 @@ impl Plugin for CertificateSigning {
         }
         let Some(old) = a.old else { return Ok(()) };
         let part = |o: &Value, p: &str| o.pointer(p).cloned().unwrap_or_default();
-        if ["/status/certificate", "/status/conditions"].iter().all(|p| part(old, p) == part(obj, p)) {
+        if ["/status/certificate", "/status/conditions"]
+            .iter()
+            .all(|p| part(old, p) == part(obj, p))
+        {
             return Ok(());
         }
         let signer = text(old, "/spec/signerName");
         if may(&self.authorizer, a, "sign", signer).await {
             return Ok(());
         }
-        Err(a.forbidden(obj, format!("user not permitted to sign requests with signerName {signer:?}")))
+        Err(a.forbidden(
+            obj,
+            format!("user not permitted to sign requests with signerName {signer:?}"),
+        ))
     }
 }
 
@@ -94,7 +107,10 @@ impl Plugin for CertificateSubjectRestriction {
         if !a.is(GROUP, RESOURCE, "") || text(obj, "/spec/signerName") != "kubernetes.io/kube-apiserver-client" {
             return Ok(());
         }
-        if organizations(text(obj, "/spec/request")).iter().any(|o| o == crate::authz::modes::MASTERS) {
+        if organizations(text(obj, "/spec/request"))
+            .iter()
+            .any(|o| o == crate::authz::modes::MASTERS)
+        {
             return Err(a.forbidden(
                 obj,
                 "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed",
@@ -126,10 +142,19 @@ async fn may(authorizer: &Union, a: &Attributes<'_>, verb: &str, signer: &str) -
 
 /// The organizations of a base64 PEM certificate request; none when it does not parse (validation says so).
 fn organizations(request: &str) -> Vec<String> {
-    let pem = base64::engine::general_purpose::STANDARD.decode(request).unwrap_or_default();
-    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else { return vec![] };
+    let pem = base64::engine::general_purpose::STANDARD
+        .decode(request)
+        .unwrap_or_default();
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else {
+        return vec![];
+    };
     let Ok((_, csr)) = x509_parser::certification_request::X509CertificationRequest::from_der(&pem.contents) else {
         return vec![];
     };
-    csr.certification_request_info.subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect()
+    csr.certification_request_info
+        .subject
+        .iter_organization()
+        .filter_map(|o| o.as_str().ok())
+        .map(str::to_owned)
+        .collect()
 }

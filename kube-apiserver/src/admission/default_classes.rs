@@ -24,14 +24,18 @@ pub(crate) struct DefaultIngressClass {
 impl DefaultStorageClass {
     /// Looks classes up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        DefaultStorageClass { objects: world.objects.clone() }
+        DefaultStorageClass {
+            objects: world.objects.clone(),
+        }
     }
 }
 
 impl DefaultIngressClass {
     /// Looks classes up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        DefaultIngressClass { objects: world.objects.clone() }
+        DefaultIngressClass {
+            objects: world.objects.clone(),
+        }
     }
 }
 
@@ -47,7 +51,10 @@ impl Plugin for DefaultStorageClass {
         if !a.is("", "persistentvolumeclaims", "") || has_class {
             return Ok(());
         }
-        let keys = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+        let keys = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ];
         let mut all = defaults(&*self.objects, "storage.k8s.io", "storageclasses", &keys).await?;
         if let Some(name) = all.pop() {
             claim["spec"]["storageClassName"] = json!(name);

@@ -24,7 +24,9 @@ pub(crate) struct LimitRanger {
 impl LimitRanger {
     /// Looks LimitRanges up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        LimitRanger { objects: world.objects.clone() }
+        LimitRanger {
+            objects: world.objects.clone(),
+        }
     }
 
     /// All `spec.limits` of the namespace.
@@ -72,19 +74,37 @@ impl Plugin for LimitRanger {
 fn default_pod(pod: &mut Value, limits: &[Value]) -> Vec<String> {
     let mut notes = Vec::new();
     for list in ["containers", "initContainers"] {
-        let label = if list == "containers" { "container" } else { "init container" };
-        for c in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+        let label = if list == "containers" {
+            "container"
+        } else {
+            "init container"
+        };
+        for c in pod["spec"]
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             let name = text(c, "/name").to_owned();
-            for (field, source, word) in [("limits", "default", "limit"), ("requests", "defaultRequest", "request")] {
+            for (field, source, word) in [
+                ("limits", "default", "limit"),
+                ("requests", "defaultRequest", "request"),
+            ] {
                 let mut set = Vec::new();
                 for limit in limits.iter().filter(|l| text(l, "/type") == "Container") {
                     for (resource, q) in limit.get(source).and_then(Value::as_object).into_iter().flatten() {
                         if c["resources"][field].get(resource).is_none() {
                             // An explicit limit is the request when none is given, before the default.
-                            let explicit = (field == "requests").then(|| c["resources"]["limits"].get(resource).cloned()).flatten();
-                            let had_limit = explicit.is_some() && limit.get("default").and_then(|d| d.get(resource)).is_none();
-                            c["resources"][field][resource] =
-                                if had_limit { explicit.unwrap_or_default() } else { q.clone() };
+                            let explicit = (field == "requests")
+                                .then(|| c["resources"]["limits"].get(resource).cloned())
+                                .flatten();
+                            let had_limit =
+                                explicit.is_some() && limit.get("default").and_then(|d| d.get(resource)).is_none();
+                            c["resources"][field][resource] = if had_limit {
+                                explicit.unwrap_or_default()
+                            } else {
+                                q.clone()
+                            };
                             set.push(resource.clone());
                         }
                     }
@@ -151,10 +171,28 @@ fn check_claim(claim: &Value, limits: &[Value]) -> Vec<String> {
     let requests = amounts(claim.pointer("/spec/resources/requests"));
     for l in limits.iter().filter(|l| text(l, "/type") == "PersistentVolumeClaim") {
         for (resource, min) in amounts(l.get("min")) {
-            bound("minimum", "PersistentVolumeClaim", &resource, &min, requests.get(&resource), true, false, &mut errors);
+            bound(
+                "minimum",
+                "PersistentVolumeClaim",
+                &resource,
+                &min,
+                requests.get(&resource),
+                true,
+                false,
+                &mut errors,
+            );
         }
         for (resource, max) in amounts(l.get("max")) {
-            bound("maximum", "PersistentVolumeClaim", &resource, &max, requests.get(&resource), false, false, &mut errors);
+            bound(
+                "maximum",
+                "PersistentVolumeClaim",
+                &resource,
+                &max,
+                requests.get(&resource),
+                false,
+                false,
+                &mut errors,
+            );
         }
     }
     errors
@@ -163,13 +201,31 @@ fn check_claim(claim: &Value, limits: &[Value]) -> Vec<String> {
 /// One `spec.limits` item against what is asked for.
 fn check(limit: &Value, kind: &str, requests: &Amounts, maxima: &Amounts, errors: &mut Vec<String>) {
     for (resource, min) in amounts(limit.get("min")) {
-        bound("minimum", kind, &resource, &min, requests.get(&resource), true, false, errors);
+        bound(
+            "minimum",
+            kind,
+            &resource,
+            &min,
+            requests.get(&resource),
+            true,
+            false,
+            errors,
+        );
         if let Some(l) = maxima.get(&resource) {
             bound("minimum", kind, &resource, &min, Some(l), true, true, errors);
         }
     }
     for (resource, max) in amounts(limit.get("max")) {
-        bound("maximum", kind, &resource, &max, maxima.get(&resource), false, true, errors);
+        bound(
+            "maximum",
+            kind,
+            &resource,
+            &max,
+            maxima.get(&resource),
+            false,
+            true,
+            errors,
+        );
         if let Some(r) = requests.get(&resource).filter(|r| **r > max) {
             bound("maximum", kind, &resource, &max, Some(r), false, false, errors);
         }
@@ -192,12 +248,25 @@ fn check(limit: &Value, kind: &str, requests: &Amounts, maxima: &Amounts, errors
 }
 
 #[allow(clippy::too_many_arguments)]
-fn bound(word: &str, kind: &str, resource: &str, edge: &Quantity, given: Option<&Quantity>, lower: bool, limit: bool, errors: &mut Vec<String>) {
+fn bound(
+    word: &str,
+    kind: &str,
+    resource: &str,
+    edge: &Quantity,
+    given: Option<&Quantity>,
+    lower: bool,
+    limit: bool,
+    errors: &mut Vec<String>,
+) {
     let what = if limit { "limit" } else { "request" };
     match given {
-        None => errors.push(format!("{word} {resource} usage per {kind} is {edge}. No {what} is specified")),
+        None => errors.push(format!(
+            "{word} {resource} usage per {kind} is {edge}. No {what} is specified"
+        )),
         Some(g) if (lower && g < edge) || (!lower && g > edge) => {
-            errors.push(format!("{word} {resource} usage per {kind} is {edge}, but {what} is {g}"));
+            errors.push(format!(
+                "{word} {resource} usage per {kind} is {edge}, but {what} is {g}"
+            ));
         }
         _ => {}
     }

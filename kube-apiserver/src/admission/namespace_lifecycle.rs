@@ -22,7 +22,9 @@ pub(crate) struct NamespaceLifecycle {
 impl NamespaceLifecycle {
     /// Looks namespaces up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        NamespaceLifecycle { objects: world.objects.clone() }
+        NamespaceLifecycle {
+            objects: world.objects.clone(),
+        }
     }
 }
 
@@ -46,7 +48,10 @@ impl Plugin for NamespaceLifecycle {
         }
         let namespace = self.objects.get("", "namespaces", "", &i.namespace).await?;
         if a.operation == Operation::Create && text(&namespace, "/status/phase") == "Terminating" {
-            let why = format!("unable to create new content in namespace {} because it is being terminated", i.namespace);
+            let why = format!(
+                "unable to create new content in namespace {} because it is being terminated",
+                i.namespace
+            );
             return Err(a.forbidden(obj, why).with_cause(Cause {
                 reason: "NamespaceTerminating".to_owned(),
                 message: format!("namespace {} is being terminated", i.namespace),

@@ -40,7 +40,10 @@ pub(crate) struct NodeRestriction {
 impl NodeRestriction {
     /// Looks pods and nodes up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        NodeRestriction { objects: world.objects.clone(), api_audiences: world.api_audiences.clone() }
+        NodeRestriction {
+            objects: world.objects.clone(),
+            api_audiences: world.api_audiences.clone(),
+        }
     }
 
     async fn pod(&self, node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
@@ -51,7 +54,10 @@ impl NodeRestriction {
                 if text(&pod, "/spec/nodeName") == node {
                     return Ok(());
                 }
-                Err(a.forbidden(obj, format!("node {node:?} can only delete pods with spec.nodeName set to itself")))
+                Err(a.forbidden(
+                    obj,
+                    format!("node {node:?} can only delete pods with spec.nodeName set to itself"),
+                ))
             }
             _ => Err(a.forbidden(
                 obj,
@@ -68,19 +74,31 @@ impl NodeRestriction {
             ));
         }
         if text(pod, "/spec/nodeName") != node {
-            return no(format!("node {node:?} can only create pods with spec.nodeName set to itself"));
+            return no(format!(
+                "node {node:?} can only create pods with spec.nodeName set to itself"
+            ));
         }
         match items(pod, "/metadata/ownerReferences") {
-            [] => return no(format!("node {node:?} can only create pods with an owner reference set to itself")),
+            [] => {
+                return no(format!(
+                    "node {node:?} can only create pods with an owner reference set to itself"
+                ));
+            }
             [o] => {
                 if (text(o, "/apiVersion"), text(o, "/kind"), text(o, "/name")) != ("v1", "Node", node) {
-                    return no(format!("node {node:?} can only create pods with an owner reference set to itself"));
+                    return no(format!(
+                        "node {node:?} can only create pods with an owner reference set to itself"
+                    ));
                 }
                 if o["controller"].as_bool() != Some(true) {
-                    return no(format!("node {node:?} can only create pods with a controller owner reference set to itself"));
+                    return no(format!(
+                        "node {node:?} can only create pods with a controller owner reference set to itself"
+                    ));
                 }
                 if o["blockOwnerDeletion"].as_bool() == Some(true) {
-                    return no(format!("node {node:?} must not set blockOwnerDeletion on an owner reference"));
+                    return no(format!(
+                        "node {node:?} must not set blockOwnerDeletion on an owner reference"
+                    ));
                 }
                 let stored = self.objects.get("", "nodes", "", node).await?;
                 let (want, have) = (text(o, "/uid"), text(&stored, "/metadata/uid"));
@@ -88,10 +106,16 @@ impl NodeRestriction {
                     return no(format!("node {node} UID mismatch: expected {want} got {have}"));
                 }
             }
-            _ => return no(format!("node {node:?} can only create pods with a single owner reference set to itself")),
+            _ => {
+                return no(format!(
+                    "node {node:?} can only create pods with a single owner reference set to itself"
+                ));
+            }
         }
         if !text(pod, "/spec/serviceAccountName").is_empty() {
-            return no(format!("node {node:?} can not create pods that reference a service account"));
+            return no(format!(
+                "node {node:?} can not create pods that reference a service account"
+            ));
         }
         match references(pod) {
             Some(what) => no(format!("node {node:?} can not create pods that reference {what}")),
@@ -114,16 +138,27 @@ impl NodeRestriction {
     }
 
     async fn eviction(&self, node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
-        let name = if a.ctx.info.name.is_empty() { text(obj, "/metadata/name") } else { &a.ctx.info.name };
+        let name = if a.ctx.info.name.is_empty() {
+            text(obj, "/metadata/name")
+        } else {
+            &a.ctx.info.name
+        };
         let pod = self.objects.get("", "pods", a.namespace(), name).await?;
         if text(&pod, "/spec/nodeName") == node {
             return Ok(());
         }
-        Err(a.forbidden(obj, format!("node {node} can only evict pods with spec.nodeName set to itself")))
+        Err(a.forbidden(
+            obj,
+            format!("node {node} can only evict pods with spec.nodeName set to itself"),
+        ))
     }
 
     fn node(node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
-        let name = if a.ctx.info.name.is_empty() { text(obj, "/metadata/name") } else { &a.ctx.info.name };
+        let name = if a.ctx.info.name.is_empty() {
+            text(obj, "/metadata/name")
+        } else {
+            &a.ctx.info.name
+        };
         if name != node {
             return Err(a.forbidden(obj, format!("node {node:?} is not allowed to modify node {name:?}")));
         }
@@ -135,13 +170,18 @@ impl NodeRestriction {
                 if !bad.is_empty() {
                     return Err(a.forbidden(
                         obj,
-                        format!("node {node:?} is not allowed to set the following labels: {}", bad.join(", ")),
+                        format!(
+                            "node {node:?} is not allowed to set the following labels: {}",
+                            bad.join(", ")
+                        ),
                     ));
                 }
             }
             Operation::Update => {
                 let Some(old) = a.old else { return Ok(()) };
-                if old.pointer("/spec/taints").unwrap_or(&Value::Null) != obj.pointer("/spec/taints").unwrap_or(&Value::Null) {
+                if old.pointer("/spec/taints").unwrap_or(&Value::Null)
+                    != obj.pointer("/spec/taints").unwrap_or(&Value::Null)
+                {
                     return Err(a.forbidden(obj, format!("node {node:?} is not allowed to modify taints")));
                 }
                 let bad = forbidden_labels(labels(obj), old_labels);
@@ -171,9 +211,13 @@ impl NodeRestriction {
         let pod = self.objects.get("", "pods", a.namespace(), name).await?;
         let have = text(&pod, "/metadata/uid");
         if uid != have {
-            return Err(ApiError::conflict(&GroupResource::new("", "pods"), name, format!(
-                "the UID in the bound object reference ({uid}) does not match the UID in record ({have}). The object might have been deleted and then recreated"
-            )));
+            return Err(ApiError::conflict(
+                &GroupResource::new("", "pods"),
+                name,
+                format!(
+                    "the UID in the bound object reference ({uid}) does not match the UID in record ({have}). The object might have been deleted and then recreated"
+                ),
+            ));
         }
         if text(&pod, "/spec/nodeName") != node {
             return no("node requested token bound to a pod scheduled on a different node");
@@ -196,10 +240,13 @@ impl NodeRestriction {
             v.get("csi").is_some()
                 || v.get("persistentVolumeClaim").is_some()
                 || v.get("ephemeral").is_some()
-                || items(v, "/projected/sources").iter().filter_map(|s| s.get("serviceAccountToken")).any(|t| {
-                    let wanted = text(t, "/audience");
-                    wanted == audience || (wanted.is_empty() && default)
-                })
+                || items(v, "/projected/sources")
+                    .iter()
+                    .filter_map(|s| s.get("serviceAccountToken"))
+                    .any(|t| {
+                        let wanted = text(t, "/audience");
+                        wanted == audience || (wanted.is_empty() && default)
+                    })
         })
     }
 
@@ -214,11 +261,18 @@ impl NodeRestriction {
     }
 
     fn own_name(node: &str, a: &Attributes<'_>, obj: &Value, what: &str) -> Result<(), ApiError> {
-        let name = if a.ctx.info.name.is_empty() { text(obj, "/metadata/name") } else { &a.ctx.info.name };
+        let name = if a.ctx.info.name.is_empty() {
+            text(obj, "/metadata/name")
+        } else {
+            &a.ctx.info.name
+        };
         if name == node {
             return Ok(());
         }
-        Err(a.forbidden(obj, format!("can only access {what} with the same name as the requesting node")))
+        Err(a.forbidden(
+            obj,
+            format!("can only access {what} with the same name as the requesting node"),
+        ))
     }
 }
 
@@ -229,7 +283,9 @@ impl Plugin for NodeRestriction {
     }
 
     async fn admit(&self, a: &Attributes<'_>, obj: &mut Value) -> Result<(), ApiError> {
-        let Some(node) = identify(&a.ctx.user) else { return Ok(()) };
+        let Some(node) = identify(&a.ctx.user) else {
+            return Ok(());
+        };
         if node.is_empty() {
             return Err(a.forbidden(obj, format!("could not determine node from user {:?}", a.ctx.user.name)));
         }
@@ -255,7 +311,9 @@ impl Plugin for NodeRestriction {
 
 fn labels(obj: &Value) -> &Map<String, Value> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    obj.pointer("/metadata/labels").and_then(Value::as_object).unwrap_or(&EMPTY)
+    obj.pointer("/metadata/labels")
+        .and_then(Value::as_object)
+        .unwrap_or(&EMPTY)
 }
 
 /// Labels that changed and that kubelets may not touch, sorted.
@@ -272,7 +330,9 @@ fn forbidden_labels(new: &Map<String, Value>, old: &Map<String, Value>) -> Vec<S
 }
 
 fn allowed(label: &str) -> bool {
-    let Some((domain, _)) = label.split_once('/') else { return true };
+    let Some((domain, _)) = label.split_once('/') else {
+        return true;
+    };
     let under = |d: &str| domain == d || domain.ends_with(&format!(".{d}"));
     if under("node-restriction.kubernetes.io") {
         return false;
@@ -295,7 +355,10 @@ fn references(pod: &Value) -> Option<&'static str> {
     let volumes = items(pod, "/spec/volumes");
     let source = |key: &str| {
         volumes.iter().any(|v| v.get(key).is_some())
-            || volumes.iter().flat_map(|v| items(v, "/projected/sources")).any(|s| s.get(key).is_some())
+            || volumes
+                .iter()
+                .flat_map(|v| items(v, "/projected/sources"))
+                .any(|s| s.get(key).is_some())
     };
     if !items(pod, "/spec/imagePullSecrets").is_empty()
         || source("secret")

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Plugin, World, certificates, default_classes, default_toleration_seconds, limit_ranger};
-use super::{namespace_lifecycle, node_restriction, priority, runtime_class, service_account, storage_protection, taint_nodes};
+use super::{
+    namespace_lifecycle, node_restriction, priority, runtime_class, service_account, storage_protection, taint_nodes,
+};
 
 type Make = fn(&World) -> Arc<dyn Plugin>;
 
@@ -11,32 +13,84 @@ type Make = fn(&World) -> Arc<dyn Plugin>;
 const ALL: &[(&str, bool, Option<Make>)] = &[
     ("AlwaysAdmit", false, None),
     ("NamespaceAutoProvision", false, None),
-    ("NamespaceLifecycle", true, Some(|w| Arc::new(namespace_lifecycle::NamespaceLifecycle::new(w)))),
+    (
+        "NamespaceLifecycle",
+        true,
+        Some(|w| Arc::new(namespace_lifecycle::NamespaceLifecycle::new(w))),
+    ),
     ("NamespaceExists", false, None),
     ("LimitPodHardAntiAffinityTopology", false, None),
-    ("LimitRanger", true, Some(|w| Arc::new(limit_ranger::LimitRanger::new(w)))),
-    ("ServiceAccount", true, Some(|w| Arc::new(service_account::ServiceAccount::new(w)))),
-    ("NodeRestriction", false, Some(|w| Arc::new(node_restriction::NodeRestriction::new(w)))),
-    ("TaintNodesByCondition", true, Some(|_| Arc::new(taint_nodes::TaintNodesByCondition))),
+    (
+        "LimitRanger",
+        true,
+        Some(|w| Arc::new(limit_ranger::LimitRanger::new(w))),
+    ),
+    (
+        "ServiceAccount",
+        true,
+        Some(|w| Arc::new(service_account::ServiceAccount::new(w))),
+    ),
+    (
+        "NodeRestriction",
+        false,
+        Some(|w| Arc::new(node_restriction::NodeRestriction::new(w))),
+    ),
+    (
+        "TaintNodesByCondition",
+        true,
+        Some(|_| Arc::new(taint_nodes::TaintNodesByCondition)),
+    ),
     ("AlwaysPullImages", false, None),
     ("ImagePolicyWebhook", false, None),
     ("PodSecurity", true, None),
     ("PodNodeSelector", false, None),
     ("Priority", true, Some(|w| Arc::new(priority::Priority::new(w)))),
-    ("DefaultTolerationSeconds", true, Some(|_| Arc::new(default_toleration_seconds::DefaultTolerationSeconds))),
+    (
+        "DefaultTolerationSeconds",
+        true,
+        Some(|_| Arc::new(default_toleration_seconds::DefaultTolerationSeconds)),
+    ),
     ("PodTolerationRestriction", false, None),
     ("EventRateLimit", false, None),
     ("ExtendedResourceToleration", false, None),
-    ("DefaultStorageClass", true, Some(|w| Arc::new(default_classes::DefaultStorageClass::new(w)))),
-    ("StorageObjectInUseProtection", true, Some(|_| Arc::new(storage_protection::StorageObjectInUseProtection))),
+    (
+        "DefaultStorageClass",
+        true,
+        Some(|w| Arc::new(default_classes::DefaultStorageClass::new(w))),
+    ),
+    (
+        "StorageObjectInUseProtection",
+        true,
+        Some(|_| Arc::new(storage_protection::StorageObjectInUseProtection)),
+    ),
     ("OwnerReferencesPermissionEnforcement", false, None),
     ("PersistentVolumeClaimResize", true, None),
-    ("RuntimeClass", true, Some(|w| Arc::new(runtime_class::RuntimeClass::new(w)))),
-    ("CertificateApproval", true, Some(|w| Arc::new(certificates::CertificateApproval::new(w)))),
-    ("CertificateSigning", true, Some(|w| Arc::new(certificates::CertificateSigning::new(w)))),
+    (
+        "RuntimeClass",
+        true,
+        Some(|w| Arc::new(runtime_class::RuntimeClass::new(w))),
+    ),
+    (
+        "CertificateApproval",
+        true,
+        Some(|w| Arc::new(certificates::CertificateApproval::new(w))),
+    ),
+    (
+        "CertificateSigning",
+        true,
+        Some(|w| Arc::new(certificates::CertificateSigning::new(w))),
+    ),
     ("ClusterTrustBundleAttest", true, None),
-    ("CertificateSubjectRestriction", true, Some(|_| Arc::new(certificates::CertificateSubjectRestriction))),
-    ("DefaultIngressClass", true, Some(|w| Arc::new(default_classes::DefaultIngressClass::new(w)))),
+    (
+        "CertificateSubjectRestriction",
+        true,
+        Some(|_| Arc::new(certificates::CertificateSubjectRestriction)),
+    ),
+    (
+        "DefaultIngressClass",
+        true,
+        Some(|w| Arc::new(default_classes::DefaultIngressClass::new(w))),
+    ),
     ("DenyServiceExternalIPs", false, None),
     ("PodTopologyLabels", true, None),
     ("NodeDeclaredFeatureValidator", false, None),
@@ -51,13 +105,18 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
 /// Names that run: the defaults plus `enable` minus `disable`, in order. All mistakes at once.
 pub(crate) fn enabled(enable: &[String], disable: &[String]) -> Result<Vec<&'static str>, Vec<String>> {
     let mut errors = Vec::new();
-    for (flag, names) in [("enable-admission-plugins", enable), ("disable-admission-plugins", disable)] {
+    for (flag, names) in [
+        ("enable-admission-plugins", enable),
+        ("disable-admission-plugins", disable),
+    ] {
         for n in names.iter().filter(|n| !ALL.iter().any(|(known, ..)| known == n)) {
             errors.push(format!("{flag} plugin {n:?} is unknown"));
         }
     }
     for n in enable.iter().filter(|n| disable.contains(n)) {
-        errors.push(format!("[{n}] in enable-admission-plugins and disable-admission-plugins overlapped"));
+        errors.push(format!(
+            "[{n}] in enable-admission-plugins and disable-admission-plugins overlapped"
+        ));
     }
     if !errors.is_empty() {
         return Err(errors);

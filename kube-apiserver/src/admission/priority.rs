@@ -22,7 +22,9 @@ pub(crate) struct Priority {
 impl Priority {
     /// Looks priority classes up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        Priority { objects: world.objects.clone() }
+        Priority {
+            objects: world.objects.clone(),
+        }
     }
 
     /// The class marked as global default; of several the one with the lowest value.
@@ -88,7 +90,11 @@ impl Plugin for Priority {
     }
 
     async fn admit(&self, a: &Attributes<'_>, obj: &mut Value) -> Result<(), ApiError> {
-        if a.is("", "pods", "") { self.admit_pod(a, obj).await } else { Ok(()) }
+        if a.is("", "pods", "") {
+            self.admit_pod(a, obj).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn validate(&self, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
@@ -98,10 +104,13 @@ impl Plugin for Priority {
         if let Some(other) = self.default_class().await?
             && text(&other, "/metadata/name") != text(obj, "/metadata/name")
         {
-            return Err(a.forbidden(obj, format!(
-                "PriorityClass {} is already marked as default. Only one default can exist",
-                text(&other, "/metadata/name")
-            )));
+            return Err(a.forbidden(
+                obj,
+                format!(
+                    "PriorityClass {} is already marked as default. Only one default can exist",
+                    text(&other, "/metadata/name")
+                ),
+            ));
         }
         Ok(())
     }

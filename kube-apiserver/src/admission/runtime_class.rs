@@ -19,7 +19,9 @@ pub(crate) struct RuntimeClass {
 impl RuntimeClass {
     /// Looks classes up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        RuntimeClass { objects: world.objects.clone() }
+        RuntimeClass {
+            objects: world.objects.clone(),
+        }
     }
 
     async fn class(&self, a: &Attributes<'_>, pod: &Value) -> Result<Option<Arc<Value>>, ApiError> {
@@ -28,7 +30,9 @@ impl RuntimeClass {
             return Ok(None);
         }
         let class = find(&*self.objects, "node.k8s.io", "runtimeclasses", "", name).await?;
-        class.map(Some).ok_or_else(|| a.forbidden(pod, format!("pod rejected: RuntimeClass {name:?} not found")))
+        class
+            .map(Some)
+            .ok_or_else(|| a.forbidden(pod, format!("pod rejected: RuntimeClass {name:?} not found")))
     }
 }
 
@@ -39,15 +43,25 @@ impl Plugin for RuntimeClass {
     }
 
     async fn admit(&self, a: &Attributes<'_>, pod: &mut Value) -> Result<(), ApiError> {
-        let Some(class) = self.class(a, pod).await? else { return Ok(()) };
+        let Some(class) = self.class(a, pod).await? else {
+            return Ok(());
+        };
         if let Some(fixed) = class.pointer("/overhead/podFixed") {
             let given = pod["spec"].get("overhead");
             if given.is_some_and(|g| g != fixed) {
-                return Err(a.forbidden(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"));
+                return Err(a.forbidden(
+                    pod,
+                    "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+                ));
             }
             pod["spec"]["overhead"] = fixed.clone();
         }
-        for (key, value) in class.pointer("/scheduling/nodeSelector").and_then(Value::as_object).into_iter().flatten() {
+        for (key, value) in class
+            .pointer("/scheduling/nodeSelector")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let given = pod["spec"]["nodeSelector"].get(key);
             if given.is_some_and(|g| g != value) {
                 return Err(a.forbidden(
@@ -78,9 +92,10 @@ impl Plugin for RuntimeClass {
         let class = self.class(a, pod).await?;
         let fixed = class.as_ref().and_then(|c| c.pointer("/overhead/podFixed"));
         match (pod["spec"].get("overhead"), fixed) {
-            (Some(_), None) => {
-                Err(a.forbidden(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"))
-            }
+            (Some(_), None) => Err(a.forbidden(
+                pod,
+                "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
+            )),
             _ => Ok(()),
         }
     }

@@ -32,7 +32,9 @@ pub(crate) struct ServiceAccount {
 impl ServiceAccount {
     /// Looks service accounts up in `world`.
     pub(crate) fn new(world: &World) -> Self {
-        ServiceAccount { objects: world.objects.clone() }
+        ServiceAccount {
+            objects: world.objects.clone(),
+        }
     }
 
     async fn account(&self, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError> {
@@ -68,14 +70,23 @@ impl Plugin for ServiceAccount {
         pod["spec"]["serviceAccountName"] = json!(name);
         pod["spec"]["serviceAccount"] = json!(name);
         let account = self.account(a.namespace(), &name).await.map_err(|e| {
-            a.forbidden(pod, format!("error looking up service account {}/{name}: {}", a.namespace(), e.message))
+            a.forbidden(
+                pod,
+                format!(
+                    "error looking up service account {}/{name}: {}",
+                    a.namespace(),
+                    e.message
+                ),
+            )
         })?;
         if automount(&account, pod) {
             mount_token(pod);
         }
         if items(pod, "/spec/imagePullSecrets").is_empty() && !items(&account, "/imagePullSecrets").is_empty() {
-            let secrets: Vec<Value> =
-                items(&account, "/imagePullSecrets").iter().map(|s| json!({"name": text(s, "/name")})).collect();
+            let secrets: Vec<Value> = items(&account, "/imagePullSecrets")
+                .iter()
+                .map(|s| json!({"name": text(s, "/name")}))
+                .collect();
             pod["spec"]["imagePullSecrets"] = json!(secrets);
         }
         Ok(())
@@ -104,7 +115,8 @@ impl Plugin for ServiceAccount {
 
 /// Whether the pod stands for a static pod.
 pub(crate) fn is_mirror(pod: &Value) -> bool {
-    pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some()
+    pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror")
+        .is_some()
 }
 
 fn automount(account: &Value, pod: &Value) -> bool {
@@ -124,11 +136,23 @@ fn mount_token(pod: &mut Value) {
     let name = existing.clone().unwrap_or_else(volume_name);
     let mut mounted = false;
     for list in ["initContainers", "containers"] {
-        for c in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            if items(c, "/volumeMounts").iter().any(|m| text(m, "/mountPath") == MOUNT_PATH) {
+        for c in pod["spec"]
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            if items(c, "/volumeMounts")
+                .iter()
+                .any(|m| text(m, "/mountPath") == MOUNT_PATH)
+            {
                 continue;
             }
-            push(c, "volumeMounts", json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH}));
+            push(
+                c,
+                "volumeMounts",
+                json!({"name": name, "readOnly": true, "mountPath": MOUNT_PATH}),
+            );
             mounted = true;
         }
     }
@@ -139,7 +163,9 @@ fn mount_token(pod: &mut Value) {
 
 fn volume_name() -> String {
     let mut rng = rand::rng();
-    let suffix: String = (0..5).map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())] as char).collect();
+    let suffix: String = (0..5)
+        .map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())] as char)
+        .collect();
     format!("{VOLUME_PREFIX}{suffix}")
 }
 

@@ -13,7 +13,11 @@ use crate::objects::items;
 const FINALIZERS: [(&str, &str, &str); 3] = [
     ("", "persistentvolumeclaims", "kubernetes.io/pvc-protection"),
     ("", "persistentvolumes", "kubernetes.io/pv-protection"),
-    ("storage.k8s.io", "volumeattributesclasses", "kubernetes.io/vac-protection"),
+    (
+        "storage.k8s.io",
+        "volumeattributesclasses",
+        "kubernetes.io/vac-protection",
+    ),
 ];
 
 /// The plugin.
@@ -26,7 +30,9 @@ impl Plugin for StorageObjectInUseProtection {
     }
 
     async fn admit(&self, a: &Attributes<'_>, obj: &mut Value) -> Result<(), ApiError> {
-        let Some((.., finalizer)) = FINALIZERS.iter().find(|(g, r, _)| a.is(g, r, "")) else { return Ok(()) };
+        let Some((.., finalizer)) = FINALIZERS.iter().find(|(g, r, _)| a.is(g, r, "")) else {
+            return Ok(());
+        };
         if !items(obj, "/metadata/finalizers").iter().any(|f| f == finalizer) {
             match obj["metadata"].get_mut("finalizers").and_then(Value::as_array_mut) {
                 Some(l) => l.push(json!(finalizer)),

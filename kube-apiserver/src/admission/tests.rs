@@ -9,7 +9,11 @@ use crate::objects::memory::MemoryObjects;
 use crate::request::UserInfo;
 
 fn world(objects: Arc<MemoryObjects>) -> World {
-    World { objects, authorizer: Union::default(), api_audiences: vec!["api".into()] }
+    World {
+        objects,
+        authorizer: Union::default(),
+        api_audiences: vec!["api".into()],
+    }
 }
 
 fn context(group: &str, resource: &str, sub: &str, ns: &str, name: &str, user: UserInfo) -> RequestContext {
@@ -19,8 +23,18 @@ fn context(group: &str, resource: &str, sub: &str, ns: &str, name: &str, user: U
     ctx
 }
 
-async fn run(chain: &Chain, ctx: &RequestContext, op: Operation, old: Option<&Value>, mut obj: Value) -> Result<Value, ApiError> {
-    let attrs = Attributes { ctx, operation: op, old };
+async fn run(
+    chain: &Chain,
+    ctx: &RequestContext,
+    op: Operation,
+    old: Option<&Value>,
+    mut obj: Value,
+) -> Result<Value, ApiError> {
+    let attrs = Attributes {
+        ctx,
+        operation: op,
+        old,
+    };
     chain.admit(&attrs, &mut obj).await?;
     chain.validate(&attrs, &obj).await?;
     Ok(obj)
@@ -37,19 +51,42 @@ fn plugin_flags_add_subtract_and_refuse_unknown_names() {
     let errors = plugins::enabled(&names(&["Nope"]), &names(&["Bad"])).unwrap_err();
     assert_eq!(
         errors,
-        [r#"enable-admission-plugins plugin "Nope" is unknown"#, r#"disable-admission-plugins plugin "Bad" is unknown"#]
+        [
+            r#"enable-admission-plugins plugin "Nope" is unknown"#,
+            r#"disable-admission-plugins plugin "Bad" is unknown"#
+        ]
     );
     assert!(plugins::enabled(&names(&["LimitRanger"]), &names(&["LimitRanger"])).is_err());
 }
 
 fn base() -> Arc<MemoryObjects> {
     MemoryObjects::with(&[
-        ("", "namespaces", json!({"metadata":{"name":"ns"},"status":{"phase":"Active"}})),
-        ("", "namespaces", json!({"metadata":{"name":"dying"},"status":{"phase":"Terminating"}})),
-        ("", "serviceaccounts", json!({"metadata":{"name":"default","namespace":"ns"},"imagePullSecrets":[{"name":"pull"}]})),
+        (
+            "",
+            "namespaces",
+            json!({"metadata":{"name":"ns"},"status":{"phase":"Active"}}),
+        ),
+        (
+            "",
+            "namespaces",
+            json!({"metadata":{"name":"dying"},"status":{"phase":"Terminating"}}),
+        ),
+        (
+            "",
+            "serviceaccounts",
+            json!({"metadata":{"name":"default","namespace":"ns"},"imagePullSecrets":[{"name":"pull"}]}),
+        ),
         ("", "nodes", json!({"metadata":{"name":"n1","uid":"node-uid"}})),
-        ("scheduling.k8s.io", "priorityclasses", json!({"metadata":{"name":"high"},"value":1000,"preemptionPolicy":"Never"})),
-        ("storage.k8s.io", "storageclasses", json!({"metadata":{"name":"std","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}})),
+        (
+            "scheduling.k8s.io",
+            "priorityclasses",
+            json!({"metadata":{"name":"high"},"value":1000,"preemptionPolicy":"Never"}),
+        ),
+        (
+            "storage.k8s.io",
+            "storageclasses",
+            json!({"metadata":{"name":"std","annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}),
+        ),
     ])
 }
 
@@ -63,22 +100,35 @@ async fn a_plain_pod_gets_account_token_tolerations_and_priority() {
     let pod = json!({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}]}});
     let out = run(&chain(base()), &ctx, Operation::Create, None, pod).await.unwrap();
     let spec = &out["spec"];
-    assert_eq!((&spec["serviceAccountName"], &spec["serviceAccount"]), (&json!("default"), &json!("default")));
+    assert_eq!(
+        (&spec["serviceAccountName"], &spec["serviceAccount"]),
+        (&json!("default"), &json!("default"))
+    );
     assert_eq!(spec["imagePullSecrets"], json!([{"name":"pull"}]));
-    assert_eq!((&spec["priority"], &spec["preemptionPolicy"]), (&json!(0), &json!("PreemptLowerPriority")));
+    assert_eq!(
+        (&spec["priority"], &spec["preemptionPolicy"]),
+        (&json!(0), &json!("PreemptLowerPriority"))
+    );
     assert_eq!(spec["tolerations"].as_array().unwrap().len(), 2);
     assert_eq!(spec["tolerations"][0]["key"], "node.kubernetes.io/not-ready");
     let volume = &spec["volumes"][0];
     assert!(volume["name"].as_str().unwrap().starts_with("kube-api-access-"));
-    assert_eq!(volume["projected"]["sources"][0]["serviceAccountToken"]["expirationSeconds"], 3607);
+    assert_eq!(
+        volume["projected"]["sources"][0]["serviceAccountToken"]["expirationSeconds"],
+        3607
+    );
     assert_eq!(volume["projected"]["defaultMode"], 420);
-    assert_eq!(spec["containers"][0]["volumeMounts"][0]["mountPath"], "/var/run/secrets/kubernetes.io/serviceaccount");
+    assert_eq!(
+        spec["containers"][0]["volumeMounts"][0]["mountPath"],
+        "/var/run/secrets/kubernetes.io/serviceaccount"
+    );
 }
 
 #[tokio::test]
 async fn automount_can_be_turned_off() {
     let ctx = context("", "pods", "", "ns", "", UserInfo::new("u", &[]));
-    let pod = json!({"metadata":{"name":"p"},"spec":{"automountServiceAccountToken":false,"containers":[{"name":"c"}]}});
+    let pod =
+        json!({"metadata":{"name":"p"},"spec":{"automountServiceAccountToken":false,"containers":[{"name":"c"}]}});
     let out = run(&chain(base()), &ctx, Operation::Create, None, pod).await.unwrap();
     assert!(out["spec"].get("volumes").is_none());
 }
@@ -90,28 +140,94 @@ async fn refusals_have_upstreams_words() {
     let n = || UserInfo::new("system:node:n1", &["system:nodes"]);
     let pod = |spec: Value| json!({"metadata":{"name":"p"},"spec":spec});
     for (ctx, op, old, obj, code, message) in [
-        (context("", "pods", "", "nope", "", u()), Operation::Create, None, pod(json!({})), 404, r#"namespaces "nope" not found"#),
-        (context("", "pods", "", "dying", "", u()), Operation::Create, None, pod(json!({})), 403,
-         r#"pods "p" is forbidden: unable to create new content in namespace dying because it is being terminated"#),
-        (context("", "namespaces", "", "", "default", u()), Operation::Delete, None, Value::Null, 403,
-         r#"namespaces "default" is forbidden: this namespace may not be deleted"#),
-        (context("", "pods", "", "ns", "", u()), Operation::Create, None, pod(json!({"serviceAccountName":"gone"})), 403,
-         r#"pods "p" is forbidden: error looking up service account ns/gone: serviceaccounts "gone" not found"#),
-        (context("", "pods", "", "ns", "", u()), Operation::Create, None, pod(json!({"priorityClassName":"x"})), 403,
-         r#"pods "p" is forbidden: no PriorityClass with name x was found"#),
-        (context("", "pods", "", "ns", "", u()), Operation::Create, None, pod(json!({"runtimeClassName":"x"})), 403,
-         r#"pods "p" is forbidden: pod rejected: RuntimeClass "x" not found"#),
-        (context("", "pods", "", "ns", "", n()), Operation::Create, None, pod(json!({"nodeName":"n1"})), 403,
-         r#"pods "p" is forbidden: pod does not have "kubernetes.io/config.mirror" annotation, node "n1" can only create mirror pods"#),
-        (context("", "nodes", "", "", "n2", n()), Operation::Update, Some(json!({})), json!({}), 403,
-         r#"nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2""#),
-        (context("", "nodes", "", "", "n1", n()), Operation::Update, Some(json!({})),
-         json!({"metadata":{"labels":{"node-restriction.kubernetes.io/a":"b","example.com/ok":"1","kubernetes.io/os":"linux"}}}), 403,
-         r#"nodes "n1" is forbidden: is not allowed to modify labels: node-restriction.kubernetes.io/a"#),
-        (context("", "nodes", "", "", "n1", n()), Operation::Update, Some(json!({"spec":{"taints":[{"key":"a"}]}})), json!({}), 403,
-         r#"nodes "n1" is forbidden: node "n1" is not allowed to modify taints"#),
-        (context("", "serviceaccounts", "token", "ns", "default", n()), Operation::Create, None, json!({"spec":{}}), 403,
-         r#"serviceaccounts "default" is forbidden: node requested token not bound to a pod"#),
+        (
+            context("", "pods", "", "nope", "", u()),
+            Operation::Create,
+            None,
+            pod(json!({})),
+            404,
+            r#"namespaces "nope" not found"#,
+        ),
+        (
+            context("", "pods", "", "dying", "", u()),
+            Operation::Create,
+            None,
+            pod(json!({})),
+            403,
+            r#"pods "p" is forbidden: unable to create new content in namespace dying because it is being terminated"#,
+        ),
+        (
+            context("", "namespaces", "", "", "default", u()),
+            Operation::Delete,
+            None,
+            Value::Null,
+            403,
+            r#"namespaces "default" is forbidden: this namespace may not be deleted"#,
+        ),
+        (
+            context("", "pods", "", "ns", "", u()),
+            Operation::Create,
+            None,
+            pod(json!({"serviceAccountName":"gone"})),
+            403,
+            r#"pods "p" is forbidden: error looking up service account ns/gone: serviceaccounts "gone" not found"#,
+        ),
+        (
+            context("", "pods", "", "ns", "", u()),
+            Operation::Create,
+            None,
+            pod(json!({"priorityClassName":"x"})),
+            403,
+            r#"pods "p" is forbidden: no PriorityClass with name x was found"#,
+        ),
+        (
+            context("", "pods", "", "ns", "", u()),
+            Operation::Create,
+            None,
+            pod(json!({"runtimeClassName":"x"})),
+            403,
+            r#"pods "p" is forbidden: pod rejected: RuntimeClass "x" not found"#,
+        ),
+        (
+            context("", "pods", "", "ns", "", n()),
+            Operation::Create,
+            None,
+            pod(json!({"nodeName":"n1"})),
+            403,
+            r#"pods "p" is forbidden: pod does not have "kubernetes.io/config.mirror" annotation, node "n1" can only create mirror pods"#,
+        ),
+        (
+            context("", "nodes", "", "", "n2", n()),
+            Operation::Update,
+            Some(json!({})),
+            json!({}),
+            403,
+            r#"nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2""#,
+        ),
+        (
+            context("", "nodes", "", "", "n1", n()),
+            Operation::Update,
+            Some(json!({})),
+            json!({"metadata":{"labels":{"node-restriction.kubernetes.io/a":"b","example.com/ok":"1","kubernetes.io/os":"linux"}}}),
+            403,
+            r#"nodes "n1" is forbidden: is not allowed to modify labels: node-restriction.kubernetes.io/a"#,
+        ),
+        (
+            context("", "nodes", "", "", "n1", n()),
+            Operation::Update,
+            Some(json!({"spec":{"taints":[{"key":"a"}]}})),
+            json!({}),
+            403,
+            r#"nodes "n1" is forbidden: node "n1" is not allowed to modify taints"#,
+        ),
+        (
+            context("", "serviceaccounts", "token", "ns", "default", n()),
+            Operation::Create,
+            None,
+            json!({"spec":{}}),
+            403,
+            r#"serviceaccounts "default" is forbidden: node requested token not bound to a pod"#,
+        ),
     ] {
         let err = run(&chain, &ctx, op, old.as_ref(), obj).await.unwrap_err();
         assert_eq!((err.code, err.message.as_str()), (code, message));
@@ -120,7 +236,14 @@ async fn refusals_have_upstreams_words() {
 
 #[tokio::test]
 async fn a_kubelet_may_create_its_mirror_pod() {
-    let ctx = context("", "pods", "", "ns", "", UserInfo::new("system:node:n1", &["system:nodes"]));
+    let ctx = context(
+        "",
+        "pods",
+        "",
+        "ns",
+        "",
+        UserInfo::new("system:node:n1", &["system:nodes"]),
+    );
     let pod = json!({"metadata":{"name":"p","annotations":{"kubernetes.io/config.mirror":"x"},
         "ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"n1","uid":"node-uid","controller":true}]},
         "spec":{"nodeName":"n1","containers":[{"name":"c"}]}});
@@ -132,10 +255,29 @@ async fn a_kubelet_may_create_its_mirror_pod() {
 async fn defaults_for_other_kinds() {
     let chain = chain(base());
     let u = || UserInfo::new("u", &[]);
-    let node = run(&chain, &context("", "nodes", "", "", "", u()), Operation::Create, None, json!({"metadata":{"name":"n"}})).await.unwrap();
-    assert_eq!(node["spec"]["taints"], json!([{"key":"node.kubernetes.io/not-ready","effect":"NoSchedule"}]));
+    let node = run(
+        &chain,
+        &context("", "nodes", "", "", "", u()),
+        Operation::Create,
+        None,
+        json!({"metadata":{"name":"n"}}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        node["spec"]["taints"],
+        json!([{"key":"node.kubernetes.io/not-ready","effect":"NoSchedule"}])
+    );
     let claim = json!({"metadata":{"name":"c"},"spec":{}});
-    let claim = run(&chain, &context("", "persistentvolumeclaims", "", "ns", "", u()), Operation::Create, None, claim).await.unwrap();
+    let claim = run(
+        &chain,
+        &context("", "persistentvolumeclaims", "", "ns", "", u()),
+        Operation::Create,
+        None,
+        claim,
+    )
+    .await
+    .unwrap();
     assert_eq!(claim["spec"]["storageClassName"], "std");
     assert_eq!(claim["metadata"]["finalizers"], json!(["kubernetes.io/pvc-protection"]));
 }
@@ -143,14 +285,24 @@ async fn defaults_for_other_kinds() {
 #[tokio::test]
 async fn limit_ranges_default_and_bound_containers() {
     let objects = base();
-    objects.put("", "limitranges", json!({"metadata":{"name":"l","namespace":"ns"},"spec":{"limits":[
-        {"type":"Container","default":{"cpu":"500m"},"defaultRequest":{"cpu":"100m"},"max":{"cpu":"1"}}]}}));
+    objects.put(
+        "",
+        "limitranges",
+        json!({"metadata":{"name":"l","namespace":"ns"},"spec":{"limits":[
+        {"type":"Container","default":{"cpu":"500m"},"defaultRequest":{"cpu":"100m"},"max":{"cpu":"1"}}]}}),
+    );
     let chain = chain(objects);
     let ctx = context("", "pods", "", "ns", "", UserInfo::new("u", &[]));
     let pod = json!({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c"}]}});
     let out = run(&chain, &ctx, Operation::Create, None, pod).await.unwrap();
-    assert_eq!(out["spec"]["containers"][0]["resources"], json!({"limits":{"cpu":"500m"},"requests":{"cpu":"100m"}}));
+    assert_eq!(
+        out["spec"]["containers"][0]["resources"],
+        json!({"limits":{"cpu":"500m"},"requests":{"cpu":"100m"}})
+    );
     let pod = json!({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":"2"},"requests":{"cpu":"1"}}}]}});
     let err = run(&chain, &ctx, Operation::Create, None, pod).await.unwrap_err();
-    assert_eq!(err.message, r#"pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 2"#);
+    assert_eq!(
+        err.message,
+        r#"pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 2"#
+    );
 }

@@ -102,7 +102,10 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
     let mut errors = Vec::new();
     let mut pool = |flag: &str, file: &Option<PathBuf>| {
         let file = file.as_ref()?;
-        CertPool::load(file).map(Arc::new).map_err(|e| errors.push(format!("--{flag}: {e}"))).ok()
+        CertPool::load(file)
+            .map(Arc::new)
+            .map_err(|e| errors.push(format!("--{flag}: {e}")))
+            .ok()
     };
     let client_ca = pool("client-ca-file", &s.client_ca_file);
     let proxy_ca = pool("requestheader-client-ca-file", &s.requestheader_client_ca_file);
@@ -110,7 +113,12 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
         std::fs::read(f)
             .map_err(|e| format!("unable to read {}: {e}", f.display()))
             .and_then(|pem| SigningKey::from_pem(&pem))
-            .map_err(|e| errors.push(format!("--service-account-signing-key-file: failed to parse {}: {e}", f.display())))
+            .map_err(|e| {
+                errors.push(format!(
+                    "--service-account-signing-key-file: failed to parse {}: {e}",
+                    f.display()
+                ))
+            })
             .ok()
     });
     let mut public = keys::load_public_keys(&s.service_account_key_files).unwrap_or_else(|e| {
@@ -152,7 +160,10 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
         }));
     }
     if s.bootstrap_tokens {
-        tokens.push(Arc::new(BootstrapTokens { objects: objects.clone(), now }));
+        tokens.push(Arc::new(BootstrapTokens {
+            objects: objects.clone(),
+            now,
+        }));
     }
     let request_header = proxy_ca.map(|pool| RequestHeader {
         pool,
@@ -178,7 +189,14 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
         objects,
         now,
     };
-    Ok(Authentication { authenticator, tokens: token_requests, openid, client_ca, request_header, api_audiences })
+    Ok(Authentication {
+        authenticator,
+        tokens: token_requests,
+        openid,
+        client_ca,
+        request_header,
+        api_audiences,
+    })
 }
 
 fn now() -> i64 {

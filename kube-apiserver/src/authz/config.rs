@@ -40,7 +40,9 @@ pub(crate) fn validate(modes: &[String]) -> Vec<String> {
             errors.push(format!("authorization-mode {m} is not supported by this build"));
         }
         if modes[..i].contains(m) {
-            errors.push(format!("authorization-mode {modes:?} has mode specified more than once"));
+            errors.push(format!(
+                "authorization-mode {modes:?} has mode specified more than once"
+            ));
         }
     }
     errors
@@ -59,7 +61,8 @@ pub(crate) fn build(modes: &[String], registry: &Registry, shutdown: &Cancellati
                 for resource in rbac::RESOURCES {
                     if let Some(store) = registry.store(rbac::GROUP, resource) {
                         let index = index.clone();
-                        let apply = Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
+                        let apply =
+                            Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
                         out.synced.push(follow(store.clone(), shutdown.clone(), apply));
                     }
                 }
@@ -71,7 +74,8 @@ pub(crate) fn build(modes: &[String], registry: &Registry, shutdown: &Cancellati
                 for (group, resource) in graph::RESOURCES {
                     if let Some(store) = registry.store(group, resource) {
                         let index = index.clone();
-                        let apply = Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
+                        let apply =
+                            Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
                         out.synced.push(follow(store.clone(), shutdown.clone(), apply));
                     }
                 }

@@ -82,7 +82,10 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
     }
     *known = present;
     done.send_replace(true);
-    let options = ListOptions { resource_version: list.resource_version.to_string(), ..Default::default() };
+    let options = ListOptions {
+        resource_version: list.resource_version.to_string(),
+        ..Default::default()
+    };
     let mut stream = match store.watch("", &options).await {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot watch"),
@@ -108,5 +111,8 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
 }
 
 fn key(obj: &Value) -> Key {
-    (text(obj, "/metadata/namespace").to_owned(), text(obj, "/metadata/name").to_owned())
+    (
+        text(obj, "/metadata/namespace").to_owned(),
+        text(obj, "/metadata/name").to_owned(),
+    )
 }

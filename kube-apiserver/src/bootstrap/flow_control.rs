@@ -27,22 +27,96 @@ const LEVELS: [(&str, i64, i64, Option<(i64, i64, i64)>); 7] = [
 /// Name, level, precedence, distinguisher, subjects (as in `rbac.txt`), rules.
 const SCHEMAS: [(&str, &str, i64, &str, &[&str], &[Rule]); 13] = [
     ("exempt", "exempt", 1, "", &["g:system:masters"], ALL),
-    ("probes", "exempt", 2, "", EVERYBODY, &[Rule::Urls("get", &["/healthz", "/readyz", "/livez"])]),
-    ("system-leader-election", "leader-election", 100, "ByUser",
-     &["u:system:kube-controller-manager", "u:system:kube-scheduler"],
-     &[Rule::Objects("get,create,update", "coordination.k8s.io", "leases", false)]),
-    ("endpoint-controller", "workload-high", 150, "ByUser",
-     &["u:system:kube-controller-manager", "s:kube-system/endpoint-controller", "s:kube-system/endpointslicemirroring-controller"],
-     &[Rule::Objects("get,create,update", "", "endpoints", false)]),
-    ("workload-leader-election", "leader-election", 200, "ByUser", &["s:kube-system/*"],
-     &[Rule::Objects("get,create,update", "coordination.k8s.io", "leases", false)]),
-    ("system-node-high", "node-high", 400, "ByUser", &["g:system:nodes"],
-     &[Rule::Objects("*", "", "nodes,nodes/status", true), Rule::Objects("*", "coordination.k8s.io", "leases", false)]),
+    (
+        "probes",
+        "exempt",
+        2,
+        "",
+        EVERYBODY,
+        &[Rule::Urls("get", &["/healthz", "/readyz", "/livez"])],
+    ),
+    (
+        "system-leader-election",
+        "leader-election",
+        100,
+        "ByUser",
+        &["u:system:kube-controller-manager", "u:system:kube-scheduler"],
+        &[Rule::Objects(
+            "get,create,update",
+            "coordination.k8s.io",
+            "leases",
+            false,
+        )],
+    ),
+    (
+        "endpoint-controller",
+        "workload-high",
+        150,
+        "ByUser",
+        &[
+            "u:system:kube-controller-manager",
+            "s:kube-system/endpoint-controller",
+            "s:kube-system/endpointslicemirroring-controller",
+        ],
+        &[Rule::Objects("get,create,update", "", "endpoints", false)],
+    ),
+    (
+        "workload-leader-election",
+        "leader-election",
+        200,
+        "ByUser",
+        &["s:kube-system/*"],
+        &[Rule::Objects(
+            "get,create,update",
+            "coordination.k8s.io",
+            "leases",
+            false,
+        )],
+    ),
+    (
+        "system-node-high",
+        "node-high",
+        400,
+        "ByUser",
+        &["g:system:nodes"],
+        &[
+            Rule::Objects("*", "", "nodes,nodes/status", true),
+            Rule::Objects("*", "coordination.k8s.io", "leases", false),
+        ],
+    ),
     ("system-nodes", "system", 500, "ByUser", &["g:system:nodes"], ALL),
-    ("kube-controller-manager", "workload-high", 800, "ByNamespace", &["u:system:kube-controller-manager"], ALL),
-    ("kube-scheduler", "workload-high", 800, "ByNamespace", &["u:system:kube-scheduler"], ALL),
-    ("kube-system-service-accounts", "workload-high", 900, "ByNamespace", &["s:kube-system/*"], ALL),
-    ("service-accounts", "workload-low", 9000, "ByUser", &["g:system:serviceaccounts"], ALL),
+    (
+        "kube-controller-manager",
+        "workload-high",
+        800,
+        "ByNamespace",
+        &["u:system:kube-controller-manager"],
+        ALL,
+    ),
+    (
+        "kube-scheduler",
+        "workload-high",
+        800,
+        "ByNamespace",
+        &["u:system:kube-scheduler"],
+        ALL,
+    ),
+    (
+        "kube-system-service-accounts",
+        "workload-high",
+        900,
+        "ByNamespace",
+        &["s:kube-system/*"],
+        ALL,
+    ),
+    (
+        "service-accounts",
+        "workload-low",
+        9000,
+        "ByUser",
+        &["g:system:serviceaccounts"],
+        ALL,
+    ),
     ("global-default", "global-default", 9900, "ByUser", EVERYBODY, ALL),
     ("catch-all", "catch-all", 10_000, "ByUser", EVERYBODY, ALL),
 ];
@@ -84,10 +158,17 @@ pub(crate) async fn reconcile(objects: &dyn Objects) -> Result<(), ApiError> {
 
 /// All objects with their resource: levels first, schemas refer to them.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let mut out = vec![("prioritylevelconfigurations", object("PriorityLevelConfiguration", "exempt", json!({
-        "type": "Exempt",
-        "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0},
-    })))];
+    let mut out = vec![(
+        "prioritylevelconfigurations",
+        object(
+            "PriorityLevelConfiguration",
+            "exempt",
+            json!({
+                "type": "Exempt",
+                "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0},
+            }),
+        ),
+    )];
     for (name, shares, lendable, queuing) in LEVELS {
         let response = match queuing {
             None => json!({"type": "Reject"}),
@@ -100,7 +181,10 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
             "type": "Limited",
             "limited": {"nominalConcurrencyShares": shares, "lendablePercent": lendable, "limitResponse": response},
         });
-        out.push(("prioritylevelconfigurations", object("PriorityLevelConfiguration", name, spec)));
+        out.push((
+            "prioritylevelconfigurations",
+            object("PriorityLevelConfiguration", name, spec),
+        ));
     }
     for (name, level, precedence, distinguisher, subjects, rules) in SCHEMAS {
         let mut rule = json!({"subjects": subjects.iter().map(|s| subject(s)).collect::<Vec<_>>()});
@@ -137,7 +221,10 @@ impl Rule {
                 }
                 ("resourceRules", v)
             }
-            Rule::Urls(verbs, paths) => ("nonResourceRules", json!({"verbs": words(verbs), "nonResourceURLs": paths})),
+            Rule::Urls(verbs, paths) => (
+                "nonResourceRules",
+                json!({"verbs": words(verbs), "nonResourceURLs": paths}),
+            ),
         }
     }
 }

@@ -64,10 +64,18 @@ pub(crate) async fn reconcile_service(objects: &dyn Objects, target: &Target) ->
 }
 
 /// Makes Endpoints and EndpointSlice name exactly `ips`.
-pub(crate) async fn reconcile_endpoints(objects: &dyn Objects, ips: &[String], target: &Target) -> Result<(), ApiError> {
+pub(crate) async fn reconcile_endpoints(
+    objects: &dyn Objects,
+    ips: &[String],
+    target: &Target,
+) -> Result<(), ApiError> {
     let port = json!({"name": "https", "port": target.secure_port, "protocol": "TCP"});
     let addresses: Vec<Value> = ips.iter().map(|ip| json!({"ip": ip})).collect();
-    let subsets = if ips.is_empty() { json!([]) } else { json!([{"addresses": addresses, "ports": [port]}]) };
+    let subsets = if ips.is_empty() {
+        json!([])
+    } else {
+        json!([{"addresses": addresses, "ports": [port]}])
+    };
     let endpoints = json!({
         "apiVersion": "v1",
         "kind": "Endpoints",
@@ -76,9 +84,14 @@ pub(crate) async fn reconcile_endpoints(objects: &dyn Objects, ips: &[String], t
     });
     put(objects, "", "endpoints", endpoints, &["subsets"]).await?;
 
-    let ready: Vec<Value> =
-        ips.iter().map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}})).collect();
-    let v6 = ips.first().and_then(|ip| ip.parse::<IpAddr>().ok()).is_some_and(|ip| ip.is_ipv6());
+    let ready: Vec<Value> = ips
+        .iter()
+        .map(|ip| json!({"addresses": [ip], "conditions": {"ready": true}}))
+        .collect();
+    let v6 = ips
+        .first()
+        .and_then(|ip| ip.parse::<IpAddr>().ok())
+        .is_some_and(|ip| ip.is_ipv6());
     let slice = json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -91,7 +104,13 @@ pub(crate) async fn reconcile_endpoints(objects: &dyn Objects, ips: &[String], t
 }
 
 /// Creates the object, or sets `fields` and the wanted labels where they differ.
-async fn put(objects: &dyn Objects, group: &str, resource: &str, wanted: Value, fields: &[&str]) -> Result<(), ApiError> {
+async fn put(
+    objects: &dyn Objects,
+    group: &str,
+    resource: &str,
+    wanted: Value,
+    fields: &[&str],
+) -> Result<(), ApiError> {
     let result = match find(objects, group, resource, NAMESPACE, NAME).await? {
         None => objects.create(group, resource, NAMESPACE, wanted).await,
         Some(have) => {

@@ -55,7 +55,10 @@ fn lease(ip: &str, generation: i64) -> Value {
 /// Addresses of the servers alive, sorted.
 pub(crate) async fn list(registry: &Registry) -> Result<Vec<String>, ApiError> {
     let row = resources::find("", "v1", "endpoints").ok_or_else(ApiError::path_not_found)?;
-    let request = ListRequest { prefix: registry.key(PREFIX), ..Default::default() };
+    let request = ListRequest {
+        prefix: registry.key(PREFIX),
+        ..Default::default()
+    };
     let page = registry.storage().list(&request).await.map_err(failed)?;
     let mut ips: Vec<String> = page
         .items

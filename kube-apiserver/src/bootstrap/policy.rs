@@ -37,8 +37,12 @@ pub(crate) fn policy() -> &'static Policy {
 
 /// The rules of one bootstrap ClusterRole; empty for an unknown name.
 pub(crate) fn role_rules(name: &str) -> Vec<Rule> {
-    let role = policy().cluster_roles.iter().find(|r| text(r, "/metadata/name") == name);
-    role.map(|r| items(r, "/rules").iter().map(Rule::from_value).collect()).unwrap_or_default()
+    let role = policy()
+        .cluster_roles
+        .iter()
+        .find(|r| text(r, "/metadata/name") == name);
+    role.map(|r| items(r, "/rules").iter().map(Rule::from_value).collect())
+        .unwrap_or_default()
 }
 
 /// Which list the rules that follow belong to.
@@ -58,7 +62,10 @@ fn parse(table: &str) -> Policy {
                 Open::Namespaced => &mut p.roles,
             };
             let role = list.last_mut().expect("rbac.txt: a rule stands under a role");
-            role["rules"].as_array_mut().expect("rbac.txt: only plain roles have rules").push(parse_rule(rule));
+            role["rules"]
+                .as_array_mut()
+                .expect("rbac.txt: only plain roles have rules")
+                .push(parse_rule(rule));
             continue;
         }
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -73,7 +80,8 @@ fn parse(table: &str) -> Policy {
                 let role = format!("system:controller:{name}");
                 p.cluster_roles.push(cluster_role(&role, &[]));
                 let subject = format!("s:kube-system/{name}");
-                p.cluster_role_bindings.push(binding("", &role, "ClusterRole", &role, &[&subject]));
+                p.cluster_role_bindings
+                    .push(binding("", &role, "ClusterRole", &role, &[&subject]));
             }
             ["role", namespace, name] => {
                 open = Open::Namespaced;
@@ -83,7 +91,8 @@ fn parse(table: &str) -> Policy {
                 p.roles.push(role);
             }
             ["bind", name, subjects @ ..] => {
-                p.cluster_role_bindings.push(binding("", name, "ClusterRole", name, subjects));
+                p.cluster_role_bindings
+                    .push(binding("", name, "ClusterRole", name, subjects));
             }
             ["bindns", namespace, name, role, subjects @ ..] => {
                 p.role_bindings.push(binding(namespace, name, "Role", role, subjects));
@@ -109,7 +118,11 @@ fn object(kind: &str, name: &str) -> Value {
 
 fn cluster_role(name: &str, options: &[&str]) -> Value {
     let mut role = object("ClusterRole", name);
-    for target in options.iter().filter_map(|o| o.strip_prefix("to=")).flat_map(|t| t.split(',')) {
+    for target in options
+        .iter()
+        .filter_map(|o| o.strip_prefix("to="))
+        .flat_map(|t| t.split(','))
+    {
         role["metadata"]["labels"][format!("{AGGREGATE_LABEL}{target}")] = json!("true");
     }
     role["rules"] = json!([]);
@@ -129,16 +142,17 @@ fn aggregated(name: &str, options: &[&str]) -> Value {
 fn fill_aggregates(roles: &mut [Value]) {
     for _ in 0..3 {
         for i in 0..roles.len() {
-            let Some(labels) = roles[i].pointer("/aggregationRule/clusterRoleSelectors/0/matchLabels").cloned() else {
+            let Some(labels) = roles[i]
+                .pointer("/aggregationRule/clusterRoleSelectors/0/matchLabels")
+                .cloned()
+            else {
                 continue;
             };
             let wanted = labels.as_object().expect("made by aggregated()");
             let sources: BTreeMap<String, Vec<Value>> = roles
                 .iter()
                 .enumerate()
-                .filter(|(j, r)| {
-                    *j != i && wanted.iter().all(|(k, v)| r["metadata"]["labels"].get(k) == Some(v))
-                })
+                .filter(|(j, r)| *j != i && wanted.iter().all(|(k, v)| r["metadata"]["labels"].get(k) == Some(v)))
                 .map(|(_, r)| (text(r, "/metadata/name").to_owned(), items(r, "/rules").to_vec()))
                 .collect();
             roles[i]["rules"] = json!(aggregate(&sources));
@@ -150,7 +164,16 @@ fn verbs(word: &str) -> Vec<String> {
     let list: &[&str] = match word {
         "R" => &["get", "list", "watch"],
         "W" => &["create", "delete", "deletecollection", "patch", "update"],
-        "RW" => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+        "RW" => &[
+            "create",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "update",
+            "watch",
+        ],
         "RU" => &["get", "list", "patch", "update", "watch"],
         other => return other.split(',').map(str::to_owned).collect(),
     };
@@ -167,13 +190,23 @@ fn parse_rule(line: &str) -> Value {
     }
     if let Some((verb, urls)) = line.split_once(" url ") {
         let urls = sorted(urls.split_whitespace().map(str::to_owned).collect());
-        return Rule { verbs: sorted(verbs(verb)), urls, ..Default::default() }.to_value();
+        return Rule {
+            verbs: sorted(verbs(verb)),
+            urls,
+            ..Default::default()
+        }
+        .to_value();
     }
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     let words = |c: &str| sorted(c.split_whitespace().map(str::to_owned).collect());
     Rule {
         verbs: sorted(verbs(cells[0])),
-        groups: sorted(cells[1].split(',').map(|g| if g == "core" { String::new() } else { g.to_owned() }).collect()),
+        groups: sorted(
+            cells[1]
+                .split(',')
+                .map(|g| if g == "core" { String::new() } else { g.to_owned() })
+                .collect(),
+        ),
         resources: words(cells[2]),
         names: cells.get(3).map(|c| words(c)).unwrap_or_default(),
         urls: vec![],
@@ -182,7 +215,11 @@ fn parse_rule(line: &str) -> Value {
 }
 
 fn binding(namespace: &str, name: &str, role_kind: &str, role: &str, subjects: &[&str]) -> Value {
-    let kind = if namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
+    let kind = if namespace.is_empty() {
+        "ClusterRoleBinding"
+    } else {
+        "RoleBinding"
+    };
     let mut b = object(kind, name);
     if !namespace.is_empty() {
         b["metadata"]["namespace"] = json!(namespace);

@@ -82,7 +82,10 @@ pub(crate) fn start(
     shutdown: CancellationToken,
 ) -> (Progress, tokio::task::JoinHandle<()>) {
     let (tx, rx) = watch::channel(false);
-    let progress = Progress { finished: Arc::default(), done: rx };
+    let progress = Progress {
+        finished: Arc::default(),
+        done: rx,
+    };
     let finished = progress.finished.clone();
     let handle = tokio::spawn(async move {
         for hook in HOOKS {
@@ -122,7 +125,11 @@ async fn run_hook(hook: &str, config: &Config, registry: &Arc<Registry>) -> Resu
 }
 
 fn target(config: &Config) -> Option<Target> {
-    Some(Target { cluster_ip: config.kubernetes_ip?, service_port: 443, secure_port: config.secure_port })
+    Some(Target {
+        cluster_ip: config.kubernetes_ip?,
+        service_port: 443,
+        secure_port: config.secure_port,
+    })
 }
 
 /// The Service, this server's lease, and the addresses of all servers with one.

@@ -7,8 +7,7 @@ mod scale;
 mod streams;
 mod token;
 
-use apimachinery::gvk::GroupResource;
-use apimachinery::status::{ApiError, Result};
+use apimachinery::status::Result;
 use axum::body::Body;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -25,10 +24,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         "token" => token::serve(call).await,
         "finalize" | "approval" | "ephemeralcontainers" | "resize" => partial::serve(call).await,
         "log" | "exec" | "attach" | "portforward" | "proxy" => streams::serve(call).await,
-        _ => Err(ApiError::method_not_supported(
-            &GroupResource::new(call.row.group, call.row.plural),
-            &call.ctx.info.verb,
-        )),
+        _ => Err(super::method_not_allowed()),
     }
 }
 

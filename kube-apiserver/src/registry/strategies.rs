@@ -1,26 +1,100 @@
 //! The table from (group, resource) to strategy.
 
-use apimachinery::field::ErrorList;
-use serde_json::Value;
+mod generic;
+pub(crate) mod rules;
 
+use self::generic::Generic;
 use super::strategy::Strategy;
-use crate::request::RequestContext;
-
-struct Generic;
-
-impl Strategy for Generic {
-    fn validate_create(&self, _ctx: &RequestContext, _obj: &Value) -> ErrorList {
-        vec![]
-    }
-    fn validate_update(&self, _ctx: &RequestContext, _obj: &Value, _old: &Value) -> ErrorList {
-        vec![]
-    }
-    fn status(&self) -> Option<&dyn Strategy> {
-        Some(&Generic)
-    }
-}
+use super::{
+    apps, autoscaling, batch, certificates, coordination, core, discovery, networking, node, policy,
+    rbac, scheduling, storage,
+};
 
 /// The strategy of one resource; unknown ones get the generic rules.
-pub(crate) fn strategy_for(_group: &str, _resource: &str) -> &'static dyn Strategy {
-    &Generic
+pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy {
+    match (group, resource) {
+        ("", "configmaps") => &core::config_map::STRATEGY,
+        ("", "endpoints") => &core::endpoints::STRATEGY,
+        ("" | "events.k8s.io", "events") => &core::event::STRATEGY,
+        ("", "limitranges") => &core::limit_range::STRATEGY,
+        ("", "namespaces") => &core::namespace::STRATEGY,
+        ("", "nodes") => &core::node::STRATEGY,
+        ("", "persistentvolumes") => &core::persistent_volume::STRATEGY,
+        ("", "persistentvolumeclaims") => &core::persistent_volume_claim::STRATEGY,
+        ("", "pods") => &core::pod::STRATEGY,
+        ("", "podtemplates") => &core::pod_template::STRATEGY,
+        ("", "replicationcontrollers") => &core::replication_controller::STRATEGY,
+        ("", "resourcequotas") => &core::resource_quota::STRATEGY,
+        ("", "secrets") => &core::secret::STRATEGY,
+        ("", "services") => &core::service::STRATEGY,
+        ("", "serviceaccounts") => &core::service_account::STRATEGY,
+
+        ("apps", "controllerrevisions") => &apps::controller_revision::STRATEGY,
+        ("apps", "daemonsets") => &apps::daemon_set::STRATEGY,
+        ("apps", "deployments") => &apps::deployment::STRATEGY,
+        ("apps", "replicasets") => &apps::replica_set::STRATEGY,
+        ("apps", "statefulsets") => &apps::stateful_set::STRATEGY,
+
+        ("autoscaling", "horizontalpodautoscalers") => {
+            &autoscaling::horizontal_pod_autoscaler::STRATEGY
+        }
+        ("batch", "cronjobs") => &batch::cron_job::STRATEGY,
+        ("batch", "jobs") => &batch::job::STRATEGY,
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            &certificates::certificate_signing_request::STRATEGY
+        }
+        ("coordination.k8s.io", "leases") => &coordination::lease::STRATEGY,
+        ("discovery.k8s.io", "endpointslices") => &discovery::endpoint_slice::STRATEGY,
+        ("networking.k8s.io", "ingresses") => &networking::ingress::STRATEGY,
+        ("networking.k8s.io", "ingressclasses") => &networking::ingress_class::STRATEGY,
+        ("networking.k8s.io", "networkpolicies") => &networking::network_policy::STRATEGY,
+        ("node.k8s.io", "runtimeclasses") => &node::runtime_class::STRATEGY,
+        ("policy", "poddisruptionbudgets") => &policy::pod_disruption_budget::STRATEGY,
+        ("rbac.authorization.k8s.io", "clusterroles") => &rbac::cluster_role::STRATEGY,
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => {
+            &rbac::cluster_role_binding::STRATEGY
+        }
+        ("rbac.authorization.k8s.io", "roles") => &rbac::role::STRATEGY,
+        ("rbac.authorization.k8s.io", "rolebindings") => &rbac::role_binding::STRATEGY,
+        ("scheduling.k8s.io", "priorityclasses") => &scheduling::priority_class::STRATEGY,
+        ("storage.k8s.io", "csidrivers") => &storage::csi_driver::STRATEGY,
+        ("storage.k8s.io", "storageclasses") => &storage::storage_class::STRATEGY,
+
+        ("apiregistration.k8s.io", "apiservices") => &PLAIN_PATH_SEGMENT,
+        ("storage.k8s.io" | "authentication.k8s.io" | "networking.k8s.io", _) => &PLAIN,
+        ("admissionregistration.k8s.io" | "apiextensions.k8s.io", _) => &CONDITIONAL,
+        _ => &GENERIC,
+    }
 }
+
+/// The strategy of a subresource other than status that writes the object itself; `None`: the
+/// kind's own.
+pub(crate) fn subresource_strategy(
+    group: &str,
+    resource: &str,
+    subresource: &str,
+) -> Option<&'static dyn Strategy> {
+    Some(match (group, resource, subresource) {
+        ("", "pods", "binding") => &core::pod::BINDING,
+        ("", "pods", "ephemeralcontainers") => &core::pod::EPHEMERAL_CONTAINERS,
+        ("", "pods", "resize") => &core::pod::RESIZE,
+        ("", "namespaces", "finalize") => &core::namespace::FINALIZE,
+        ("certificates.k8s.io", "certificatesigningrequests", "approval") => {
+            &certificates::certificate_signing_request::APPROVAL
+        }
+        _ => return None,
+    })
+}
+
+/// Counts generations, as most kinds with a spec do.
+static GENERIC: Generic =
+    Generic { generation: true, unconditional_update: true, name: api::meta::name_subdomain };
+/// Counts generations and insists on a resourceVersion.
+static CONDITIONAL: Generic =
+    Generic { generation: true, unconditional_update: false, name: api::meta::name_subdomain };
+/// Counts nothing.
+static PLAIN: Generic =
+    Generic { generation: false, unconditional_update: true, name: api::meta::name_subdomain };
+/// Counts nothing; names may be nearly anything.
+static PLAIN_PATH_SEGMENT: Generic =
+    Generic { generation: false, unconditional_update: false, name: api::meta::name_path_segment };

@@ -32,7 +32,11 @@ pub(crate) fn confirm_no_escalation(
     let mut text = format!(
         "user {:?} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
         user.name,
-        user.groups.iter().map(|g| format!("{g:?}")).collect::<Vec<_>>().join(" "),
+        user.groups
+            .iter()
+            .map(|g| format!("{g:?}"))
+            .collect::<Vec<_>>()
+            .join(" "),
         lines.join("\n")
     );
     if !errors.is_empty() {

@@ -11,6 +11,7 @@ use super::super::admit::Admit;
 use super::super::patch::Patch;
 use super::super::{Call, respond, update};
 use crate::admission::Operation;
+use crate::registry::strategies::subresource_strategy;
 use crate::registry::strategy::RAW_SPEC;
 
 /// Takes this path's part of `new` over into `old`.
@@ -63,8 +64,9 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         }
         Ok(merged)
     };
+    let strategy = subresource_strategy(call.row.group, call.row.plural, sub).unwrap_or(&RAW_SPEC);
     let (entry, _) = store
-        .update(&call.ctx, call.namespace(), &name, &RAW_SPEC, &update, &admit)
+        .update(&call.ctx, call.namespace(), &name, strategy, &update, &admit)
         .await?;
     respond::object(StatusCode::OK, &out, &call.query, call.row, &entry)
 }

@@ -150,13 +150,15 @@ impl Store {
             },
             Grace::None if pending => {
                 if meta::is_terminating(obj)
-                    && meta::deletion_grace_period_seconds(obj) == Some(0)
+                    && meta::deletion_grace_period_seconds(obj).unwrap_or(0) == 0
                     && !finalizers_change
                 {
                     return Marked::Already;
                 }
                 meta::mark_deleted(obj, now, 0);
                 if self.row.plural == "namespaces" && self.row.group.is_empty() {
+                    // Namespaces have no grace period (upstream namespace `REST.Delete`).
+                    meta::metadata_mut(obj).remove("deletionGracePeriodSeconds");
                     obj["status"]["phase"] = Value::String("Terminating".into());
                 }
                 Marked::Write { then_remove: false }

@@ -1,1 +1,299 @@
+//! The generic store over memory, by behaviour.
+#![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
+use apimachinery::meta;
+use apimachinery::status::ApiError;
+use futures::StreamExt as _;
+use serde_json::{Value, json};
+
+use super::{ChangeKind, ChangeStream, Store};
+use crate::registry::NoHooks;
+use crate::registry::options::{DeleteOptions, ListOptions};
+use crate::registry::strategy::RAW;
+use crate::request::{Query, RequestContext};
+use crate::resources;
+use crate::storage::memory::Memory;
+
+fn store(group: &str, plural: &str) -> Arc<Store> {
+    let row = resources::find(group, "v1", plural).unwrap();
+    Arc::new(Store::new(row, Arc::new(Memory::default()), "/registry", None))
+}
+
+fn ctx() -> RequestContext {
+    RequestContext::internal()
+}
+
+fn cm(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": name}}, "data": {"k": "v"}})
+}
+
+async fn create(s: &Store, obj: Value) -> Arc<super::Entry> {
+    s.create(&ctx(), "default", obj, &NoHooks).await.unwrap()
+}
+
+async fn replace(s: &Store, obj: Value) -> Result<Arc<super::Entry>, ApiError> {
+    let name = meta::name(&obj).to_owned();
+    s.update(&ctx(), "default", &name, s.strategy, &move |_| Ok(obj.clone()), &NoHooks).await.map(|(e, _)| e)
+}
+
+fn options(query: &str) -> ListOptions {
+    ListOptions::parse(&Query::parse(query), false).unwrap()
+}
+
+fn watching(query: &str) -> ListOptions {
+    ListOptions::parse(&Query::parse(query), true).unwrap()
+}
+
+async fn event(w: &mut ChangeStream) -> (ChangeKind, Value) {
+    let change = w.next().await.unwrap().unwrap();
+    (change.kind, change.entry.value.as_ref().clone())
+}
+
+#[tokio::test]
+async fn create_fills_in_what_the_server_owns() {
+    let s = store("", "configmaps");
+    let e = create(&s, cm("a")).await;
+    assert_eq!(meta::namespace(&e.value), "default");
+    assert!(!meta::uid(&e.value).is_empty());
+    assert!(meta::creation_timestamp(&e.value).ends_with('Z'));
+    assert_eq!(meta::resource_version(&e.value), e.rev.to_string());
+    let err = s.create(&ctx(), "default", cm("a"), &NoHooks).await.err().unwrap();
+    assert_eq!((err.code, err.message.as_str()), (409, "configmaps \"a\" already exists"));
+}
+
+#[tokio::test]
+async fn generated_names_carry_their_prefix() {
+    let s = store("", "configmaps");
+    let mut obj = cm("");
+    obj["metadata"] = json!({"generateName": "web-"});
+    let e = create(&s, obj).await;
+    assert!(meta::name(&e.value).starts_with("web-") && meta::name(&e.value).len() == 9);
+}
+
+#[tokio::test]
+async fn a_body_of_another_namespace_is_refused() {
+    let s = store("", "configmaps");
+    let mut obj = cm("a");
+    obj["metadata"]["namespace"] = "other".into();
+    let err = s.create(&ctx(), "default", obj, &NoHooks).await.err().unwrap();
+    assert_eq!(err.code, 400);
+}
+
+#[tokio::test]
+async fn dry_run_writes_nothing() {
+    let s = store("", "configmaps");
+    let dry = RequestContext { dry_run: true, ..ctx() };
+    s.create(&dry, "default", cm("a"), &NoHooks).await.unwrap();
+    assert!(s.get("default", "a").await.err().unwrap().is_not_found());
+    create(&s, cm("a")).await;
+    let err = s.create(&dry, "default", cm("a"), &NoHooks).await.err().unwrap();
+    assert!(err.is_already_exists());
+    s.delete(&dry, "default", "a", &DeleteOptions::default(), &NoHooks).await.unwrap();
+    s.get("default", "a").await.unwrap();
+}
+
+#[tokio::test]
+async fn updates_of_a_stale_version_conflict() {
+    let s = store("", "configmaps");
+    let first = create(&s, cm("a")).await;
+    let mut obj = first.value.as_ref().clone();
+    obj["data"]["k"] = "w".into();
+    let second = replace(&s, obj.clone()).await.unwrap();
+    assert!(second.rev > first.rev);
+    let err = replace(&s, obj).await.err().unwrap();
+    assert_eq!(
+        err.message,
+        "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the latest version and try again"
+    );
+    // Without a version the update is unconditional, and identity is kept.
+    let e = replace(&s, cm("a")).await.unwrap();
+    assert_eq!(meta::uid(&e.value), meta::uid(&first.value));
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_writes_nothing() {
+    let s = store("", "configmaps");
+    let first = create(&s, cm("a")).await;
+    let again = replace(&s, cm("a")).await.unwrap();
+    assert_eq!(first.rev, again.rev);
+}
+
+#[tokio::test]
+async fn another_uid_is_a_conflict() {
+    let s = store("", "configmaps");
+    create(&s, cm("a")).await;
+    let mut obj = cm("a");
+    obj["metadata"]["uid"] = "0".into();
+    assert_eq!(replace(&s, obj).await.err().unwrap().code, 409);
+}
+
+#[tokio::test]
+async fn finalizers_hold_a_deleted_object_until_removed() {
+    let s = store("", "configmaps");
+    let mut obj = cm("a");
+    obj["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    create(&s, obj).await;
+    let d = s.delete(&ctx(), "default", "a", &DeleteOptions::default(), &NoHooks).await.unwrap();
+    assert!(!d.gone);
+    let held = s.get("default", "a").await.unwrap();
+    assert!(meta::is_terminating(&held.value));
+    let mut obj = held.value.as_ref().clone();
+    meta::remove(&mut obj, "finalizers");
+    replace(&s, obj).await.unwrap();
+    assert!(s.get("default", "a").await.err().unwrap().is_not_found());
+}
+
+#[tokio::test]
+async fn foreground_deletion_waits_for_the_collector() {
+    let s = store("apps", "deployments");
+    let obj = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    let mut obj = obj;
+    s.strategy.default(&mut obj);
+    create(&s, obj).await;
+    let foreground = DeleteOptions { propagation_policy: Some("Foreground".into()), ..Default::default() };
+    let d = s.delete(&ctx(), "default", "d", &foreground, &NoHooks).await.unwrap();
+    assert!(!d.gone);
+    let held = s.get("default", "d").await.unwrap();
+    assert_eq!(meta::finalizers(&held.value), ["foregroundDeletion"]);
+    // Background takes the finalizer away again, and the object goes.
+    let background = DeleteOptions { propagation_policy: Some("Background".into()), ..Default::default() };
+    s.delete(&ctx(), "default", "d", &background, &NoHooks).await.unwrap();
+    let gone = s.get("default", "d").await;
+    assert!(gone.is_err() || meta::finalizers(&gone.unwrap().value).is_empty());
+}
+
+#[tokio::test]
+async fn preconditions_of_a_delete_must_hold() {
+    let s = store("", "configmaps");
+    create(&s, cm("a")).await;
+    let wrong = DeleteOptions { uid: Some("0".into()), ..Default::default() };
+    assert_eq!(s.delete(&ctx(), "default", "a", &wrong, &NoHooks).await.err().unwrap().code, 409);
+    let wrong = DeleteOptions { resource_version: Some("1".into()), ..Default::default() };
+    assert_eq!(s.delete(&ctx(), "default", "a", &wrong, &NoHooks).await.err().unwrap().code, 409);
+}
+
+#[tokio::test]
+async fn a_namespace_goes_when_its_content_is_finalized() {
+    let s = store("", "namespaces");
+    let ns = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}, "spec": {"finalizers": ["kubernetes"]}});
+    s.create(&ctx(), "", ns, &NoHooks).await.unwrap();
+    let d = s.delete(&ctx(), "", "n", &DeleteOptions::default(), &NoHooks).await.unwrap();
+    assert!(!d.gone);
+    assert_eq!(d.entry.value["status"]["phase"], "Terminating");
+    let empty = |old: &Value| {
+        let mut new = old.clone();
+        new["spec"] = json!({});
+        Ok(new)
+    };
+    s.update(&ctx(), "", "n", &RAW, &empty, &NoHooks).await.unwrap();
+    assert!(s.get("", "n").await.err().unwrap().is_not_found());
+}
+
+#[tokio::test]
+async fn lists_are_paged_by_tokens() {
+    let s = store("", "configmaps");
+    for n in ["a", "b", "c"] {
+        create(&s, cm(n)).await;
+    }
+    let page = s.list("default", &options("limit=2")).await.unwrap();
+    assert_eq!((page.items.len(), page.remaining), (2, Some(1)));
+    create(&s, cm("b2")).await;
+    let rest = s.list("default", &options(&format!("limit=2&continue={}", page.continue_token))).await.unwrap();
+    assert_eq!(rest.items.iter().map(|e| meta::name(&e.value).to_owned()).collect::<Vec<_>>(), ["c"]);
+    assert_eq!(rest.resource_version, page.resource_version);
+    assert!(rest.continue_token.is_empty());
+    let err = s.list("default", &options("limit=2&continue=%7B")).await.err().unwrap();
+    assert_eq!(err.code, 400);
+}
+
+#[tokio::test]
+async fn selectors_choose_and_pages_of_selections_are_full() {
+    let s = store("", "configmaps");
+    for n in ["a", "b", "c", "d"] {
+        let mut obj = cm(n);
+        obj["metadata"]["labels"] = json!({"odd": if matches!(n, "a" | "c") { "y" } else { "n" }});
+        create(&s, obj).await;
+    }
+    let page = s.list("default", &options("labelSelector=odd%3Dn&limit=1")).await.unwrap();
+    assert_eq!((meta::name(&page.items[0].value), page.remaining), ("b", None));
+    let one = s.list("default", &options("fieldSelector=metadata.name%3Dc")).await.unwrap();
+    assert_eq!(one.items.len(), 1);
+    let err = s.list("default", &options("fieldSelector=spec.x%3Dc")).await.err().unwrap();
+    assert_eq!(err.code, 400);
+}
+
+#[tokio::test]
+async fn versions_ahead_of_the_store_are_told_to_retry() {
+    let s = store("", "configmaps");
+    let e = create(&s, cm("a")).await;
+    let ahead = format!("resourceVersion={}&resourceVersionMatch=NotOlderThan", e.rev + 100);
+    let err = s.list("default", &options(&ahead)).await.err().unwrap();
+    assert!(err.has_cause("ResourceVersionTooLarge"));
+    let exact = format!("resourceVersion={}&resourceVersionMatch=Exact", e.rev);
+    create(&s, cm("b")).await;
+    assert_eq!(s.list("default", &options(&exact)).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_selecting_watch_sees_objects_come_and_go() {
+    let s = store("", "configmaps");
+    let first = create(&s, cm("a")).await;
+    let mut w = s.watch("default", &watching(&format!("labelSelector=on%3Dy&resourceVersion={}", first.rev))).await.unwrap();
+    let mut on = cm("a");
+    on["metadata"]["labels"] = json!({"on": "y"});
+    replace(&s, on.clone()).await.unwrap();
+    on["data"]["k"] = "w".into();
+    replace(&s, on).await.unwrap();
+    let off = replace(&s, cm("a")).await.unwrap();
+    assert_eq!(event(&mut w).await.0, ChangeKind::Added);
+    assert_eq!(event(&mut w).await.0, ChangeKind::Modified);
+    let (kind, last) = event(&mut w).await;
+    assert_eq!(kind, ChangeKind::Deleted);
+    // As it last matched, at the revision at which it stopped to.
+    assert_eq!(last["data"]["k"], "w");
+    assert_eq!(meta::resource_version(&last), off.rev.to_string());
+}
+
+#[tokio::test]
+async fn initial_events_end_with_a_marked_bookmark() {
+    let s = store("", "configmaps");
+    create(&s, cm("a")).await;
+    let q = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let mut w = s.watch("default", &watching(q)).await.unwrap();
+    assert_eq!(event(&mut w).await.0, ChangeKind::Added);
+    let (kind, mark) = event(&mut w).await;
+    assert_eq!(kind, ChangeKind::Bookmark);
+    assert_eq!(mark["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    create(&s, cm("b")).await;
+    assert_eq!(event(&mut w).await.0, ChangeKind::Added);
+}
+
+#[tokio::test]
+async fn a_watch_from_forgotten_history_gets_410() {
+    let memory = Arc::new(Memory::default());
+    let row = resources::find("", "v1", "configmaps").unwrap();
+    let s = Arc::new(Store::new(row, memory.clone(), "/registry", None));
+    let first = create(&s, cm("a")).await;
+    create(&s, cm("b")).await;
+    let last = create(&s, cm("c")).await;
+    crate::storage::Storage::compact(memory.as_ref(), last.rev).await.unwrap();
+    let mut w = s.watch("default", &watching(&format!("resourceVersion={}", first.rev))).await.unwrap();
+    let err = w.next().await.unwrap().err().unwrap();
+    assert_eq!((err.code, err.reason.as_ref()), (410, "Expired"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn quiet_watches_get_bookmarks_of_what_they_filtered_out() {
+    let s = store("", "configmaps");
+    let first = create(&s, cm("a")).await;
+    let q = format!("labelSelector=on%3Dy&allowWatchBookmarks=true&resourceVersion={}", first.rev);
+    let mut w = s.watch("default", &watching(&q)).await.unwrap();
+    let other = create(&s, cm("b")).await;
+    let (kind, mark) = event(&mut w).await;
+    assert_eq!(kind, ChangeKind::Bookmark);
+    assert_eq!(meta::resource_version(&mark), other.rev.to_string());
+}

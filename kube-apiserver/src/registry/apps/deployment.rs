@@ -1,0 +1,31 @@
+//! Deployments (pkg/registry/apps/deployment/strategy.go).
+
+use api::apps::v1::{defaults, validation};
+use k8s_openapi::api::apps::v1::Deployment;
+
+use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategy::Typed;
+
+/// Deployments.
+pub(crate) static STRATEGY: Typed<Rules<Deployment>> = Typed(Rules {
+    default: defaults::deployment,
+    prepare_create: |_, obj| {
+        first_generation(obj);
+        obj.status = Some(Default::default());
+    },
+    prepare_update: |_, new, old| {
+        new.status.clone_from(&old.status);
+        let changed = differ(&new.spec, &old.spec)
+            || differ(&new.metadata.annotations, &old.metadata.annotations);
+        next_generation(new, old, changed);
+    },
+    status: Some(&STATUS),
+    ..Rules::new(validation::deployment_create, validation::deployment_update)
+});
+
+/// `deployments/status`.
+static STATUS: Typed<Rules<Deployment>> = Typed(Rules::updating(
+    defaults::deployment,
+    |_, new, old| new.spec.clone_from(&old.spec),
+    validation::deployment_status_update,
+));

@@ -1,0 +1,30 @@
+//! StatefulSets (pkg/registry/apps/statefulset/strategy.go).
+
+use api::apps::v1::{defaults, validation};
+use k8s_openapi::api::apps::v1::StatefulSet;
+
+use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategy::Typed;
+
+/// StatefulSets.
+pub(crate) static STRATEGY: Typed<Rules<StatefulSet>> = Typed(Rules {
+    default: defaults::stateful_set,
+    prepare_create: |_, obj| {
+        first_generation(obj);
+        obj.status = Some(Default::default());
+    },
+    prepare_update: |_, new, old| {
+        new.status.clone_from(&old.status);
+        let changed = differ(&new.spec, &old.spec);
+        next_generation(new, old, changed);
+    },
+    status: Some(&STATUS),
+    ..Rules::new(validation::stateful_set_create, validation::stateful_set_update)
+});
+
+/// `statefulsets/status`.
+static STATUS: Typed<Rules<StatefulSet>> = Typed(Rules::updating(
+    defaults::stateful_set,
+    |_, new, old| new.spec.clone_from(&old.spec),
+    validation::stateful_set_status_update,
+));

@@ -1,0 +1,198 @@
+//! Pods and their subresources (pkg/registry/core/pod/strategy.go).
+
+use api::core::v1::{defaults, validation};
+use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
+use serde_json::Value;
+
+use crate::registry::strategies::rules::{
+    Fields, Rules, differ, first_generation, flag_at, next_generation, text_at,
+};
+use crate::registry::strategy::Typed;
+
+/// Pods.
+pub(crate) static STRATEGY: Typed<Rules<Pod>> = Typed(Rules {
+    default: defaults::pod,
+    prepare_create: |_, pod| prepare_create(pod),
+    prepare_update: |_, new, old| prepare_update(new, old),
+    fields,
+    grace,
+    status: Some(&STATUS),
+    ..Rules::new(validation::pod_create, validation::pod_update)
+});
+
+/// `pods/status`: everything but the status stays (`podStatusStrategy.PrepareForUpdate`).
+static STATUS: Typed<Rules<Pod>> = Typed(Rules::updating(
+    defaults::pod,
+    |_, new, old| {
+        new.spec.clone_from(&old.spec);
+        new.metadata.owner_references.clone_from(&old.metadata.owner_references);
+        new.metadata.generation = old.metadata.generation;
+        let before = old.status.clone().unwrap_or_default();
+        let status = new.status.get_or_insert_default();
+        if status.qos_class.as_deref().is_none_or(str::is_empty) {
+            status.qos_class = before.qos_class;
+        }
+        if status.observed_generation.is_none() {
+            status.observed_generation = before.observed_generation;
+        }
+    },
+    validation::pod_status_update,
+));
+
+/// `pods/ephemeralcontainers`: only that list changes (`podEphemeralContainersStrategy`).
+pub(crate) static EPHEMERAL_CONTAINERS: Typed<Rules<Pod>> = Typed(Rules::updating(
+    defaults::pod,
+    |_, new, old| {
+        let added = new.spec.as_ref().and_then(|s| s.ephemeral_containers.clone());
+        let metadata = new.metadata.clone();
+        *new = old.clone();
+        new.metadata.resource_version = metadata.resource_version;
+        new.spec.get_or_insert_default().ephemeral_containers = added;
+        let changed = differ(&new.spec, &old.spec);
+        next_generation(new, old, changed);
+    },
+    validation::pod_ephemeral_containers_update,
+));
+
+/// `pods/resize`: only container resources change (`podResizeStrategy`).
+pub(crate) static RESIZE: Typed<Rules<Pod>> = Typed(Rules::updating(
+    defaults::pod,
+    |_, new, old| {
+        new.status.clone_from(&old.status);
+        let changed = differ(&new.spec, &old.spec);
+        next_generation(new, old, changed);
+    },
+    validation::pod_resize,
+));
+
+/// `pods/binding`: the scheduler's choice, checked by its handler (`BindingREST.setPodHostAndAnnotations`).
+pub(crate) static BINDING: Typed<Rules<Pod>> = Typed(Rules::updating(
+    defaults::pod,
+    |_, new, old| {
+        let changed = differ(&new.spec, &old.spec);
+        next_generation(new, old, changed);
+    },
+    |_, _| vec![],
+));
+
+/// `podStrategy.PrepareForCreate`: Pending, with its class of service; gated pods say so.
+fn prepare_create(pod: &mut Pod) {
+    first_generation(pod);
+    let spec = pod.spec.get_or_insert_default();
+    let gated = spec.scheduling_gates.as_ref().is_some_and(|g| !g.is_empty());
+    let condition = PodCondition {
+        type_: rules::pods::POD_SCHEDULED.to_string(),
+        status: "False".to_string(),
+        reason: Some("SchedulingGated".to_string()),
+        message: Some("Scheduling is blocked due to non-empty scheduling gates".to_string()),
+        ..PodCondition::default()
+    };
+    let qos = rules::qos::compute(spec);
+    pod.status = Some(PodStatus {
+        phase: Some(rules::pods::PENDING.to_string()),
+        qos_class: Some(qos.to_string()),
+        conditions: gated.then(|| vec![condition]),
+        ..PodStatus::default()
+    });
+}
+
+/// `podStrategy.PrepareForUpdate`.
+fn prepare_update(new: &mut Pod, old: &Pod) {
+    new.status.clone_from(&old.status);
+    let changed = differ(&new.spec, &old.spec);
+    next_generation(new, old, changed);
+}
+
+/// `ToSelectableFields`.
+fn fields(obj: &Value) -> Fields {
+    let ip = match text_at(obj, "/status/podIPs/0/ip") {
+        ip if ip.is_empty() => text_at(obj, "/status/podIP"),
+        ip => ip,
+    };
+    vec![
+        ("spec.nodeName", text_at(obj, "/spec/nodeName")),
+        ("spec.restartPolicy", text_at(obj, "/spec/restartPolicy")),
+        ("spec.schedulerName", text_at(obj, "/spec/schedulerName")),
+        ("spec.serviceAccountName", text_at(obj, "/spec/serviceAccountName")),
+        ("spec.hostNetwork", flag_at(obj, "/spec/hostNetwork")),
+        ("status.phase", text_at(obj, "/status/phase")),
+        ("status.podIP", ip),
+        ("status.nominatedNodeName", text_at(obj, "/status/nominatedNodeName")),
+    ]
+}
+
+/// `CheckGracefulDelete`: the request's or the pod's period; none for pods that no kubelet runs.
+fn grace(obj: &Value, requested: Option<i64>) -> Option<i64> {
+    let own = || obj.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    let period = requested.or_else(own).unwrap_or(0);
+    let unscheduled = text_at(obj, "/spec/nodeName").is_empty();
+    let ended = matches!(text_at(obj, "/status/phase").as_str(), "Failed" | "Succeeded");
+    Some(match period {
+        _ if unscheduled || ended => 0,
+        negative if negative < 0 => 1,
+        period => period,
+    })
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::strategy::Strategy;
+    use crate::request::RequestContext;
+    use serde_json::json;
+
+    #[test]
+    fn grace_period_follows_request_spec_and_state() {
+        let pod = |node: &str, phase: &str| {
+            json!({"spec": {"nodeName": node, "terminationGracePeriodSeconds": 30}, "status": {"phase": phase}})
+        };
+        let cases = [
+            (pod("n", "Running"), None, 30),
+            (pod("n", "Running"), Some(5), 5),
+            (pod("n", "Running"), Some(0), 0),
+            (pod("n", "Running"), Some(-3), 1),
+            (pod("", "Pending"), None, 0),
+            (pod("n", "Succeeded"), Some(60), 0),
+        ];
+        for (pod, requested, want) in cases {
+            assert_eq!(STRATEGY.graceful_deletion(&pod, requested), Some(want), "{pod} {requested:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_pod_is_pending_and_classified_whatever_the_client_says() {
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": "n"},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+            "status": {"phase": "Running", "podIP": "1.2.3.4"}});
+        STRATEGY.default(&mut pod);
+        STRATEGY.prepare_for_create(&RequestContext::internal(), &mut pod);
+        assert_eq!(pod["status"], json!({"phase": "Pending", "qosClass": "BestEffort"}));
+        assert_eq!(pod["metadata"]["generation"], 1);
+        assert_eq!(pod["kind"], "Pod");
+        assert!(STRATEGY.validate_create(&RequestContext::internal(), &pod).is_empty());
+    }
+
+    #[test]
+    fn status_and_spec_are_written_through_their_own_doors() {
+        let ctx = RequestContext::internal();
+        let mut old = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "x", "namespace": "n", "resourceVersion": "1", "generation": 1},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+            "status": {"phase": "Pending", "qosClass": "BestEffort"}});
+        STRATEGY.default(&mut old);
+        let mut new = old.clone();
+        new["spec"]["containers"][0]["image"] = json!("j");
+        new["status"]["phase"] = json!("Running");
+        let mut main = new.clone();
+        STRATEGY.prepare_for_update(&ctx, &mut main, &old);
+        assert_eq!(main["status"], old["status"]);
+        assert_eq!(main["metadata"]["generation"], 2);
+        assert!(STRATEGY.validate_update(&ctx, &main, &old).is_empty());
+        let status = STRATEGY.status().expect("pods have a status");
+        status.prepare_for_update(&ctx, &mut new, &old);
+        assert_eq!(new["spec"], old["spec"]);
+        assert_eq!(new["status"]["phase"], "Running");
+        assert!(status.validate_update(&ctx, &new, &old).is_empty());
+    }
+}

@@ -1,0 +1,5 @@
+//! Strategies of the networking.k8s.io group.
+
+pub(crate) mod ingress;
+pub(crate) mod ingress_class;
+pub(crate) mod network_policy;

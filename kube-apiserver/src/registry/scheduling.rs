@@ -1,0 +1,3 @@
+//! Strategies of the scheduling.k8s.io group.
+
+pub(crate) mod priority_class;

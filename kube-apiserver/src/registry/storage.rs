@@ -1,0 +1,4 @@
+//! Strategies of the storage.k8s.io group.
+
+pub(crate) mod csi_driver;
+pub(crate) mod storage_class;

@@ -1,0 +1,137 @@
+//! One kind's strategy as data: functions and flags, with the common case filled in.
+
+use apimachinery::field::ErrorList;
+use k8s_openapi::Metadata;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::registry::strategy::{Strategy, TypedStrategy};
+use crate::request::RequestContext;
+
+/// A field selector's values of one object.
+pub(crate) type Fields = Vec<(&'static str, String)>;
+
+/// What is special about the kind `T`. Build it with [`Rules::new`] and struct update syntax.
+pub(crate) struct Rules<T: 'static> {
+    /// Fills defaults.
+    pub(crate) default: fn(&mut T),
+    /// Before validation of a create.
+    pub(crate) prepare_create: fn(&RequestContext, &mut T),
+    /// What is wrong with a new object.
+    pub(crate) validate_create: fn(&T) -> ErrorList,
+    /// Before validation of an update: new, old.
+    pub(crate) prepare_update: fn(&RequestContext, &mut T, &T),
+    /// What is wrong with an update: new, old.
+    pub(crate) validate_update: fn(&T, &T) -> ErrorList,
+    /// Whether PUT on a missing object creates it.
+    pub(crate) create_on_update: bool,
+    /// Whether PUT without resourceVersion overwrites.
+    pub(crate) unconditional_update: bool,
+    /// Values for field selectors.
+    pub(crate) fields: fn(&Value) -> Fields,
+    /// Grace period of a deletion, in seconds.
+    pub(crate) grace: fn(&Value, Option<i64>) -> Option<i64>,
+    /// Rules of the status subresource.
+    pub(crate) status: Option<&'static dyn Strategy>,
+}
+
+impl<T: 'static> Rules<T> {
+    /// Validation only: nothing to default, prepare or select.
+    pub(crate) const fn new(create: fn(&T) -> ErrorList, update: fn(&T, &T) -> ErrorList) -> Self {
+        Rules {
+            default: |_| {},
+            prepare_create: |_, _| {},
+            validate_create: create,
+            prepare_update: |_, _, _| {},
+            validate_update: update,
+            create_on_update: false,
+            unconditional_update: true,
+            fields: |_| vec![],
+            grace: |_, _| None,
+            status: None,
+        }
+    }
+
+    /// Rules of a subresource that only updates.
+    pub(crate) const fn updating(
+        default: fn(&mut T),
+        prepare: fn(&RequestContext, &mut T, &T),
+        update: fn(&T, &T) -> ErrorList,
+    ) -> Self {
+        Rules { default, prepare_update: prepare, ..Rules::new(|_| vec![], update) }
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> TypedStrategy for Rules<T> {
+    type Object = T;
+
+    fn default(&self, obj: &mut T) {
+        (self.default)(obj);
+    }
+    fn prepare_create(&self, ctx: &RequestContext, obj: &mut T) {
+        (self.prepare_create)(ctx, obj);
+    }
+    fn validate_create(&self, _ctx: &RequestContext, obj: &T) -> ErrorList {
+        (self.validate_create)(obj)
+    }
+    fn prepare_update(&self, ctx: &RequestContext, obj: &mut T, old: &T) {
+        (self.prepare_update)(ctx, obj, old);
+    }
+    fn validate_update(&self, _ctx: &RequestContext, obj: &T, old: &T) -> ErrorList {
+        (self.validate_update)(obj, old)
+    }
+    fn allow_create_on_update(&self) -> bool {
+        self.create_on_update
+    }
+    fn allow_unconditional_update(&self) -> bool {
+        self.unconditional_update
+    }
+    fn selectable_fields(&self, obj: &Value) -> Fields {
+        (self.fields)(obj)
+    }
+    fn graceful_deletion(&self, obj: &Value, requested: Option<i64>) -> Option<i64> {
+        (self.grace)(obj, requested)
+    }
+    fn status(&self) -> Option<&dyn Strategy> {
+        self.status
+    }
+}
+
+/// The generation of a new object.
+pub(crate) fn first_generation<T: Metadata<Ty = ObjectMeta>>(obj: &mut T) {
+    obj.metadata_mut().generation = Some(1);
+}
+
+/// The generation after an update: one more when what the user wants changed.
+pub(crate) fn next_generation<T: Metadata<Ty = ObjectMeta>>(new: &mut T, old: &T, changed: bool) {
+    let before = old.metadata().generation;
+    new.metadata_mut().generation =
+        if changed { Some(before.unwrap_or(0) + 1) } else { before };
+}
+
+/// Whether two parts differ in meaning.
+pub(crate) fn differ<T: Serialize + PartialEq>(new: &T, old: &T) -> bool {
+    new != old && !api::semantic_equal(new, old)
+}
+
+/// A text at a JSON pointer, empty when absent.
+pub(crate) fn text_at(obj: &Value, pointer: &str) -> String {
+    match obj.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(flag)) => flag.to_string(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A number at a JSON pointer as text, `0` when absent.
+pub(crate) fn number_at(obj: &Value, pointer: &str) -> String {
+    obj.pointer(pointer).and_then(Value::as_i64).unwrap_or(0).to_string()
+}
+
+/// A flag at a JSON pointer as text, `false` when absent.
+pub(crate) fn flag_at(obj: &Value, pointer: &str) -> String {
+    obj.pointer(pointer).and_then(Value::as_bool).unwrap_or(false).to_string()
+}

@@ -1,0 +1,199 @@
+//! The API as clients see it: status codes, reasons, headers, streams.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use bytes::Bytes;
+use client::{Client, Config};
+use http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+use testserver::TestServer;
+
+struct Caller(Client);
+
+struct Answer {
+    code: u16,
+    headers: http::HeaderMap,
+    body: Value,
+    text: String,
+}
+
+impl Caller {
+    fn new(server: &TestServer, user: &str) -> Self {
+        let config = Config::from_kubeconfig(server.kubeconfig_of(user)).unwrap();
+        Caller(Client::new(config).unwrap())
+    }
+
+    async fn call(&self, method: Method, path: &str, content_type: &str, body: Value) -> Answer {
+        let body = if body.is_null() { vec![] } else { serde_json::to_vec(&body).unwrap() };
+        let mut request = Request::builder().method(method).uri(path).header("accept", "application/json");
+        if !content_type.is_empty() {
+            request = request.header("content-type", content_type);
+        }
+        let response = self.0.request_raw(request.body(Bytes::from(body)).unwrap()).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer {
+            code: head.status.as_u16(),
+            headers: head.headers,
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, "", Value::Null).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, "application/json", body).await
+    }
+}
+
+const CMS: &str = "/api/v1/namespaces/default/configmaps";
+
+fn cm(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": "v"}})
+}
+
+#[tokio::test]
+async fn refusals_have_upstreams_code_reason_and_message() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    assert_eq!(admin.post(CMS, cm("a")).await.code, 201);
+
+    let unknown = json!({"metadata": {"name": "b"}, "foo": 1});
+    let cases: Vec<(Answer, u16, &str, &str)> = vec![
+        (admin.post(CMS, cm("a")).await, 409, "AlreadyExists", "configmaps \"a\" already exists"),
+        (
+            admin.get("/apis/apps/v1/namespaces/default/deployments/x").await,
+            404,
+            "NotFound",
+            "deployments.apps \"x\" not found",
+        ),
+        (
+            admin.post("/api/v1/namespaces/none/configmaps", cm("a")).await,
+            404,
+            "NotFound",
+            "namespaces \"none\" not found",
+        ),
+        (
+            admin.post(&format!("{CMS}?fieldValidation=Strict"), unknown.clone()).await,
+            400,
+            "BadRequest",
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"foo\"",
+        ),
+        (
+            admin.post("/api/v1/pods", json!({})).await,
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        ),
+        (
+            admin.get("/api/v1/nothings").await,
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        ),
+        (
+            Caller::new(&server, "nobody").get("/api/v1/namespaces/default/secrets").await,
+            403,
+            "Forbidden",
+            "secrets is forbidden: User \"nobody\" cannot list resource \"secrets\" in API group \"\" in the namespace \"default\"",
+        ),
+        (
+            admin.call(Method::POST, CMS, "text/plain", cm("c")).await,
+            415,
+            "UnsupportedMediaType",
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        ),
+    ];
+    for (answer, code, reason, message) in cases {
+        assert_eq!((answer.code, answer.body["reason"].as_str()), (code, Some(reason)), "{}", answer.text);
+        assert_eq!(answer.body["message"], message);
+    }
+    let warned = admin.post(CMS, unknown).await;
+    assert_eq!(warned.code, 201);
+    assert_eq!(warned.headers["warning"], "299 - \"unknown field \\\"foo\\\"\"");
+    assert!(warned.headers.contains_key("audit-id"));
+    assert_eq!(warned.headers["cache-control"], "no-cache, private");
+    let plain = admin.get("/apis/none.example/v1/things").await;
+    assert_eq!((plain.code, plain.text.as_str()), (404, "404 page not found\n"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_three_patch_types_change_an_object() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    admin.post(CMS, cm("a")).await;
+    let path = format!("{CMS}/a");
+    let patches = [
+        ("application/merge-patch+json", json!({"data": {"m": "1"}})),
+        ("application/strategic-merge-patch+json", json!({"data": {"s": "1", "k": null}})),
+        ("application/json-patch+json", json!([{"op": "add", "path": "/data/j", "value": "1"}])),
+    ];
+    for (content_type, patch) in patches {
+        let answer = admin.call(Method::PATCH, &path, content_type, patch).await;
+        assert_eq!(answer.code, 200, "{}", answer.text);
+    }
+    assert_eq!(admin.get(&path).await.body["data"], json!({"m": "1", "s": "1", "j": "1"}));
+    let refused = admin.call(Method::PATCH, &path, "application/json", json!({})).await;
+    assert_eq!(refused.code, StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn scale_reads_and_writes_replicas() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let answer = admin
+        .post(
+            deployments,
+            json!({"metadata": {"name": "d"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"a": "b"}},
+                "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}),
+        )
+        .await;
+    assert_eq!(answer.code, 201, "{}", answer.text);
+    let scale = admin.get(&format!("{deployments}/d/scale")).await.body;
+    assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(2), &json!("a=b")));
+    let patch = json!({"spec": {"replicas": 4}});
+    let answer =
+        admin.call(Method::PATCH, &format!("{deployments}/d/scale"), "application/merge-patch+json", patch).await;
+    assert_eq!(answer.code, 200, "{}", answer.text);
+    assert_eq!(admin.get(&format!("{deployments}/d")).await.body["spec"]["replicas"], 4);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn services_get_an_address_and_ports_and_give_them_back() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    let services = "/api/v1/namespaces/default/services";
+    let svc = json!({"metadata": {"name": "s"}, "spec": {"type": "NodePort", "selector": {"a": "b"}, "ports": [{"port": 80}]}});
+    let created = admin.post(services, svc).await;
+    assert_eq!(created.code, 201, "{}", created.text);
+    let ip = created.body["spec"]["clusterIP"].as_str().unwrap().to_owned();
+    assert!(ip.starts_with("10.96."));
+    assert!(created.body["spec"]["ports"][0]["nodePort"].as_u64().unwrap() >= 30000);
+    let address = format!("/apis/networking.k8s.io/v1/ipaddresses/{ip}");
+    assert_eq!(admin.get(&address).await.code, 200);
+    admin.call(Method::DELETE, &format!("{services}/s"), "", Value::Null).await;
+    assert_eq!(admin.get(&address).await.code, 404);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_tells_who_it_is_and_how_it_is() {
+    let server = TestServer::start().await;
+    let nobody = Caller::new(&server, "nobody");
+    for path in ["/livez", "/healthz"] {
+        assert_eq!(nobody.get(path).await.text, "ok", "{path}");
+    }
+    let admin = Caller::new(&server, "admin");
+    assert_eq!(admin.get("/version").await.body["gitVersion"], "v1.36.2");
+    assert!(admin.get("/metrics").await.text.contains("apiserver_request_total"));
+    let events = admin.get("/apis/events.k8s.io/v1/events").await;
+    assert_eq!((events.code, events.body["kind"].as_str()), (200, Some("EventList")));
+    server.stop().await;
+}
