@@ -21,6 +21,13 @@ fn reference(name: &str) -> Option<Value> {
 /// What is compared: not prose, not zero defaults, not enums (upstream's files have none).
 fn essence(v: &Value) -> Value {
     match v {
+        // Upstream wraps a reference only where prose stands beside it.
+        Value::Object(m) if m.get("allOf").and_then(Value::as_array).is_some_and(|a| a.len() == 1) => {
+            let mut m = m.clone();
+            let one = m.remove("allOf").unwrap();
+            m.extend(one[0].as_object().unwrap().clone());
+            essence(&Value::Object(m))
+        }
         Value::Object(m) => Value::Object(
             m.iter()
                 .filter(|(k, v)| match k.as_str() {
@@ -28,6 +35,8 @@ fn essence(v: &Value) -> Value {
                     // Apply needs no unions, and nothing reads them.
                     "default" | "x-kubernetes-unions" => false,
                     "enum" => !v.is_array(),
+                    // Said of one byte field, where it means nothing.
+                    "x-kubernetes-list-type" => m.get("format").is_none_or(|f| f != "byte"),
                     _ => true,
                 })
                 .map(|(k, v)| match (k.as_str(), v) {
