@@ -30,6 +30,9 @@ pub(super) fn is_ours(endpoints: &Endpoints) -> bool {
 /// A port as a map key: name, number, protocol, application protocol; `None` for a Service without ports.
 type PortKey = Option<(String, i32, String, Option<String>)>;
 
+/// Addresses by IP and pod UID, and whether they are ready.
+type Addresses = BTreeMap<(String, String), (bool, EndpointAddress)>;
+
 /// What to write, `None` when it is there already. Has a resource version when it is an update.
 pub(super) fn plan(service: &Service, pods: &[Arc<Pod>], current: Option<&Endpoints>) -> Option<Endpoints> {
     let (mut subsets, truncated) = truncate(subsets(service, pods));
@@ -77,7 +80,7 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
     };
     let not_ready_too = publishes_not_ready(service);
     let ports = spec.ports.unwrap_or_default();
-    let mut by_port: BTreeMap<PortKey, BTreeMap<(String, String), (bool, EndpointAddress)>> = BTreeMap::new();
+    let mut by_port: BTreeMap<PortKey, Addresses> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| is_candidate(pod, not_ready_too)) {
         let Some(ip) = addresses_of(pod, family).first().map(|ip| (*ip).to_owned()) else {
             continue;
