@@ -74,6 +74,11 @@ impl Scheduler {
         if rules::pods::is_pod_terminal(&new) {
             return self.pod_deleted(new);
         }
+        if old.metadata.uid != new.metadata.uid {
+            // Deleted and made again between two looks.
+            self.pod_deleted(old);
+            return self.pod_added(new);
+        }
         let (old, new) = (Arc::new(PodInfo::new(old)), Arc::new(PodInfo::new(new)));
         match (old.node_name().is_some(), new.node_name().is_some()) {
             (false, true) => {

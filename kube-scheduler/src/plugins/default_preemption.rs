@@ -20,6 +20,9 @@ pub(super) const NAME: &str = "DefaultPreemption";
 const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
 const NO_VICTIMS: &str = "No preemption victims found for incoming pod";
 
+/// So many candidate nodes, or a tenth of the cluster, are compared (upstream `minCandidateNodes*`).
+const ENOUGH_CANDIDATES: usize = 100;
+
 struct DefaultPreemption;
 
 pub(super) fn new(_: &Handle, _: &Value) -> Result<Plugin, String> {
@@ -41,6 +44,7 @@ impl PostFilter for DefaultPreemption {
         if let Some(reason) = ineligible(cycle) {
             return say(format!("preemption: {reason}"));
         }
+        let enough = (diagnosis.total_nodes / 10).max(ENOUGH_CANDIDATES);
         let mut candidates = Vec::new();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for (name, status) in &diagnosis.statuses {
@@ -48,10 +52,13 @@ impl PostFilter for DefaultPreemption {
                 *counts.entry(NOT_HELPFUL).or_default() += 1;
                 continue;
             }
+            if candidates.len() >= enough {
+                break;
+            }
             let victims = cycle.snapshot.get(name).and_then(|node| {
-                let Ok(mut prepared) = prepare(profile, cycle) else {
-                    return None;
-                };
+                // Asked first: in most clusters all pods are equally important.
+                node.pods.iter().find(|other| other.priority < cycle.pod.priority)?;
+                let mut prepared = prepare(profile, cycle).ok()?;
                 victims(&mut prepared.filters, cycle.pod, node)
             });
             match victims {
@@ -72,11 +79,10 @@ impl PostFilter for DefaultPreemption {
                 message: String::new(),
             };
         }
-        let parts: Vec<String> = counts
+        let mut parts: Vec<String> = counts
             .iter()
             .map(|(reason, count)| format!("{count} {reason}"))
             .collect();
-        let mut parts = parts;
         parts.sort();
         say(format!(
             "preemption: 0/{} nodes are available: {}.",
@@ -110,9 +116,6 @@ fn victims(filters: &mut Filters<'_>, pod: &PodInfo, node: &NodeInfo) -> Option<
         .filter(|other| other.priority < pod.priority)
         .cloned()
         .collect();
-    if lesser.is_empty() {
-        return None;
-    }
     for other in &lesser {
         node.remove_pod(&other.uid);
         account(filters, other, &node, false);
