@@ -49,7 +49,11 @@ async fn copy(
     pieces: &Pieces,
 ) -> io::Result<()> {
     // Before the first read: what is written after it makes an event.
-    let mut watch = if options.follow { Some(watch::Watch::new(&path)?) } else { None };
+    let mut watch = if options.follow {
+        Some(watch::Watch::new(&path)?)
+    } else {
+        None
+    };
     let mut file = File::open(&path).await?;
     if let Some(lines) = options.tail_lines {
         let start = tail::start(&mut file, lines).await?;

@@ -43,7 +43,9 @@ impl Formatter {
             return;
         }
         if let Some(since) = self.since {
-            let time = std::str::from_utf8(entry.time).ok().and_then(|text| text.parse::<Timestamp>().ok());
+            let time = std::str::from_utf8(entry.time)
+                .ok()
+                .and_then(|text| text.parse::<Timestamp>().ok());
             if time.is_none_or(|time| time < since) {
                 return;
             }
@@ -81,6 +83,11 @@ impl<'a> Entry<'a> {
         let (time, stream, tags) = (parts.next()?, parts.next()?, parts.next()?);
         // Tags are separated by colons; only the first is known.
         let tag = tags.split(|&byte| byte == b':').next()?;
-        Some(Self { time, stream, whole: tag == b"F", text: parts.next().unwrap_or_default() })
+        Some(Self {
+            time,
+            stream,
+            whole: tag == b"F",
+            text: parts.next().unwrap_or_default(),
+        })
     }
 }

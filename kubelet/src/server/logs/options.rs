@@ -60,14 +60,20 @@ impl LogOptions {
                         "All" | "" => Stream::All,
                         "Stdout" => Stream::Stdout,
                         "Stderr" => Stream::Stderr,
-                        _ => return Err(format!("stream: Unsupported value: {value:?}: supported values: \"All\", \"Stderr\", \"Stdout\"")),
+                        _ => {
+                            return Err(format!(
+                                "stream: Unsupported value: {value:?}: supported values: \"All\", \"Stderr\", \"Stdout\""
+                            ));
+                        }
                     }
                 }
                 _ => {}
             }
         }
         options.since = match (seconds, time) {
-            (Some(_), Some(_)) => return Err("at most one of `sinceTime` or `sinceSeconds` may be specified".to_owned()),
+            (Some(_), Some(_)) => {
+                return Err("at most one of `sinceTime` or `sinceSeconds` may be specified".to_owned());
+            }
             (Some(seconds), None) => {
                 let back = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
                 Some(now.checked_sub(back).unwrap_or(Timestamp::MIN))
@@ -75,7 +81,9 @@ impl LogOptions {
             (None, time) => time,
         };
         if options.tail_lines.is_some() && options.stream != Stream::All {
-            return Err("stream: Forbidden: `tailLines` and specific `stream` are mutually exclusive for now".to_owned());
+            return Err(
+                "stream: Forbidden: `tailLines` and specific `stream` are mutually exclusive for now".to_owned(),
+            );
         }
         Ok(options)
     }
@@ -86,7 +94,9 @@ fn flag(value: &str) -> bool {
 }
 
 fn at_least(name: &str, value: &str, least: u64) -> Result<u64, String> {
-    let number: i64 = value.parse().map_err(|_| format!("{name}: Invalid value: {value:?}: must be an integer"))?;
+    let number: i64 = value
+        .parse()
+        .map_err(|_| format!("{name}: Invalid value: {value:?}: must be an integer"))?;
     u64::try_from(number)
         .ok()
         .filter(|&number| number >= least)
@@ -106,10 +116,19 @@ mod tests {
 
     #[test]
     fn parameters_are_read_as_go_reads_them() {
-        let options = parse(&[("follow", "true"), ("timestamps", ""), ("previous", "0"), ("tailLines", "0")]).unwrap();
+        let options = parse(&[
+            ("follow", "true"),
+            ("timestamps", ""),
+            ("previous", "0"),
+            ("tailLines", "0"),
+        ])
+        .unwrap();
         assert!(options.follow && options.timestamps && !options.previous);
         assert_eq!(options.tail_lines, Some(0));
-        assert_eq!(parse(&[("sinceSeconds", "10")]).unwrap().since, Some(Timestamp::from_second(990).unwrap()));
+        assert_eq!(
+            parse(&[("sinceSeconds", "10")]).unwrap().since,
+            Some(Timestamp::from_second(990).unwrap())
+        );
         let since = parse(&[("sinceTime", "1970-01-01T00:00:05Z")]).unwrap().since;
         assert_eq!(since, Some(Timestamp::from_second(5).unwrap()));
         assert_eq!(parse(&[("container", "c")]).unwrap(), LogOptions::default());
@@ -125,7 +144,10 @@ mod tests {
         wrong(&[("limitBytes", "0")], "must be greater than 0");
         wrong(&[("tailLines", "x")], "must be an integer");
         wrong(&[("sinceTime", "yesterday")], "sinceTime: Invalid value");
-        wrong(&[("sinceSeconds", "1"), ("sinceTime", "1970-01-01T00:00:05Z")], "at most one of");
+        wrong(
+            &[("sinceSeconds", "1"), ("sinceTime", "1970-01-01T00:00:05Z")],
+            "at most one of",
+        );
         wrong(&[("stream", "Both")], "Unsupported value");
         wrong(&[("stream", "Stdout"), ("tailLines", "1")], "mutually exclusive");
     }

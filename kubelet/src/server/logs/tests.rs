@@ -37,15 +37,57 @@ async fn whole_log_joins_partial_lines() {
 #[tokio::test]
 async fn options_choose_and_decorate() {
     let read = |options| read(options);
-    let tail = LogOptions { tail_lines: Some(2), ..LogOptions::default() };
+    let tail = LogOptions {
+        tail_lines: Some(2),
+        ..LogOptions::default()
+    };
     assert_eq!(read(tail).await, "ee\n\n", "lines are counted as they are stored");
-    assert_eq!(read(LogOptions { tail_lines: Some(0), ..LogOptions::default() }).await, "");
-    assert_eq!(read(LogOptions { tail_lines: Some(99), ..LogOptions::default() }).await, "one\ntwo\nthree\n\n");
-    assert_eq!(read(LogOptions { limit_bytes: Some(5), ..LogOptions::default() }).await, "one\nt");
-    assert_eq!(read(LogOptions { stream: Stream::Stderr, ..LogOptions::default() }).await, "two\n");
+    assert_eq!(
+        read(LogOptions {
+            tail_lines: Some(0),
+            ..LogOptions::default()
+        })
+        .await,
+        ""
+    );
+    assert_eq!(
+        read(LogOptions {
+            tail_lines: Some(99),
+            ..LogOptions::default()
+        })
+        .await,
+        "one\ntwo\nthree\n\n"
+    );
+    assert_eq!(
+        read(LogOptions {
+            limit_bytes: Some(5),
+            ..LogOptions::default()
+        })
+        .await,
+        "one\nt"
+    );
+    assert_eq!(
+        read(LogOptions {
+            stream: Stream::Stderr,
+            ..LogOptions::default()
+        })
+        .await,
+        "two\n"
+    );
     let since = Some("2026-01-01T00:00:02Z".parse::<Timestamp>().unwrap());
-    assert_eq!(read(LogOptions { since, ..LogOptions::default() }).await, "two\nthree\n\n");
-    let timestamps = LogOptions { timestamps: true, tail_lines: Some(3), ..LogOptions::default() };
+    assert_eq!(
+        read(LogOptions {
+            since,
+            ..LogOptions::default()
+        })
+        .await,
+        "two\nthree\n\n"
+    );
+    let timestamps = LogOptions {
+        timestamps: true,
+        tail_lines: Some(3),
+        ..LogOptions::default()
+    };
     assert_eq!(
         read(timestamps).await,
         "2026-01-01T00:00:03.000000003Z three\n2026-01-01T00:00:05.000000005Z \n"
@@ -59,13 +101,21 @@ async fn follow_goes_on_through_rotation_until_the_container_ends() {
     let entry = |text: &str| format!("2026-01-01T00:00:01Z stdout F {text}\n");
     fs::write(&path, entry("first")).unwrap();
     let (end, ended) = oneshot::channel::<()>();
-    let options = LogOptions { follow: true, ..LogOptions::default() };
+    let options = LogOptions {
+        follow: true,
+        ..LogOptions::default()
+    };
     let mut pieces = stream(path.clone(), options, async {
         ended.await.ok();
     });
     let mut next = async || String::from_utf8(pieces.next().await.unwrap().unwrap().to_vec()).unwrap();
     assert_eq!(next().await, "first\n");
-    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(entry("second").as_bytes()).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(entry("second").as_bytes())
+        .unwrap();
     assert_eq!(next().await, "second\n");
     fs::rename(&path, dir.path().join("0.log.rotated")).unwrap();
     fs::write(dir.path().join("new"), entry("third")).unwrap();

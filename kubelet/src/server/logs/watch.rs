@@ -39,7 +39,10 @@ impl Watch {
         // on drop.
         #[allow(unsafe_code)]
         let inotify = unsafe { AsyncFd::register(fd) }?;
-        Ok(Self { inotify, name: name.to_owned() })
+        Ok(Self {
+            inotify,
+            name: name.to_owned(),
+        })
     }
 
     /// Waits for the next change of the file; several at once are one.
@@ -52,7 +55,9 @@ impl Watch {
             loop {
                 match reader.next() {
                     Ok(event) => {
-                        let ours = event.file_name().is_some_and(|name| name.to_bytes() == self.name.as_bytes());
+                        let ours = event
+                            .file_name()
+                            .is_some_and(|name| name.to_bytes() == self.name.as_bytes());
                         if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                             change = change.or(Some(Change::Written));
                         } else if ours && event.events().intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
