@@ -197,7 +197,7 @@ impl FromStr for Quantity {
 /// # Errors
 /// When `text` is no quantity.
 pub fn canonical(text: &str) -> Result<Cow<'_, str>, ParseError> {
-    if text == "0" {
+    if text == "0" || plainly_canonical(text) {
         return Ok(Cow::Borrowed(text));
     }
     let parts = split(text)?;
@@ -220,6 +220,25 @@ pub fn canonical(text: &str) -> Result<Cow<'_, str>, ParseError> {
         return Ok(Cow::Borrowed(text));
     }
     Ok(Cow::Owned(text.parse::<Quantity>()?.to_string()))
+}
+
+/// Whether a text is of the usual kind (`100m`, `2`, `256Mi`) and certainly canonical; false means "look closer".
+fn plainly_canonical(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > 9 || bytes[0] == b'0' {
+        return false;
+    }
+    match &bytes[digits..] {
+        b"" | b"m" | b"k" | b"M" | b"G" => !bytes[..digits].ends_with(b"000"),
+        b"Ki" | b"Mi" | b"Gi" => {
+            let value = bytes[..digits]
+                .iter()
+                .fold(0_u32, |value, byte| value * 10 + u32::from(byte - b'0'));
+            value % 1024 != 0
+        }
+        _ => false,
+    }
 }
 
 // === impl Quantity ===

@@ -30,12 +30,16 @@ pub fn to_time(at: Timestamp) -> Time {
 
 /// `2006-01-02T15:04:05Z`.
 pub fn format_seconds(at: Timestamp) -> String {
-    strtime::format("%Y-%m-%dT%H:%M:%SZ", at).expect("the format has no directive that can fail on a timestamp")
+    civil::format(at, false).unwrap_or_else(|| {
+        strtime::format("%Y-%m-%dT%H:%M:%SZ", at).expect("the format has no directive that can fail on a timestamp")
+    })
 }
 
 /// `2006-01-02T15:04:05.000000Z`.
 pub fn format_micro(at: Timestamp) -> String {
-    strtime::format("%Y-%m-%dT%H:%M:%S%.6fZ", at).expect("the format has no directive that can fail on a timestamp")
+    civil::format(at, true).unwrap_or_else(|| {
+        strtime::format("%Y-%m-%dT%H:%M:%S%.6fZ", at).expect("the format has no directive that can fail on a timestamp")
+    })
 }
 
 /// Now, as `metadata.creationTimestamp` shows it.
@@ -53,6 +57,9 @@ pub fn now_rfc3339_micro() -> String {
 /// # Errors
 /// Go's text when the text is no such time.
 pub fn parse(text: &str) -> Result<Timestamp, ParseError> {
+    if let Some(at) = civil::parse(text) {
+        return Ok(at);
+    }
     let shaped = text.as_bytes();
     let strict =
         shaped.len() >= 20 && shaped[4] == b'-' && shaped[7] == b'-' && shaped[10] == b'T' && shaped[13] == b':';
@@ -86,6 +93,8 @@ pub fn zone(name: &str) -> Option<TimeZone> {
     }
 }
 
+mod civil;
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -101,6 +110,25 @@ mod tests {
             format_micro(parse("2026-11-21T08:00:00Z").unwrap()),
             "2026-11-21T08:00:00.000000Z"
         );
+    }
+
+    #[test]
+    fn the_short_way_agrees_with_the_calendar_library() {
+        for seconds in (-62_135_596_800..253_402_300_799_i64).step_by(86_399 * 997 + 12_345) {
+            let at = Timestamp::new(seconds, 123_456_000).unwrap();
+            let text = strtime::format("%Y-%m-%dT%H:%M:%S%.6fZ", at).unwrap();
+            assert_eq!(format_micro(at), text);
+            assert_eq!(parse(&text).unwrap(), at);
+            assert_eq!(text.parse::<Timestamp>().unwrap(), at);
+            assert_eq!(format_seconds(at), format!("{}Z", &text[..19]));
+        }
+        assert_eq!(
+            format_micro(Timestamp::new(-1, -500_000_000).unwrap()),
+            "1969-12-31T23:59:58.500000Z"
+        );
+        assert!(parse("2026-02-29T00:00:00Z").is_err());
+        assert!(parse("2024-02-29T23:59:59Z").is_ok());
+        assert!(parse("2026-13-01T00:00:00Z").is_err());
     }
 
     #[test]

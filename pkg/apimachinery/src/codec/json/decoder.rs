@@ -59,6 +59,12 @@ impl<'a> Decoder<'a> {
         self.finish(object)
     }
 
+    /// Reports nothing.
+    pub(super) fn quiet(mut self) -> Self {
+        self.muted = 1;
+        self
+    }
+
     pub(super) fn untyped(mut self) -> Result<Decoded> {
         let object = self.tree()?;
         self.finish(object)
@@ -120,8 +126,12 @@ impl<'a> Decoder<'a> {
         let one = &schema[ty];
         let mut out = Map::new();
         let mut seen = Seen::default();
+        let mut next = 0;
         self.entries(|this, key| {
-            if let Some(index) = one.field_index(&key) {
+            // Sorted input, which kubectl and this codec write, names the fields in the table's order.
+            let sorted = one.fields().get(next).is_some_and(|field| field.name.as_ref() == key);
+            if let Some(index) = if sorted { Some(next) } else { one.field_index(&key) } {
+                next = index + 1;
                 let field = &one.fields()[index];
                 this.path.push(Step::Field(Some(ty), &field.name));
                 if seen.again(index) {
@@ -380,9 +390,15 @@ impl<'a> Decoder<'a> {
                     if out.contains_key(key.as_ref()) {
                         this.report("duplicate", Some(&key));
                     }
-                    this.path.push(Step::Key(key.clone().into_owned()));
+                    // Where nothing is reported, nobody asks for the path.
+                    let told = this.muted == 0;
+                    if told {
+                        this.path.push(Step::Key(key.clone().into_owned()));
+                    }
                     let value = this.tree()?;
-                    this.path.pop();
+                    if told {
+                        this.path.pop();
+                    }
                     out.insert(key.into_owned(), value);
                     Ok(())
                 })?;

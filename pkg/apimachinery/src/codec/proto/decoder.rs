@@ -255,8 +255,7 @@ impl<'a> Decoder<'a> {
             self.depth -= 1;
             return out;
         }
-        let parsed = json::parse(raw);
-        parsed.map(|parsed| parsed.object).map_err(|error| Error::Value {
+        json::parse_quietly(raw).map_err(|error| Error::Value {
             field: "raw".to_owned(),
             what: error.to_string(),
         })
