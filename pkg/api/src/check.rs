@@ -155,7 +155,7 @@ pub(crate) fn immutable<T: Serialize>(errs: &mut ErrorList, path: &Path, new: &T
 
 /// Whether two objects mean the same (`equality.Semantic.DeepEqual`): a missing list, string,
 /// number or false equals the empty one.
-pub(crate) fn equal<T: Serialize>(a: &T, b: &T) -> bool {
+pub fn equal<T: Serialize>(a: &T, b: &T) -> bool {
     equal_values(&to_value(a), &to_value(b))
 }
 

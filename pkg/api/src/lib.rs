@@ -26,5 +26,6 @@ pub mod scheduling;
 pub mod schema;
 pub mod storage;
 
+pub use check::equal as semantic_equal;
 pub use k8s_openapi as k8s;
 pub use schema::schema;

@@ -34,7 +34,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let Some((_, take)) = PARTS.iter().find(|(n, _)| *n == sub) else {
         return Err(ApiError::path_not_found());
     };
-    let change: Box<dyn Fn(&Call, &Value) -> Result<Value> + Send + Sync> = match call.ctx.info.verb.as_str() {
+    let change: super::Change = match call.ctx.info.verb.as_str() {
         "get" => {
             let entry = store.get(call.namespace(), &name).await?;
             return respond::object(StatusCode::OK, &out, &call.query, call.row, &entry);

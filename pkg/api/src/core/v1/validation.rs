@@ -38,3 +38,6 @@ pub use storage::{
     persistent_volume_claim_update, persistent_volume_create, persistent_volume_update,
 };
 pub use volume::has_volume_source;
+
+#[cfg(test)]
+mod tests;
