@@ -61,7 +61,7 @@ impl Chain {
         let guard = metrics::started(&labels, long);
 
         // Panic recovery: one request must not take the process down.
-        let answered = AssertUnwindSafe(self.filtered(info, request, audit_id.clone(), long))
+        let answered = AssertUnwindSafe(self.filtered(info, request, long))
             .catch_unwind()
             .await;
         let mut response = match answered {
@@ -79,16 +79,9 @@ impl Chain {
         Ok(response)
     }
 
-    async fn filtered(
-        &self,
-        info: RequestInfo,
-        mut request: Request<Body>,
-        audit_id: String,
-        long: bool,
-    ) -> Result<Response<Body>> {
+    async fn filtered(&self, info: RequestInfo, mut request: Request<Body>, long: bool) -> Result<Response<Body>> {
         let mut ctx = RequestContext {
             info,
-            audit_id,
             ..Default::default()
         };
         let warnings = ctx.warnings.clone();

@@ -206,7 +206,11 @@ fn find(info: &crate::request::RequestInfo) -> (Option<&'static Resource>, Optio
 
 /// 405 of a path that exists under another method, as go-restful's.
 pub(crate) fn method_not_allowed() -> ApiError {
-    ApiError::generic(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    ApiError::generic(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    )
 }
 
 /// Whether the path itself names an object (a field selector does not count).

@@ -33,9 +33,8 @@ use std::time::Duration;
 use apimachinery::status::{ApiError, Result};
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-pub(crate) use cache::ObjectCache;
+pub(crate) use cache::CachedObjects;
 pub(crate) use store::{ChangeFn, Entry, Hooks, NoHooks, Store};
 
 use crate::objects::Objects;
@@ -112,11 +111,6 @@ impl Registry {
 
     fn need(&self, group: &str, resource: &str) -> Result<&Arc<Store>> {
         self.store(group, resource).ok_or_else(ApiError::path_not_found)
-    }
-
-    /// Starts an in-memory copy of one stored resource.
-    pub(crate) fn cache(&self, group: &str, resource: &str, shutdown: CancellationToken) -> Result<Arc<ObjectCache>> {
-        Ok(ObjectCache::start(self.need(group, resource)?.clone(), shutdown))
     }
 
     /// Changes an object as it is now; repeated when someone else writes in between.

@@ -128,15 +128,6 @@ impl RequestInfo {
         self.field_selector = query.get("fieldSelector").unwrap_or_default().to_owned();
         self.label_selector = query.get("labelSelector").unwrap_or_default().to_owned();
     }
-
-    /// `group/version` as in apiVersion.
-    pub(crate) fn api_version_string(&self) -> String {
-        if self.api_group.is_empty() {
-            self.api_version.clone()
-        } else {
-            format!("{}/{}", self.api_group, self.api_version)
-        }
-    }
 }
 
 /// The name in a field selector that is exactly `metadata.name=<name>` among its requirements.
@@ -250,12 +241,8 @@ pub(crate) struct RequestContext {
     pub(crate) user: UserInfo,
     /// What is asked.
     pub(crate) info: RequestInfo,
-    /// The `Audit-ID` of the request.
-    pub(crate) audit_id: String,
     /// `dryRun=All`: run everything, persist nothing.
     pub(crate) dry_run: bool,
-    /// `fieldManager` of the request, or the user agent's first word.
-    pub(crate) field_manager: String,
     /// Warnings for the client, sent as `Warning: 299` headers.
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
 }

@@ -103,23 +103,6 @@ pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static 
     table.by_name.get(&(group, version, plural)).map(|&i| &table.rows[i])
 }
 
-/// The preferred row of (group, plural): the first served version.
-pub(crate) fn find_any_version(group: &str, plural: &str) -> Option<&'static Resource> {
-    resources().iter().find(|r| r.group == group && r.plural == plural)
-}
-
-/// The row that serves objects of a kind, if any.
-pub(crate) fn find_kind(group: &str, version: &str, kind: &str) -> Option<&'static Resource> {
-    resources()
-        .iter()
-        .find(|r| r.group == group && r.version == version && r.kind == kind)
-}
-
-/// Whether anything is served in the group.
-pub(crate) fn group_exists(group: &str) -> bool {
-    resources().iter().any(|r| r.group == group)
-}
-
 /// Whether anything is served in the group and version.
 pub(crate) fn group_version_exists(group: &str, version: &str) -> bool {
     resources().iter().any(|r| r.group == group && r.version == version)

@@ -17,11 +17,11 @@ use crate::authz;
 use crate::bootstrap::{authentication_config, run};
 use crate::chain::{Chain, Inflight};
 use crate::documents::Documents;
-use crate::endpoints::Api;
+use crate::endpoints::{Api, discovery};
 use crate::objects::Objects;
 use crate::options::{Options, ServingCertificate, StorageOptions};
 use crate::proxy::Nodes;
-use crate::registry::{self, Registry};
+use crate::registry::{self, CachedObjects, Registry};
 use crate::services::Allocators;
 use crate::storage::etcd::{Dialer, Etcd};
 use crate::storage::memory::Memory;
@@ -49,7 +49,7 @@ pub async fn run(
         event_ttl: options.event_ttl,
     };
     let registry = Registry::new(storage.clone(), config);
-    let objects: Arc<dyn Objects> = registry.clone();
+    let objects: Arc<dyn Objects> = CachedObjects::start(&registry, &shutdown);
 
     let authn = build_authentication(&options.authentication, objects.clone()).map_err(all)?;
     let authz = authz::config::build(&options.authorization_modes, &registry, &shutdown);
@@ -111,6 +111,13 @@ pub async fn run(
         request_timeout: options.request_timeout,
     });
 
+    discovery::set_server_address(SocketAddr::new(advertise_address(&options), address.port()).to_string());
+    let (ready, filled) = (progress.clone(), authz.synced.clone());
+    tokio::spawn(async move {
+        ready.wait().await;
+        filled.wait().await;
+        tracing::info!(bootstrapped = ready.done(), "ready");
+    });
     tracing::info!(%address, version = component::version::GIT_VERSION, "serving");
     if let Some(tx) = listening {
         // Nobody waits for it any more: fine.

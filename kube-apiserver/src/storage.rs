@@ -108,9 +108,6 @@ pub(crate) enum StorageError {
     /// No answer in time; whether a write happened is unknown.
     #[error("{0}")]
     Timeout(String),
-    /// A watcher did not read fast enough and was cut off.
-    #[error("watch consumer is too slow")]
-    Slow,
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -123,8 +120,6 @@ pub(crate) trait Storage: Send + Sync {
     async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError>;
     /// One page of a prefix.
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError>;
-    /// Number of keys below `prefix`.
-    async fn count(&self, prefix: &str) -> Result<i64, StorageError>;
     /// The store's current revision, read consistently.
     async fn current_revision(&self) -> Result<i64, StorageError>;
     /// Writes `key` if it does not exist. `ttl`: the pair deletes itself later.

@@ -120,7 +120,15 @@ async fn run_hook(hook: &str, config: &Config, registry: &Arc<Registry>) -> Resu
         "start-cluster-authentication-info-controller" => {
             authentication_config::reconcile(objects, &config.authentication).await
         }
-        _ => kubernetes_service(config, registry).await,
+        _ => {
+            let Some(target) = target(config) else { return Ok(()) };
+            kubernetes_service::reconcile_service(objects, &target).await?;
+            // An address that cannot be an endpoint (loopback) does not keep the server from serving.
+            if let Err(error) = endpoints(config, registry, &target).await {
+                tracing::warn!(%error, "cannot reconcile the endpoints of the kubernetes Service");
+            }
+            Ok(())
+        }
     }
 }
 
@@ -132,16 +140,21 @@ fn target(config: &Config) -> Option<Target> {
     })
 }
 
-/// The Service, this server's lease, and the addresses of all servers with one.
+/// The Service and its endpoints.
 async fn kubernetes_service(config: &Config, registry: &Registry) -> Result<(), ApiError> {
     let Some(target) = target(config) else { return Ok(()) };
     kubernetes_service::reconcile_service(registry, &target).await?;
+    endpoints(config, registry, &target).await
+}
+
+/// This server's lease, and the addresses of all servers that have one.
+async fn endpoints(config: &Config, registry: &Registry, target: &Target) -> Result<(), ApiError> {
     if config.endpoint_reconciler == "none" {
         return Ok(());
     }
     master_leases::renew(registry, &config.advertise.to_string()).await?;
     let ips = master_leases::list(registry).await?;
-    kubernetes_service::reconcile_endpoints(registry, &ips, &target).await
+    kubernetes_service::reconcile_endpoints(registry, &ips, target).await
 }
 
 async fn reconcile(config: &Config, registry: &Registry, shutdown: &CancellationToken) {

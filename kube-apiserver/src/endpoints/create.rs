@@ -32,7 +32,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
 
     let store = call.store()?.clone();
     let obj = settle(&store, call.row, obj);
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Create);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     let entry = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
         Some(a) => a.create(&store, &call.ctx, call.namespace(), obj, &admit).await?,
         None => store.create(&call.ctx, call.namespace(), obj, &admit).await?,

@@ -36,7 +36,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
     let options = options(&mut call).await?;
     let store = call.store()?;
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Delete);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Delete);
     let deleted = store
         .delete(&call.ctx, call.namespace(), &call.ctx.info.name, &options, &admit)
         .await?;

@@ -17,7 +17,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     let mut ctx = call.ctx.clone();
     // The name of the request is each object's in turn.
     ctx.info.name.clear();
-    let admit = Admit::new(&call.api.admission, &ctx, Operation::Delete);
+    let admit = Admit::new(&call.api, &ctx, Operation::Delete);
     let deleted = store
         .delete_collection(&ctx, call.namespace(), &list, &options, &admit)
         .await?;

@@ -38,7 +38,10 @@ impl Document {
     fn new(v: &Value) -> Self {
         let mut body = v.to_string().into_bytes();
         body.push(b'\n');
-        Document { etag: etag(&body), body: body.into() }
+        Document {
+            etag: etag(&body),
+            body: body.into(),
+        }
     }
 }
 
@@ -85,19 +88,28 @@ pub(crate) fn serve(path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     let docs = &*DOCUMENTS;
     if path == "/api" || path == "/apis" {
         if let Some(version) = wants_aggregated(headers) {
-            let content_type =
-                format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
-            let document = docs.aggregated.iter().find(|((p, v), _)| *p == path && *v == version)?.1;
+            let content_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
+            let document = docs
+                .aggregated
+                .iter()
+                .find(|((p, v), _)| *p == path && *v == version)?
+                .1;
             let content_type = HeaderValue::from_str(&content_type).expect("made of plain text");
             return Some(answer(document, headers, content_type));
         }
     }
-    docs.plain.get(path).map(|d| answer(d, headers, HeaderValue::from_static("application/json")))
+    docs.plain
+        .get(path)
+        .map(|d| answer(d, headers, HeaderValue::from_static("application/json")))
 }
 
 fn answer(document: &Document, headers: &HeaderMap, content_type: HeaderValue) -> Response<Body> {
     let same = headers.get(IF_NONE_MATCH).is_some_and(|v| v == document.etag);
-    let mut r = Response::new(if same { Body::empty() } else { Body::from(document.body.clone()) });
+    let mut r = Response::new(if same {
+        Body::empty()
+    } else {
+        Body::from(document.body.clone())
+    });
     if same {
         *r.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
@@ -110,7 +122,12 @@ fn answer(document: &Document, headers: &HeaderMap, content_type: HeaderValue) -
 
 /// The first aggregated form that Accept names before a plain one.
 fn wants_aggregated(headers: &HeaderMap) -> Option<&'static str> {
-    let accept = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(",");
+    let accept = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",");
     for clause in accept.split(',') {
         let mut parts = clause.split(';').map(str::trim);
         let media = parts.next().unwrap_or("");
@@ -161,7 +178,11 @@ pub(crate) fn paths() -> Vec<String> {
 
 /// `/api/v1`, `/apis/apps/v1`.
 pub(crate) fn version_path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+    if group.is_empty() {
+        format!("/api/{version}")
+    } else {
+        format!("/apis/{group}/{version}")
+    }
 }
 
 /// Groups in table order, each with its versions, the preferred first.
@@ -183,7 +204,10 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<&'static str>)> {
 /// GA before beta before alpha, larger numbers first (upstream `version.CompareKubeAwareVersionStrings`).
 fn rank(version: &str) -> (u8, u32, u32) {
     let rest = version.strip_prefix('v').unwrap_or(version);
-    let split = |sep: &str| rest.split_once(sep).map(|(a, b)| (a.parse().unwrap_or(0), b.parse().unwrap_or(0)));
+    let split = |sep: &str| {
+        rest.split_once(sep)
+            .map(|(a, b)| (a.parse().unwrap_or(0), b.parse().unwrap_or(0)))
+    };
     if let Some((a, b)) = split("beta") {
         (1, a, b)
     } else if let Some((a, b)) = split("alpha") {
@@ -195,7 +219,9 @@ fn rank(version: &str) -> (u8, u32, u32) {
 
 /// Rows of one group version.
 fn rows(group: &str, version: &str) -> impl Iterator<Item = &'static Resource> {
-    resources::resources().iter().filter(move |r| r.group == group && r.version == version)
+    resources::resources()
+        .iter()
+        .filter(move |r| r.group == group && r.version == version)
 }
 
 fn api_versions() -> Value {
@@ -210,8 +236,11 @@ fn api_versions() -> Value {
 }
 
 fn group_list() -> Value {
-    let list: Vec<Value> =
-        groups().iter().filter(|(g, _)| !g.is_empty()).map(|(g, v)| group_value(g, v)).collect();
+    let list: Vec<Value> = groups()
+        .iter()
+        .filter(|(g, _)| !g.is_empty())
+        .map(|(g, v)| group_value(g, v))
+        .collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list})
 }
 
@@ -232,7 +261,11 @@ fn resource_list(group: &str, version: &str) -> Value {
     }
     // By name, as upstream's installer registers paths.
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let group_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     let mut v = json!({"kind": "APIResourceList"});
     if !group.is_empty() {
         v["apiVersion"] = json!("v1");

@@ -41,26 +41,34 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
 /// Answers an OpenAPI path; `None` when there is no such document.
 pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     if !accepts_json(headers) {
-        return Some(respond::error(headers, &ApiError::not_acceptable(&["application/json"])));
+        return Some(respond::error(
+            headers,
+            &ApiError::not_acceptable(&["application/json"]),
+        ));
     }
     match path.trim_end_matches('/') {
         "/openapi/v3" => Some(answer(index().to_string().into(), headers, "v3")),
         "/openapi/v2" => Some(answer(made("v2", v2::document), headers, "v2")),
         other => {
             let name = other.strip_prefix("/openapi/v3/")?;
-            let (group, version) = versions().into_iter().find(|(n, ..)| n == name).map(|(_, g, v)| (g, v))?;
+            let (group, version) = versions()
+                .into_iter()
+                .find(|(n, ..)| n == name)
+                .map(|(_, g, v)| (g, v))?;
             let mut r = match Query::parse(query).get("hash") {
                 // A link to what this server had before an upgrade.
                 Some(h) if h != HASH.as_str() => {
                     let mut r = Response::new(Body::empty());
                     *r.status_mut() = StatusCode::MOVED_PERMANENTLY;
-                    r.headers_mut().insert(LOCATION, HeaderValue::from_str(&link(name)).ok()?);
+                    r.headers_mut()
+                        .insert(LOCATION, HeaderValue::from_str(&link(name)).ok()?);
                     return Some(r);
                 }
                 hash => {
                     let mut r = answer(made(name, || document(group, version)), headers, name);
                     if hash.is_some() {
-                        r.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+                        r.headers_mut()
+                            .insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
                     }
                     r
                 }
@@ -72,9 +80,19 @@ pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Resp
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut clauses = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).peekable();
+    let mut clauses = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .peekable();
     clauses.peek().is_none()
-        || clauses.any(|c| matches!(c.split(';').next().unwrap_or("").trim(), "" | "*/*" | "application/*" | "application/json"))
+        || clauses.any(|c| {
+            matches!(
+                c.split(';').next().unwrap_or("").trim(),
+                "" | "*/*" | "application/*" | "application/json"
+            )
+        })
 }
 
 fn answer(body: Bytes, headers: &HeaderMap, name: &str) -> Response<Body> {
@@ -85,7 +103,8 @@ fn answer(body: Bytes, headers: &HeaderMap, name: &str) -> Response<Body> {
         r
     } else {
         let mut r = Response::new(Body::from(body));
-        r.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        r.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         r
     };
     r.headers_mut().insert(ETAG, tag);
@@ -105,7 +124,10 @@ fn made(name: &str, make: impl FnOnce() -> Value) -> Bytes {
 fn versions() -> Vec<(String, &'static str, &'static str)> {
     discovery::groups()
         .into_iter()
-        .flat_map(|(g, vs)| vs.into_iter().map(move |v| (discovery::version_path(g, v)[1..].to_owned(), g, v)))
+        .flat_map(|(g, vs)| {
+            vs.into_iter()
+                .map(move |v| (discovery::version_path(g, v)[1..].to_owned(), g, v))
+        })
         .collect()
 }
 
@@ -114,8 +136,10 @@ fn link(name: &str) -> String {
 }
 
 fn index() -> Value {
-    let paths: Map<String, Value> =
-        versions().into_iter().map(|(n, ..)| (n.clone(), json!({"serverRelativeURL": link(&n)}))).collect();
+    let paths: Map<String, Value> = versions()
+        .into_iter()
+        .map(|(n, ..)| (n.clone(), json!({"serverRelativeURL": link(&n)})))
+        .collect();
     json!({"paths": paths})
 }
 

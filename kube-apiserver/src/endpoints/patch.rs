@@ -10,7 +10,7 @@ use crate::registry::convert;
 
 /// Patch media types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// RFC 6902.
     Json,
     /// RFC 7386.

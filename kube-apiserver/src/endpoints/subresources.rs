@@ -28,6 +28,9 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     }
 }
 
+/// The new form of an object, from the present one: by a patch, or the body sent.
+type Change = Box<dyn Fn(&Call, &Value) -> Result<Value> + Send + Sync>;
+
 /// Reads a body of the subresource's kind.
 async fn read(call: &Call) -> Result<Value> {
     let format = negotiate::input(&call.head.headers)?;

@@ -29,17 +29,29 @@ pub(crate) struct Column {
 
 /// A text column.
 const fn text(name: &'static str) -> Column {
-    Column { name, kind: "string", priority: 0 }
+    Column {
+        name,
+        kind: "string",
+        priority: 0,
+    }
 }
 
 /// A number column.
 const fn number(name: &'static str) -> Column {
-    Column { name, kind: "integer", priority: 0 }
+    Column {
+        name,
+        kind: "integer",
+        priority: 0,
+    }
 }
 
 /// A text column of `-o wide`.
 const fn wide(name: &'static str) -> Column {
-    Column { name, kind: "string", priority: 1 }
+    Column {
+        name,
+        kind: "string",
+        priority: 1,
+    }
 }
 
 /// How one kind is printed: its columns and, for one object, as many cells.
@@ -57,7 +69,12 @@ const DEFAULT: Printer = Printer {
 /// Name and creation time, for kinds whose age does not interest.
 const CREATED: Printer = Printer {
     columns: &[text("Name"), text("Created At")],
-    cells: |o| vec![cells::name(o), json!(crate::objects::text(o, "/metadata/creationTimestamp"))],
+    cells: |o| {
+        vec![
+            cells::name(o),
+            json!(crate::objects::text(o, "/metadata/creationTimestamp")),
+        ]
+    },
 };
 
 /// The printer of a resource.
@@ -120,7 +137,11 @@ pub(crate) fn table(row: &Resource, objects: &[&Value], headers: bool, query: &Q
     let p = printer(row.group, row.plural);
     let include = query.get("includeObject").unwrap_or("Metadata");
     let rows: Vec<Value> = objects.iter().map(|o| table_row(row, &p, o, include)).collect();
-    let columns = if headers { json!(p.columns.iter().map(definition).collect::<Vec<_>>()) } else { Value::Null };
+    let columns = if headers {
+        json!(p.columns.iter().map(definition).collect::<Vec<_>>())
+    } else {
+        Value::Null
+    };
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -155,11 +176,14 @@ fn table_row(row: &Resource, p: &Printer, object: &Value, include: &str) -> Valu
             out.insert("object".to_owned(), object.clone());
         }
         _ => {
-            out.insert("object".to_owned(), json!({
-                "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
-            }));
+            out.insert(
+                "object".to_owned(),
+                json!({
+                    "kind": "PartialObjectMetadata",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
+                }),
+            );
         }
     }
     Value::Object(out)

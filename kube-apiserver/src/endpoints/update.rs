@@ -41,7 +41,7 @@ pub(super) async fn replace(
     change: crate::registry::ChangeFn<'_>,
 ) -> Result<Response<Body>> {
     let store = call.store()?;
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Update);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
     let strategy = call.strategy(store);
     let (ns, name) = (call.namespace(), call.ctx.info.name.as_str());
     let (entry, created) = match call

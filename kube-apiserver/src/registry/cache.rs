@@ -1,27 +1,30 @@
 //! One resource kept in memory by a watch: for RBAC, namespaces, nodes, service accounts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use apimachinery::status::Result;
+use async_trait::async_trait;
 use futures::StreamExt as _;
 use imbl::OrdMap;
 use parking_lot::RwLock;
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Registry;
 use super::options::ListOptions;
 use super::store::{ChangeKind, Store};
+use crate::objects::Objects;
 
 /// Objects by (namespace, name).
-type Objects = OrdMap<(String, String), Arc<Value>>;
+type ByName = OrdMap<(String, String), Arc<Value>>;
 
 /// A live copy of one resource. Reads are instant and may be a moment behind.
 pub(crate) struct ObjectCache {
-    objects: RwLock<Objects>,
-    /// Counts changes; 0 until the first list is in.
-    changes: watch::Sender<u64>,
+    objects: RwLock<ByName>,
+    /// The first list is in, and the watch behind it goes on.
+    synced: AtomicBool,
 }
 
 impl ObjectCache {
@@ -29,7 +32,7 @@ impl ObjectCache {
     pub(crate) fn start(store: Arc<Store>, shutdown: CancellationToken) -> Arc<Self> {
         let cache = Arc::new(ObjectCache {
             objects: RwLock::new(OrdMap::new()),
-            changes: watch::channel(0).0,
+            synced: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&cache);
         tokio::spawn(async move {
@@ -37,7 +40,7 @@ impl ObjectCache {
                 let Some(cache) = weak.upgrade() else { return };
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    () = cache.follow(&store) => {}
+                    () = cache.follow(&store) => cache.synced.store(false, Ordering::Release),
                 }
                 // A watch that ends at once must not spin.
                 tokio::select! {
@@ -56,7 +59,7 @@ impl ObjectCache {
             Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot list"),
         };
         *self.objects.write() = list.items.iter().map(|e| (key(&e.value), e.value.clone())).collect();
-        self.changes.send_modify(|n| *n += 1);
+        self.synced.store(true, Ordering::Release);
         let options = ListOptions {
             resource_version: list.resource_version.to_string(),
             ..Default::default()
@@ -79,9 +82,8 @@ impl ObjectCache {
                 ChangeKind::Deleted => {
                     self.objects.write().remove(&key(&change.entry.value));
                 }
-                ChangeKind::Bookmark => continue,
+                ChangeKind::Bookmark => {}
             }
-            self.changes.send_modify(|n| *n += 1);
         }
     }
 
@@ -100,21 +102,9 @@ impl ObjectCache {
             .collect()
     }
 
-    /// Whether the first list is in.
+    /// Whether the copy follows the store; if not, ask the store.
     pub(crate) fn synced(&self) -> bool {
-        *self.changes.borrow() > 0
-    }
-
-    /// Waits for the first list.
-    pub(crate) async fn wait_synced(&self) {
-        let mut rx = self.changes.subscribe();
-        // The sender lives in self: it cannot close meanwhile.
-        let _ = rx.wait_for(|n| *n > 0).await;
-    }
-
-    /// A counter that moves with every change.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.synced.load(Ordering::Acquire)
     }
 }
 
@@ -125,5 +115,71 @@ fn key(v: &Value) -> (String, String) {
     )
 }
 
-/// Several caches by (group, resource).
-pub(crate) type Caches = HashMap<(&'static str, &'static str), Arc<ObjectCache>>;
+/// [`Objects`](crate::objects::Objects) that answers reads of a few small resources from memory, as
+/// upstream's admission and authentication do from their informers. An object that is not in memory
+/// is looked for in the store; writes go to the store.
+pub(crate) struct CachedObjects {
+    registry: Arc<Registry>,
+    caches: Vec<(&'static str, &'static str, Arc<ObjectCache>)>,
+}
+
+/// What every write or token asks for.
+const CACHED: [(&str, &str); 9] = [
+    ("", "namespaces"),
+    ("", "serviceaccounts"),
+    ("", "nodes"),
+    ("", "limitranges"),
+    ("", "resourcequotas"),
+    ("node.k8s.io", "runtimeclasses"),
+    ("scheduling.k8s.io", "priorityclasses"),
+    ("storage.k8s.io", "storageclasses"),
+    ("networking.k8s.io", "ingressclasses"),
+];
+
+impl CachedObjects {
+    /// Starts the caches.
+    pub(crate) fn start(registry: &Arc<Registry>, shutdown: &CancellationToken) -> Arc<Self> {
+        let caches = CACHED.iter().filter_map(|(group, resource)| {
+            let store = registry.store(group, resource)?.clone();
+            Some((*group, *resource, ObjectCache::start(store, shutdown.clone())))
+        });
+        Arc::new(CachedObjects {
+            caches: caches.collect(),
+            registry: registry.clone(),
+        })
+    }
+
+    fn cache(&self, group: &str, resource: &str) -> Option<&ObjectCache> {
+        let (_, _, cache) = self.caches.iter().find(|(g, r, _)| *g == group && *r == resource)?;
+        Some(cache.as_ref()).filter(|c| c.synced())
+    }
+}
+
+#[async_trait]
+impl Objects for CachedObjects {
+    async fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>> {
+        match self.cache(group, resource).and_then(|c| c.get(namespace, name)) {
+            Some(found) => Ok(found),
+            None => self.registry.get(group, resource, namespace, name).await,
+        }
+    }
+
+    async fn list(&self, group: &str, resource: &str, namespace: &str) -> Result<Vec<Arc<Value>>> {
+        match self.cache(group, resource) {
+            Some(cache) => Ok(cache.list(namespace)),
+            None => self.registry.list(group, resource, namespace).await,
+        }
+    }
+
+    async fn create(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
+        self.registry.create(group, resource, namespace, obj).await
+    }
+
+    async fn update(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
+        self.registry.update(group, resource, namespace, obj).await
+    }
+
+    async fn delete(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<()> {
+        self.registry.delete(group, resource, namespace, name).await
+    }
+}

@@ -24,7 +24,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 
-pub(crate) use delete::Deleted;
 pub(crate) use list::List;
 pub(crate) use update::ChangeFn;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
@@ -127,14 +126,6 @@ impl Store {
         let (kv, _) = self.read(ns, name, "get").await?;
         kv.ok_or_else(|| ApiError::not_found(&self.gr, name))
             .and_then(|kv| self.entry(&kv))
-    }
-
-    /// Number of stored objects.
-    pub(crate) async fn count(&self) -> Result<i64> {
-        self.storage
-            .count(&self.prefix)
-            .await
-            .map_err(|e| self.failed(e, "list"))
     }
 
     fn key(&self, ns: &str, name: &str) -> Result<String> {

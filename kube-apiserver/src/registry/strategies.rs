@@ -6,8 +6,8 @@ pub(crate) mod rules;
 use self::generic::Generic;
 use super::strategy::Strategy;
 use super::{
-    apps, autoscaling, batch, certificates, coordination, core, discovery, networking, node, policy,
-    rbac, scheduling, storage,
+    apps, autoscaling, batch, certificates, coordination, core, discovery, networking, node, policy, rbac, scheduling,
+    storage,
 };
 
 /// The strategy of one resource; unknown ones get the generic rules.
@@ -35,14 +35,10 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("apps", "replicasets") => &apps::replica_set::STRATEGY,
         ("apps", "statefulsets") => &apps::stateful_set::STRATEGY,
 
-        ("autoscaling", "horizontalpodautoscalers") => {
-            &autoscaling::horizontal_pod_autoscaler::STRATEGY
-        }
+        ("autoscaling", "horizontalpodautoscalers") => &autoscaling::horizontal_pod_autoscaler::STRATEGY,
         ("batch", "cronjobs") => &batch::cron_job::STRATEGY,
         ("batch", "jobs") => &batch::job::STRATEGY,
-        ("certificates.k8s.io", "certificatesigningrequests") => {
-            &certificates::certificate_signing_request::STRATEGY
-        }
+        ("certificates.k8s.io", "certificatesigningrequests") => &certificates::certificate_signing_request::STRATEGY,
         ("coordination.k8s.io", "leases") => &coordination::lease::STRATEGY,
         ("discovery.k8s.io", "endpointslices") => &discovery::endpoint_slice::STRATEGY,
         ("networking.k8s.io", "ingresses") => &networking::ingress::STRATEGY,
@@ -51,9 +47,7 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("node.k8s.io", "runtimeclasses") => &node::runtime_class::STRATEGY,
         ("policy", "poddisruptionbudgets") => &policy::pod_disruption_budget::STRATEGY,
         ("rbac.authorization.k8s.io", "clusterroles") => &rbac::cluster_role::STRATEGY,
-        ("rbac.authorization.k8s.io", "clusterrolebindings") => {
-            &rbac::cluster_role_binding::STRATEGY
-        }
+        ("rbac.authorization.k8s.io", "clusterrolebindings") => &rbac::cluster_role_binding::STRATEGY,
         ("rbac.authorization.k8s.io", "roles") => &rbac::role::STRATEGY,
         ("rbac.authorization.k8s.io", "rolebindings") => &rbac::role_binding::STRATEGY,
         ("scheduling.k8s.io", "priorityclasses") => &scheduling::priority_class::STRATEGY,
@@ -69,11 +63,7 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
 
 /// The strategy of a subresource other than status that writes the object itself; `None`: the
 /// kind's own.
-pub(crate) fn subresource_strategy(
-    group: &str,
-    resource: &str,
-    subresource: &str,
-) -> Option<&'static dyn Strategy> {
+pub(crate) fn subresource_strategy(group: &str, resource: &str, subresource: &str) -> Option<&'static dyn Strategy> {
     Some(match (group, resource, subresource) {
         ("", "pods", "binding") => &core::pod::BINDING,
         ("", "pods", "ephemeralcontainers") => &core::pod::EPHEMERAL_CONTAINERS,
@@ -87,14 +77,26 @@ pub(crate) fn subresource_strategy(
 }
 
 /// Counts generations, as most kinds with a spec do.
-static GENERIC: Generic =
-    Generic { generation: true, unconditional_update: true, name: api::meta::name_subdomain };
+static GENERIC: Generic = Generic {
+    generation: true,
+    unconditional_update: true,
+    name: api::meta::name_subdomain,
+};
 /// Counts generations and insists on a resourceVersion.
-static CONDITIONAL: Generic =
-    Generic { generation: true, unconditional_update: false, name: api::meta::name_subdomain };
+static CONDITIONAL: Generic = Generic {
+    generation: true,
+    unconditional_update: false,
+    name: api::meta::name_subdomain,
+};
 /// Counts nothing.
-static PLAIN: Generic =
-    Generic { generation: false, unconditional_update: true, name: api::meta::name_subdomain };
+static PLAIN: Generic = Generic {
+    generation: false,
+    unconditional_update: true,
+    name: api::meta::name_subdomain,
+};
 /// Counts nothing; names may be nearly anything.
-static PLAIN_PATH_SEGMENT: Generic =
-    Generic { generation: false, unconditional_update: false, name: api::meta::name_path_segment };
+static PLAIN_PATH_SEGMENT: Generic = Generic {
+    generation: false,
+    unconditional_update: false,
+    name: api::meta::name_path_segment,
+};

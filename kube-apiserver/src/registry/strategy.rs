@@ -93,7 +93,7 @@ pub(crate) struct Typed<S>(pub(crate) S);
 
 impl<S: TypedStrategy> Typed<S> {
     fn decode(obj: &Value) -> Result<S::Object, Error> {
-        S::Object::deserialize(obj).map_err(|e| Error::internal(&Path::new(""), &format!("decoding the object: {e}")))
+        S::Object::deserialize(obj).map_err(|e| Error::internal(&Path::new(""), format!("decoding the object: {e}")))
     }
 
     /// Runs `f` on the decoded object and writes it back, keeping apiVersion and kind. An object

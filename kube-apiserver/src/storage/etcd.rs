@@ -267,18 +267,6 @@ impl Storage for Etcd {
         }
     }
 
-    async fn count(&self, prefix: &str) -> Result<i64, StorageError> {
-        let r = self
-            .range(pb::RangeRequest {
-                key: Bytes::copy_from_slice(prefix.as_bytes()),
-                range_end: prefix_end(prefix).into(),
-                count_only: true,
-                ..Default::default()
-            })
-            .await?;
-        Ok(r.count)
-    }
-
     async fn current_revision(&self) -> Result<i64, StorageError> {
         let key = format!("{}/pods", self.root);
         let r = self

@@ -147,17 +147,6 @@ impl Storage for Memory {
         Ok(page)
     }
 
-    async fn count(&self, prefix: &str) -> Result<i64, StorageError> {
-        Ok(self
-            .list(&ListRequest {
-                prefix: prefix.to_owned(),
-                limit: 1,
-                ..Default::default()
-            })
-            .await?
-            .count)
-    }
-
     async fn current_revision(&self) -> Result<i64, StorageError> {
         Ok(self.0.lock().now())
     }

@@ -30,7 +30,7 @@ impl Caller {
         }
         let response = self.0.request_raw(request.body(Bytes::from(body)).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap();
+        let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer {
             code: head.status.as_u16(),

@@ -43,7 +43,10 @@ fn resource_value(r: &Resource) -> Value {
     let mut m = Map::new();
     m.insert("resource".to_owned(), json!(r.plural));
     m.insert("responseKind".to_owned(), kind(None, None, r.kind));
-    m.insert("scope".to_owned(), json!(if r.namespaced { "Namespaced" } else { "Cluster" }));
+    m.insert(
+        "scope".to_owned(),
+        json!(if r.namespaced { "Namespaced" } else { "Cluster" }),
+    );
     m.insert("singularResource".to_owned(), json!(r.singular));
     m.insert("verbs".to_owned(), json!(r.verbs));
     if !r.short_names.is_empty() {

@@ -10,7 +10,9 @@ use super::*;
 
 /// Upstream's documents, kept beside the repository; `None` (said aloud) on machines without them.
 fn reference(name: &str) -> Option<Value> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/discovery").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/reference/discovery")
+        .join(name);
     match std::fs::read(&path) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
         Err(_) => {
@@ -40,23 +42,43 @@ fn every_served_version_is_described_as_upstream_does() {
             // Versions that are off by default are in the reference too.
             let have = document(&format!("/apis/{group}"));
             let names = |v: &Value| -> BTreeSet<String> {
-                v["versions"].as_array().unwrap().iter().map(|x| x["version"].as_str().unwrap().to_owned()).collect()
+                v["versions"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|x| x["version"].as_str().unwrap().to_owned())
+                    .collect()
             };
             assert!(names(&have).is_subset(&names(&want)), "{group}");
-            assert_eq!((&have["kind"], &have["preferredVersion"]), (&want["kind"], &want["preferredVersion"]), "{group}");
+            assert_eq!(
+                (&have["kind"], &have["preferredVersion"]),
+                (&want["kind"], &want["preferredVersion"]),
+                "{group}"
+            );
         }
     }
 }
 
 #[test]
 fn aggregated_discovery_matches_upstreams() {
-    let Some(want) = reference("aggregated_v2.json") else { return };
+    let Some(want) = reference("aggregated_v2.json") else {
+        return;
+    };
     let have = aggregated::document("/apis", "v2");
     let item = |list: &Value, name: &str| {
-        list["items"].as_array().unwrap().iter().find(|i| i["metadata"]["name"] == name).cloned()
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|i| i["metadata"]["name"] == name)
+            .cloned()
     };
-    let order: Vec<&str> =
-        have["items"].as_array().unwrap().iter().map(|i| i["metadata"]["name"].as_str().unwrap()).collect();
+    let order: Vec<&str> = have["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["metadata"]["name"].as_str().unwrap())
+        .collect();
     let upstream: Vec<&str> = want["items"]
         .as_array()
         .unwrap()
@@ -68,7 +90,12 @@ fn aggregated_discovery_matches_upstreams() {
     for group in order {
         let (have, want) = (item(&have, group).unwrap(), item(&want, group).unwrap());
         for v in have["versions"].as_array().unwrap() {
-            let w = want["versions"].as_array().unwrap().iter().find(|w| w["version"] == v["version"]).unwrap();
+            let w = want["versions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|w| w["version"] == v["version"])
+                .unwrap();
             assert_eq!(v, w, "{group}");
         }
     }
@@ -79,10 +106,14 @@ fn accept_decides_the_form() {
     for (accept, content_type) in [
         ("", "application/json"),
         ("application/json", "application/json"),
-        ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json",
-         "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"),
-        ("application/json;as=APIGroupDiscoveryList;v=v2beta1;g=apidiscovery.k8s.io",
-         "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"),
+        (
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json",
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        ),
+        (
+            "application/json;as=APIGroupDiscoveryList;v=v2beta1;g=apidiscovery.k8s.io",
+            "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+        ),
     ] {
         let mut h = HeaderMap::new();
         if !accept.is_empty() {

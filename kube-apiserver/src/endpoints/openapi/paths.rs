@@ -8,14 +8,29 @@ use crate::resources::{self, Resource, Subresource};
 use apimachinery::schema::group_prefix;
 
 /// What answers are encoded in.
-const MEDIA_TYPES: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+const MEDIA_TYPES: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 /// Patches the server takes.
-const PATCHES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const PATCHES: [&str; 3] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
 
-const WRITE: &[(&str, &str)] = &[("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string")];
-const PATCH: &[(&str, &str)] =
-    &[("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string"), ("force", "boolean")];
+const WRITE: &[(&str, &str)] = &[
+    ("dryRun", "string"),
+    ("fieldManager", "string"),
+    ("fieldValidation", "string"),
+];
+const PATCH: &[(&str, &str)] = &[
+    ("dryRun", "string"),
+    ("fieldManager", "string"),
+    ("fieldValidation", "string"),
+    ("force", "boolean"),
+];
 const DELETE: &[(&str, &str)] = &[
     ("dryRun", "string"),
     ("gracePeriodSeconds", "integer"),
@@ -48,14 +63,28 @@ struct Op<'a> {
 pub(super) fn paths(group: &str, version: &str) -> Map<String, Value> {
     let mut out = Map::new();
     let root = version_path(group, version);
-    out.insert(format!("{root}/"), json!({"get": {
-        "operationId": format!("get{}APIResources", title(group, version)),
-        "tags": [tag(group, version)],
-        "responses": responses("meta.v1.APIResourceList", &["200"]),
-    }}));
-    for row in resources::resources().iter().filter(|r| r.group == group && r.version == version) {
-        let op = Op { row, sub: None, gvk: (group, version, row.kind) };
-        let prefix = if row.namespaced { format!("{root}/namespaces/{{namespace}}") } else { root.clone() };
+    out.insert(
+        format!("{root}/"),
+        json!({"get": {
+            "operationId": format!("get{}APIResources", title(group, version)),
+            "tags": [tag(group, version)],
+            "responses": responses("meta.v1.APIResourceList", &["200"]),
+        }}),
+    );
+    for row in resources::resources()
+        .iter()
+        .filter(|r| r.group == group && r.version == version)
+    {
+        let op = Op {
+            row,
+            sub: None,
+            gvk: (group, version, row.kind),
+        };
+        let prefix = if row.namespaced {
+            format!("{root}/namespaces/{{namespace}}")
+        } else {
+            root.clone()
+        };
         let collection = op.collection();
         if !collection.is_empty() {
             out.insert(format!("{prefix}/{}", row.plural), op.item(collection, false));
@@ -66,14 +95,32 @@ pub(super) fn paths(group: &str, version: &str) -> Map<String, Value> {
         }
         if row.namespaced && row.has_verb("list") {
             let mut all = Map::new();
-            all.insert("get".to_owned(), op.operation("list", "list", LIST, None, &op.list_type(), &["200"], "ForAllNamespaces"));
+            all.insert(
+                "get".to_owned(),
+                op.operation(
+                    "list",
+                    "list",
+                    LIST,
+                    None,
+                    &op.list_type(),
+                    &["200"],
+                    "ForAllNamespaces",
+                ),
+            );
             out.insert(format!("{root}/{}", row.plural), Value::Object(all));
         }
         for s in &row.subresources {
-            let op = Op { row, sub: Some(s), gvk: (s.group.unwrap_or(group), s.version.unwrap_or(version), s.kind) };
+            let op = Op {
+                row,
+                sub: Some(s),
+                gvk: (s.group.unwrap_or(group), s.version.unwrap_or(version), s.kind),
+            };
             let ops = op.single(&s.verbs);
             if !ops.is_empty() {
-                out.insert(format!("{prefix}/{}/{{name}}/{}", row.plural, s.name), op.item(ops, true));
+                out.insert(
+                    format!("{prefix}/{}/{{name}}/{}", row.plural, s.name),
+                    op.item(ops, true),
+                );
             }
         }
     }
@@ -99,14 +146,28 @@ impl Op<'_> {
         let mut out = Map::new();
         let has = |v: &str| self.row.has_verb(v);
         if has("list") {
-            out.insert("get".to_owned(), self.operation("list", "list", LIST, None, &self.list_type(), &["200"], ""));
+            out.insert(
+                "get".to_owned(),
+                self.operation("list", "list", LIST, None, &self.list_type(), &["200"], ""),
+            );
         }
         if has("create") {
             let t = self.type_name();
-            out.insert("post".to_owned(), self.operation("create", "post", WRITE, Some(&t), &t, &["200", "201", "202"], ""));
+            out.insert(
+                "post".to_owned(),
+                self.operation("create", "post", WRITE, Some(&t), &t, &["200", "201", "202"], ""),
+            );
         }
         if has("deletecollection") {
-            let op = self.operation("deleteCollection", "deletecollection", LIST, Some("meta.v1.DeleteOptions"), "meta.v1.Status", &["200"], "");
+            let op = self.operation(
+                "deleteCollection",
+                "deletecollection",
+                LIST,
+                Some("meta.v1.DeleteOptions"),
+                "meta.v1.Status",
+                &["200"],
+                "",
+            );
             out.insert("delete".to_owned(), op);
         }
         out
@@ -117,13 +178,22 @@ impl Op<'_> {
         let t = self.type_name();
         let has = |v: &str| verbs.contains(&v);
         if has("get") {
-            out.insert("get".to_owned(), self.operation("read", "get", &[], None, &t, &["200"], ""));
+            out.insert(
+                "get".to_owned(),
+                self.operation("read", "get", &[], None, &t, &["200"], ""),
+            );
         }
         if has("create") && self.sub.is_some() {
-            out.insert("post".to_owned(), self.operation("create", "post", WRITE, Some(&t), &t, &["200", "201", "202"], ""));
+            out.insert(
+                "post".to_owned(),
+                self.operation("create", "post", WRITE, Some(&t), &t, &["200", "201", "202"], ""),
+            );
         }
         if has("update") {
-            out.insert("put".to_owned(), self.operation("replace", "put", WRITE, Some(&t), &t, &["200", "201"], ""));
+            out.insert(
+                "put".to_owned(),
+                self.operation("replace", "put", WRITE, Some(&t), &t, &["200", "201"], ""),
+            );
         }
         if has("patch") {
             let mut op = self.operation("patch", "patch", PATCH, None, &t, &["200", "201"], "");
@@ -133,7 +203,15 @@ impl Op<'_> {
             out.insert("patch".to_owned(), op);
         }
         if has("delete") {
-            let op = self.operation("delete", "delete", DELETE, Some("meta.v1.DeleteOptions"), "meta.v1.Status", &["200", "202"], "");
+            let op = self.operation(
+                "delete",
+                "delete",
+                DELETE,
+                Some("meta.v1.DeleteOptions"),
+                "meta.v1.Status",
+                &["200", "202"],
+                "",
+            );
             out.insert("delete".to_owned(), op);
         }
         out
@@ -166,9 +244,17 @@ impl Op<'_> {
         suffix: &str,
     ) -> Value {
         let (group, version, kind) = self.gvk;
-        let scope = if self.row.namespaced && suffix.is_empty() { "Namespaced" } else { "" };
+        let scope = if self.row.namespaced && suffix.is_empty() {
+            "Namespaced"
+        } else {
+            ""
+        };
         let sub = self.sub.map(|s| capital(s.name)).unwrap_or_default();
-        let id = format!("{verb}{}{scope}{}{sub}{suffix}", title(self.row.group, self.row.version), self.row.kind);
+        let id = format!(
+            "{verb}{}{scope}{}{sub}{suffix}",
+            title(self.row.group, self.row.version),
+            self.row.kind
+        );
         let mut op = json!({
             "operationId": id,
             "tags": [tag(self.row.group, self.row.version)],
@@ -185,8 +271,11 @@ impl Op<'_> {
                 op["requestBody"]["required"] = json!(true);
             }
         }
-        op["responses"] =
-            if self.known() { responses(answer, codes) } else { json!({"200": {"description": "OK"}}) };
+        op["responses"] = if self.known() {
+            responses(answer, codes)
+        } else {
+            json!({"200": {"description": "OK"}})
+        };
         op
     }
 }
@@ -196,8 +285,10 @@ fn parameter(name: &str, kind: &str) -> Value {
 }
 
 fn responses(type_name: &str, codes: &[&str]) -> Value {
-    let content: Map<String, Value> =
-        MEDIA_TYPES.iter().map(|m| ((*m).to_owned(), json!({"schema": reference(type_name)}))).collect();
+    let content: Map<String, Value> = MEDIA_TYPES
+        .iter()
+        .map(|m| ((*m).to_owned(), json!({"schema": reference(type_name)})))
+        .collect();
     let mut out = Map::new();
     for c in codes {
         let text = match *c {
@@ -213,19 +304,32 @@ fn responses(type_name: &str, codes: &[&str]) -> Value {
 
 fn capital(s: &str) -> String {
     let mut c = s.chars();
-    c.next().map(|f| f.to_uppercase().chain(c).collect()).unwrap_or_default()
+    c.next()
+        .map(|f| f.to_uppercase().chain(c).collect())
+        .unwrap_or_default()
 }
 
 /// `AppsV1`, `CoreV1`, `RbacAuthorizationV1`.
 fn title(group: &str, version: &str) -> String {
-    let group = if group.is_empty() { "core" } else { group.strip_suffix(".k8s.io").unwrap_or(group) };
-    group.split('.').map(capital).chain(std::iter::once(capital(version))).collect()
+    let group = if group.is_empty() {
+        "core"
+    } else {
+        group.strip_suffix(".k8s.io").unwrap_or(group)
+    };
+    group
+        .split('.')
+        .map(capital)
+        .chain(std::iter::once(capital(version)))
+        .collect()
 }
 
 /// `apps_v1`.
 fn tag(group: &str, version: &str) -> String {
     let t = title(group, "");
     let mut c = t.chars();
-    let t: String = c.next().map(|f| f.to_lowercase().chain(c).collect()).unwrap_or_default();
+    let t: String = c
+        .next()
+        .map(|f| f.to_lowercase().chain(c).collect())
+        .unwrap_or_default();
     format!("{t}_{version}")
 }

@@ -20,7 +20,10 @@ const SHARED: [&str; 3] = ["meta.v1.APIResourceList", "meta.v1.DeleteOptions", "
 pub(super) fn schemas(group: &str, version: &str) -> Map<String, Value> {
     let schema = api::schema();
     let mut wanted: BTreeSet<TypeId> = SHARED.iter().filter_map(|n| schema.id(n)).collect();
-    for r in resources::resources().iter().filter(|r| r.group == group && r.version == version) {
+    for r in resources::resources()
+        .iter()
+        .filter(|r| r.group == group && r.version == version)
+    {
         wanted.extend(schema.kind_of(group, version, r.kind));
         if r.has_verb("list") {
             wanted.extend(schema.kind_of(group, version, &format!("{}List", r.kind)));
@@ -52,10 +55,16 @@ pub(super) fn schemas(group: &str, version: &str) -> Map<String, Value> {
     for n in special {
         out.insert(n.to_owned(), special_schema(n));
     }
-    for (n, v) in [("Patch", json!({"type": "object"})), ("WatchEvent", watch_event(group, version))] {
+    for (n, v) in [
+        ("Patch", json!({"type": "object"})),
+        ("WatchEvent", watch_event(group, version)),
+    ] {
         out.insert(format!("{META}.{n}"), v);
     }
-    out.insert("io.k8s.apimachinery.pkg.runtime.RawExtension".to_owned(), json!({"type": "object"}));
+    out.insert(
+        "io.k8s.apimachinery.pkg.runtime.RawExtension".to_owned(),
+        json!({"type": "object"}),
+    );
     out.into_iter().collect()
 }
 
@@ -89,7 +98,11 @@ fn watch_event(group: &str, version: &str) -> Value {
 /// Shared kinds exist in `v1` and in the group's version.
 fn shared_kinds(kind: &str, group: &str, version: &str) -> Value {
     let one = |g: &str, v: &str| json!({"group": g, "kind": kind, "version": v});
-    if group.is_empty() { json!([one("", version)]) } else { json!([one("", "v1"), one(group, version)]) }
+    if group.is_empty() {
+        json!([one("", version)])
+    } else {
+        json!([one("", "v1"), one(group, version)])
+    }
 }
 
 fn type_schema(schema: &Schema, t: &Type, group: &str, version: &str) -> Value {
@@ -131,7 +144,10 @@ fn type_schema(schema: &Schema, t: &Type, group: &str, version: &str) -> Value {
 fn gvk_of(t: &Type) -> Value {
     let mut parts = t.name.split('.');
     let (prefix, version) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    let group = resources::resources().iter().map(|r: &Resource| r.group).find(|g| group_prefix(g) == prefix);
+    let group = resources::resources()
+        .iter()
+        .map(|r: &Resource| r.group)
+        .find(|g| group_prefix(g) == prefix);
     json!({"group": group.unwrap_or(prefix), "kind": t.struct_name(), "version": version})
 }
 

@@ -8,7 +8,9 @@ use super::*;
 
 fn reference(name: &str) -> Option<Value> {
     let file = format!("{}_openapi.json", name.replace('/', "__"));
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/openapi/v3").join(file);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/reference/openapi/v3")
+        .join(file);
     match std::fs::read(&path) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
         Err(_) => {
@@ -71,7 +73,12 @@ fn schemas_equal_upstreams() {
         }
     }
     wrong.dedup_by_key(|w| w.split_once(": ").map(|(_, t)| t.to_owned()));
-    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong[..wrong.len().min(15)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differences:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(15)].join("\n")
+    );
 }
 
 #[test]
@@ -88,7 +95,10 @@ fn every_operation_of_upstream_is_described() {
             for (method, w) in w.as_object().unwrap().iter().filter(|(k, _)| *k != "parameters") {
                 let h = &h[method];
                 assert!(!h.is_null(), "{method} {path}");
-                assert_eq!(h["x-kubernetes-group-version-kind"], w["x-kubernetes-group-version-kind"], "{method} {path}");
+                assert_eq!(
+                    h["x-kubernetes-group-version-kind"], w["x-kubernetes-group-version-kind"],
+                    "{method} {path}"
+                );
             }
         }
     }
@@ -98,19 +108,41 @@ fn every_operation_of_upstream_is_described() {
 fn patches_say_that_fields_are_validated() {
     let p = paths::paths("apps", "v1");
     let patch = &p["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
-    assert_eq!(patch["x-kubernetes-group-version-kind"], json!({"group":"apps","version":"v1","kind":"Deployment"}));
-    assert!(patch["parameters"].as_array().unwrap().iter().any(|x| x["name"] == "fieldValidation"));
-    assert!(patch["requestBody"]["content"].get("application/strategic-merge-patch+json").is_some());
+    assert_eq!(
+        patch["x-kubernetes-group-version-kind"],
+        json!({"group":"apps","version":"v1","kind":"Deployment"})
+    );
+    assert!(
+        patch["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|x| x["name"] == "fieldValidation")
+    );
+    assert!(
+        patch["requestBody"]["content"]
+            .get("application/strategic-merge-patch+json")
+            .is_some()
+    );
 }
 
 #[test]
 fn the_index_links_to_documents_by_hash() {
     let index: Value = index();
-    let link = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap().to_owned();
+    let link = index["paths"]["apis/apps/v1"]["serverRelativeURL"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let (path, query) = link.split_once('?').unwrap();
     let r = serve(path, query, &HeaderMap::new()).unwrap();
-    assert_eq!((r.status(), &r.headers()[CACHE_CONTROL]), (StatusCode::OK, &HeaderValue::from_static("public, immutable")));
-    assert_eq!(serve(path, "hash=old", &HeaderMap::new()).unwrap().status(), StatusCode::MOVED_PERMANENTLY);
+    assert_eq!(
+        (r.status(), &r.headers()[CACHE_CONTROL]),
+        (StatusCode::OK, &HeaderValue::from_static("public, immutable"))
+    );
+    assert_eq!(
+        serve(path, "hash=old", &HeaderMap::new()).unwrap().status(),
+        StatusCode::MOVED_PERMANENTLY
+    );
     assert!(serve("/openapi/v3/apis/nope/v1", "", &HeaderMap::new()).is_none());
 }
 
@@ -119,5 +151,8 @@ fn the_old_form_has_definitions_only() {
     let v = v2::document();
     let text = v.to_string();
     assert!(!text.contains("#/components/") && !text.contains("allOf"));
-    assert_eq!(v["definitions"]["io.k8s.api.apps.v1.Deployment"]["properties"]["spec"]["$ref"], "#/definitions/io.k8s.api.apps.v1.DeploymentSpec");
+    assert_eq!(
+        v["definitions"]["io.k8s.api.apps.v1.Deployment"]["properties"]["spec"]["$ref"],
+        "#/definitions/io.k8s.api.apps.v1.DeploymentSpec"
+    );
 }

@@ -84,16 +84,27 @@ fn old_path(item: Value) -> Value {
         let body = value["requestBody"].take();
         if let Some(content) = body["content"].as_object() {
             value["consumes"] = json!(content.keys().collect::<Vec<_>>());
-            let schema = content.values().next().map(|c| old_schema(c["schema"].clone())).unwrap_or_default();
+            let schema = content
+                .values()
+                .next()
+                .map(|c| old_schema(c["schema"].clone()))
+                .unwrap_or_default();
             if let Some(list) = parameters.as_array_mut() {
-                list.insert(0, json!({"name": "body", "in": "body", "required": true, "schema": schema}));
+                list.insert(
+                    0,
+                    json!({"name": "body", "in": "body", "required": true, "schema": schema}),
+                );
             }
         }
         for r in value["responses"].as_object_mut().into_iter().flatten() {
             let content = r.1["content"].take();
             if let Some(m) = r.1.as_object_mut() {
                 m.remove("content");
-                if let Some(schema) = content.as_object().and_then(|c| c.values().next()).map(|c| c["schema"].clone()) {
+                if let Some(schema) = content
+                    .as_object()
+                    .and_then(|c| c.values().next())
+                    .map(|c| c["schema"].clone())
+                {
                     m.insert("schema".to_owned(), old_schema(schema));
                 }
             }

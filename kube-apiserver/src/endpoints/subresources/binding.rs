@@ -30,7 +30,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
 
 /// Binds `pod` as `binding` says.
 pub(in crate::endpoints) async fn bind(call: &Call, pod: &str, mut binding: Value) -> Result<Response<Body>> {
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Create);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     admit.admit(&mut binding, None).await?;
     let target = |field: &str| {
         binding

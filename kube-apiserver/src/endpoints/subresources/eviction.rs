@@ -28,7 +28,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
             "name in URL does not match name in Eviction object",
         ));
     }
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Create);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     admit.admit(&mut eviction, None).await?;
     admit.validate(Some(&eviction), None).await?;
     let mut options = DeleteOptions::from_body(eviction.get("deleteOptions").unwrap_or(&Value::Null));

@@ -50,7 +50,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         }
     };
     let call = &call;
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Update);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
     let update = |old: &Value| {
         if old.is_null() {
             return Err(ApiError::not_found(store.group_resource(), &name));

@@ -23,7 +23,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     };
     let store = call.store()?.clone();
     let name = call.ctx.info.name.clone();
-    let change: Box<dyn Fn(&Call, &Value) -> Result<Value> + Send + Sync> = match call.ctx.info.verb.as_str() {
+    let change: super::Change = match call.ctx.info.verb.as_str() {
         "get" => {
             let entry = store.get(call.namespace(), &name).await?;
             return answer(&out, &entry);
@@ -39,7 +39,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         }
     };
     let call = &call;
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Update);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
     let update = |old: &Value| {
         if old.is_null() {
             return Err(ApiError::not_found(store.group_resource(), &name));

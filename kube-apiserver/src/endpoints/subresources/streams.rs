@@ -18,7 +18,7 @@ use crate::registry::Hooks as _;
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let sub = call.sub.map_or("", |s| s.name);
     if sub != "log" {
-        let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Connect);
+        let admit = Admit::new(&call.api, &call.ctx, Operation::Connect);
         let mut options = Value::Null;
         admit.admit(&mut options, None).await?;
         admit.validate(Some(&options), None).await?;
@@ -241,7 +241,7 @@ async fn service_target(call: &Call) -> Result<Target> {
     } else {
         ports
             .iter()
-            .find(|p| text(p, "/name") == port || p["port"].to_string() == port)
+            .find(|p| text(p, "/name") == port || p["port"].as_u64().is_some_and(|n| port.parse() == Ok(n)))
     };
     let wanted = wanted
         .ok_or_else(|| ApiError::service_unavailable(format!("no service port {port:?} found for service {name:?}")))?;
@@ -263,7 +263,7 @@ async fn service_target(call: &Call) -> Result<Target> {
         let Some(number) = number else { continue };
         for endpoint in items(slice, "/endpoints")
             .iter()
-            .filter(|e| e.pointer("/conditions/ready") != Some(&Value::Bool(false)))
+            .filter(|e| e.pointer("/conditions/ready").and_then(Value::as_bool) != Some(false))
         {
             choices.extend(
                 items(endpoint, "/addresses")

@@ -15,7 +15,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         ..call.output()?
     };
     let mut request = super::read(&call).await?;
-    let admit = Admit::new(&call.api.admission, &call.ctx, Operation::Create);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     admit.admit(&mut request, None).await?;
     admit.validate(Some(&request), None).await?;
     let info = &call.ctx.info;

@@ -26,7 +26,11 @@ pub(crate) fn since(timestamp: &str) -> String {
 pub(crate) fn human(seconds: i64) -> String {
     let (m, h, d) = (seconds / 60, seconds / 3600, seconds / 86400);
     let two = |a: i64, unit: &str, b: i64, small: &str| {
-        if b == 0 { format!("{a}{unit}") } else { format!("{a}{unit}{b}{small}") }
+        if b == 0 {
+            format!("{a}{unit}")
+        } else {
+            format!("{a}{unit}{b}{small}")
+        }
     };
     if seconds < -1 {
         return "<invalid>".to_owned();
@@ -75,18 +79,28 @@ pub(crate) fn scalar(v: Option<&Value>) -> String {
 /// Names of the containers of a pod spec, and their images.
 pub(crate) fn containers(spec: &Value) -> [Value; 2] {
     let join = |field: &str| {
-        items(spec, "/containers").iter().map(|c| text(c, field)).collect::<Vec<_>>().join(",")
+        items(spec, "/containers")
+            .iter()
+            .map(|c| text(c, field))
+            .collect::<Vec<_>>()
+            .join(",")
     };
     [json!(join("/name")), json!(join("/image"))]
 }
 
 /// A label selector as kubectl writes it.
 pub(crate) fn selector(v: Option<&Value>) -> String {
-    let Some(v) = v.filter(|v| v.is_object()) else { return "<none>".to_owned() };
+    let Some(v) = v.filter(|v| v.is_object()) else {
+        return "<none>".to_owned();
+    };
     let mut parts = map_pairs(v.get("matchLabels"));
     for e in items(v, "/matchExpressions") {
         let key = text(e, "/key");
-        let values = items(e, "/values").iter().map(|v| scalar(Some(v))).collect::<Vec<_>>().join(",");
+        let values = items(e, "/values")
+            .iter()
+            .map(|v| scalar(Some(v)))
+            .collect::<Vec<_>>()
+            .join(",");
         parts.push(match text(e, "/operator") {
             "In" => format!("{key} in ({values})"),
             "NotIn" => format!("{key} notin ({values})"),
@@ -104,7 +118,10 @@ pub(crate) fn labels(v: Option<&Value>) -> String {
 
 fn map_pairs(v: Option<&Value>) -> Vec<String> {
     let map = v.and_then(Value::as_object);
-    map.into_iter().flatten().map(|(k, v)| format!("{k}={}", scalar(Some(v)))).collect()
+    map.into_iter()
+        .flatten()
+        .map(|(k, v)| format!("{k}={}", scalar(Some(v))))
+        .collect()
 }
 
 /// At most `max` items joined, then how many more there are.
@@ -125,5 +142,10 @@ pub(crate) fn access_modes(modes: &[Value]) -> String {
         ("ReadWriteMany", "RWX"),
         ("ReadWriteOncePod", "RWOP"),
     ];
-    known.iter().filter(|(m, _)| modes.iter().any(|x| x == m)).map(|(_, s)| *s).collect::<Vec<_>>().join(",")
+    known
+        .iter()
+        .filter(|(m, _)| modes.iter().any(|x| x == m))
+        .map(|(_, s)| *s)
+        .collect::<Vec<_>>()
+        .join(",")
 }

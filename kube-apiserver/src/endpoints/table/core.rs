@@ -40,7 +40,9 @@ pub(super) const NODES: Printer = Printer {
 };
 
 fn node_status(o: &Value) -> String {
-    let ready = items(o, "/status/conditions").iter().find(|c| text(c, "/type") == "Ready");
+    let ready = items(o, "/status/conditions")
+        .iter()
+        .find(|c| text(c, "/type") == "Ready");
     let mut words = vec![match ready.map(|c| text(c, "/status")) {
         Some("True") => "Ready",
         Some(_) => "NotReady",
@@ -65,7 +67,11 @@ fn roles(o: &Value) -> String {
         .collect();
     roles.sort_unstable();
     roles.dedup();
-    if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") }
+    if roles.is_empty() {
+        "<none>".to_owned()
+    } else {
+        roles.join(",")
+    }
 }
 
 pub(super) const EVENTS: Printer = Printer {
@@ -86,21 +92,39 @@ pub(super) const EVENTS: Printer = Printer {
 
 /// Core and `events.k8s.io` events: the fields of the latter are renamed.
 fn event(o: &Value) -> Vec<Value> {
-    let pick = |pointers: &[&str]| pointers.iter().map(|p| text(o, p)).find(|t| !t.is_empty()).unwrap_or("");
+    let pick = |pointers: &[&str]| {
+        pointers
+            .iter()
+            .map(|p| text(o, p))
+            .find(|t| !t.is_empty())
+            .unwrap_or("")
+    };
     let first = pick(&["/firstTimestamp", "/deprecatedFirstTimestamp", "/eventTime"]);
     let series = text(o, "/series/lastObservedTime");
-    let last = if series.is_empty() { pick(&["/lastTimestamp", "/deprecatedLastTimestamp"]) } else { series };
+    let last = if series.is_empty() {
+        pick(&["/lastTimestamp", "/deprecatedLastTimestamp"])
+    } else {
+        series
+    };
     let last = if last.is_empty() { first } else { last };
     let count = [int(o, "/series/count"), int(o, "/count"), int(o, "/deprecatedCount"), 1]
         .into_iter()
         .find(|n| *n > 0)
         .unwrap_or(1);
-    let object = o.get("involvedObject").or_else(|| o.get("regarding")).unwrap_or(&Value::Null);
+    let object = o
+        .get("involvedObject")
+        .or_else(|| o.get("regarding"))
+        .unwrap_or(&Value::Null);
     let target = match text(object, "/name") {
         "" => text(object, "/kind").to_lowercase(),
         n => format!("{}/{n}", text(object, "/kind").to_lowercase()),
     };
-    let component = pick(&["/source/component", "/deprecatedSource/component", "/reportingComponent", "/reportingController"]);
+    let component = pick(&[
+        "/source/component",
+        "/deprecatedSource/component",
+        "/reportingComponent",
+        "/reportingController",
+    ]);
     let host = pick(&["/source/host", "/deprecatedSource/host", "/reportingInstance"]);
     let source: Vec<&str> = [component, host].into_iter().filter(|s| !s.is_empty()).collect();
     vec![
@@ -138,7 +162,9 @@ pub(super) const SERVICE_ACCOUNTS: Printer = Printer {
 };
 
 fn len(o: &Value, pointer: &str) -> usize {
-    o.pointer(pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)
+    o.pointer(pointer)
+        .and_then(Value::as_object)
+        .map_or(0, serde_json::Map::len)
 }
 
 pub(super) const COMPONENT_STATUSES: Printer = Printer {

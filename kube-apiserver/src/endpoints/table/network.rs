@@ -41,7 +41,11 @@ fn external(o: &Value) -> String {
                 .filter(|s| !s.is_empty())
                 .collect();
             all.extend(given);
-            if all.is_empty() { "<pending>".to_owned() } else { all.join(",") }
+            if all.is_empty() {
+                "<pending>".to_owned()
+            } else {
+                all.join(",")
+            }
         }
         _ => or_none(given.join(",")),
     }
@@ -72,7 +76,11 @@ fn endpoints(o: &Value) -> String {
     for s in items(o, "/subsets") {
         for a in items(s, "/addresses") {
             let ip = text(a, "/ip");
-            let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+            let host = if ip.contains(':') {
+                format!("[{ip}]")
+            } else {
+                ip.to_owned()
+            };
             if items(s, "/ports").is_empty() {
                 list.push(ip.to_owned());
             }
@@ -83,7 +91,13 @@ fn endpoints(o: &Value) -> String {
 }
 
 pub(super) const ENDPOINT_SLICES: Printer = Printer {
-    columns: &[column("Name"), column("AddressType"), column("Ports"), column("Endpoints"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("AddressType"),
+        column("Ports"),
+        column("Endpoints"),
+        column("Age"),
+    ],
     cells: |o| {
         let ports: Vec<String> = items(o, "/ports")
             .iter()
@@ -92,41 +106,95 @@ pub(super) const ENDPOINT_SLICES: Printer = Printer {
                 s => s,
             })
             .collect();
-        let ports = if ports.is_empty() { "<unset>".to_owned() } else { some_of(ports, 3) };
-        let addresses: Vec<String> =
-            items(o, "/endpoints").iter().flat_map(|e| items(e, "/addresses")).map(|a| scalar(Some(a))).collect();
-        let addresses = if addresses.is_empty() { "<unset>".to_owned() } else { some_of(addresses, 3) };
-        vec![name(o), json!(text(o, "/addressType")), json!(ports), json!(addresses), age(o)]
+        let ports = if ports.is_empty() {
+            "<unset>".to_owned()
+        } else {
+            some_of(ports, 3)
+        };
+        let addresses: Vec<String> = items(o, "/endpoints")
+            .iter()
+            .flat_map(|e| items(e, "/addresses"))
+            .map(|a| scalar(Some(a)))
+            .collect();
+        let addresses = if addresses.is_empty() {
+            "<unset>".to_owned()
+        } else {
+            some_of(addresses, 3)
+        };
+        vec![
+            name(o),
+            json!(text(o, "/addressType")),
+            json!(ports),
+            json!(addresses),
+            age(o),
+        ]
     },
 };
 
 pub(super) const INGRESSES: Printer = Printer {
-    columns: &[column("Name"), column("Class"), column("Hosts"), column("Address"), column("Ports"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Class"),
+        column("Hosts"),
+        column("Address"),
+        column("Ports"),
+        column("Age"),
+    ],
     cells: |o| {
-        let hosts: Vec<String> =
-            items(o, "/spec/rules").iter().map(|r| text(r, "/host").to_owned()).filter(|h| !h.is_empty()).collect();
-        let hosts = if hosts.is_empty() { "*".to_owned() } else { some_of(hosts, 3) };
+        let hosts: Vec<String> = items(o, "/spec/rules")
+            .iter()
+            .map(|r| text(r, "/host").to_owned())
+            .filter(|h| !h.is_empty())
+            .collect();
+        let hosts = if hosts.is_empty() {
+            "*".to_owned()
+        } else {
+            some_of(hosts, 3)
+        };
         let address: Vec<&str> = items(o, "/status/loadBalancer/ingress")
             .iter()
             .map(|i| or(i, "/ip", text(i, "/hostname")))
             .filter(|s| !s.is_empty())
             .collect();
-        let ports = if items(o, "/spec/tls").is_empty() { "80" } else { "80, 443" };
-        let class = o.pointer("/metadata/annotations").and_then(|a| a.get("kubernetes.io/ingress.class"));
-        let class = or(o, "/spec/ingressClassName", class.and_then(Value::as_str).unwrap_or("<none>"));
-        vec![name(o), json!(class), json!(hosts), json!(address.join(",")), json!(ports), age(o)]
+        let ports = if items(o, "/spec/tls").is_empty() {
+            "80"
+        } else {
+            "80, 443"
+        };
+        let class = o
+            .pointer("/metadata/annotations")
+            .and_then(|a| a.get("kubernetes.io/ingress.class"));
+        let class = or(
+            o,
+            "/spec/ingressClassName",
+            class.and_then(Value::as_str).unwrap_or("<none>"),
+        );
+        vec![
+            name(o),
+            json!(class),
+            json!(hosts),
+            json!(address.join(",")),
+            json!(ports),
+            age(o),
+        ]
     },
 };
 
 pub(super) const INGRESS_CLASSES: Printer = Printer {
-    columns: &[column("Name"), column("Controller"), column("Parameters"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Controller"),
+        column("Parameters"),
+        column("Age"),
+    ],
     cells: |o| {
-        let parameters = o.pointer("/spec/parameters").filter(|p| p.is_object()).map_or("<none>".to_owned(), |p| {
-            match text(p, "/apiGroup") {
+        let parameters = o
+            .pointer("/spec/parameters")
+            .filter(|p| p.is_object())
+            .map_or("<none>".to_owned(), |p| match text(p, "/apiGroup") {
                 "" => format!("{}/{}", text(p, "/kind"), text(p, "/name")),
                 g => format!("{}.{g}/{}", text(p, "/kind"), text(p, "/name")),
-            }
-        });
+            });
         vec![name(o), json!(text(o, "/spec/controller")), json!(parameters), age(o)]
     },
 };
@@ -141,7 +209,11 @@ pub(super) const IP_ADDRESSES: Printer = Printer {
     cells: |o| {
         let p = o.pointer("/spec/parentRef").unwrap_or(&Value::Null);
         let parts = ["/group", "/resource", "/namespace", "/name"].map(|f| text(p, f));
-        let parent = parts.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join("/");
+        let parent = parts
+            .into_iter()
+            .filter(|s| !s.is_empty())
+            .collect::<Vec<_>>()
+            .join("/");
         vec![name(o), json!(or_none(parent)), age(o)]
     },
 };
@@ -149,7 +221,11 @@ pub(super) const IP_ADDRESSES: Printer = Printer {
 pub(super) const SERVICE_CIDRS: Printer = Printer {
     columns: &[column("Name"), column("CIDRs"), column("Age")],
     cells: |o| {
-        let cidrs = items(o, "/spec/cidrs").iter().map(|c| scalar(Some(c))).collect::<Vec<_>>().join(",");
+        let cidrs = items(o, "/spec/cidrs")
+            .iter()
+            .map(|c| scalar(Some(c)))
+            .collect::<Vec<_>>()
+            .join(",");
         vec![name(o), json!(cidrs), age(o)]
     },
 };

@@ -21,7 +21,6 @@ pub(super) const PODS: Printer = Printer {
     cells: pod,
 };
 
-
 /// What the containers of a pod add up to.
 struct Summary {
     reason: String,
@@ -43,7 +42,11 @@ fn pod(o: &Value) -> Vec<Value> {
         .iter()
         .filter(|g| condition(o, text(g, "/conditionType")).is_some_and(|c| text(c, "/status") == "True"))
         .count();
-    let gates = if gates.is_empty() { "<none>".to_owned() } else { format!("{passed}/{}", gates.len()) };
+    let gates = if gates.is_empty() {
+        "<none>".to_owned()
+    } else {
+        format!("{passed}/{}", gates.len())
+    };
     let ip = or(o, "/status/podIPs/0/ip", or(o, "/status/podIP", "<none>"));
     vec![
         name(o),

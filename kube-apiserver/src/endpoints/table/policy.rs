@@ -11,8 +11,12 @@ use crate::objects::{items, text};
 pub(super) const RESOURCE_QUOTAS: Printer = Printer {
     columns: &[column("Name"), column("Request"), column("Limit"), column("Age")],
     cells: |o| {
-        let hard: BTreeMap<&String, &Value> =
-            o.pointer("/status/hard").and_then(Value::as_object).into_iter().flatten().collect();
+        let hard: BTreeMap<&String, &Value> = o
+            .pointer("/status/hard")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .collect();
         let used = |k: &str| scalar(o.pointer("/status/used").and_then(|u| u.get(k)));
         let list = |limits: bool| {
             let parts: Vec<String> = hard
@@ -54,7 +58,14 @@ pub(super) const DISRUPTION_BUDGETS: Printer = Printer {
 };
 
 pub(super) const BINDINGS: Printer = Printer {
-    columns: &[column("Name"), column("Role"), column("Age"), wide("Users"), wide("Groups"), wide("ServiceAccounts")],
+    columns: &[
+        column("Name"),
+        column("Role"),
+        column("Age"),
+        wide("Users"),
+        wide("Groups"),
+        wide("ServiceAccounts"),
+    ],
     cells: |o| {
         let of = |kind: &str| {
             let names: Vec<String> = items(o, "/subjects")
@@ -68,7 +79,14 @@ pub(super) const BINDINGS: Printer = Printer {
             json!(names.join(", "))
         };
         let role = format!("{}/{}", text(o, "/roleRef/kind"), text(o, "/roleRef/name"));
-        vec![name(o), json!(role), age(o), of("User"), of("Group"), of("ServiceAccount")]
+        vec![
+            name(o),
+            json!(role),
+            age(o),
+            of("User"),
+            of("Group"),
+            of("ServiceAccount"),
+        ]
     },
 };
 
@@ -82,7 +100,10 @@ pub(super) const SIGNING_REQUESTS: Printer = Printer {
         column("Condition"),
     ],
     cells: |o| {
-        let conditions: Vec<&str> = items(o, "/status/conditions").iter().map(|c| text(c, "/type")).collect();
+        let conditions: Vec<&str> = items(o, "/status/conditions")
+            .iter()
+            .map(|c| text(c, "/type"))
+            .collect();
         let mut state = match () {
             () if conditions.contains(&"Denied") => "Denied".to_owned(),
             () if conditions.contains(&"Approved") => "Approved".to_owned(),
@@ -121,7 +142,12 @@ pub(super) const PRIORITY_CLASSES: Printer = Printer {
         vec![
             name(o),
             json!(int(o, "/value")),
-            json!(o.get("globalDefault").and_then(Value::as_bool).unwrap_or(false).to_string()),
+            json!(
+                o.get("globalDefault")
+                    .and_then(Value::as_bool)
+                    .unwrap_or(false)
+                    .to_string()
+            ),
             age(o),
             json!(or(o, "/preemptionPolicy", "PreemptLowerPriority")),
         ]
@@ -143,7 +169,9 @@ pub(super) const FLOW_SCHEMAS: Printer = Printer {
         column("MissingPL"),
     ],
     cells: |o| {
-        let dangling = items(o, "/status/conditions").iter().find(|c| text(c, "/type") == "Dangling");
+        let dangling = items(o, "/status/conditions")
+            .iter()
+            .find(|c| text(c, "/type") == "Dangling");
         vec![
             name(o),
             json!(text(o, "/spec/priorityLevelConfiguration/name")),
@@ -188,10 +216,15 @@ pub(super) const WEBHOOKS: Printer = Printer {
 pub(super) const API_SERVICES: Printer = Printer {
     columns: &[column("Name"), column("Service"), column("Available"), column("Age")],
     cells: |o| {
-        let service = o.pointer("/spec/service").filter(|s| s.is_object()).map_or("Local".to_owned(), |s| {
-            format!("{}/{}", text(s, "/namespace"), text(s, "/name"))
-        });
-        let available = items(o, "/status/conditions").iter().find(|c| text(c, "/type") == "Available");
+        let service = o
+            .pointer("/spec/service")
+            .filter(|s| s.is_object())
+            .map_or("Local".to_owned(), |s| {
+                format!("{}/{}", text(s, "/namespace"), text(s, "/name"))
+            });
+        let available = items(o, "/status/conditions")
+            .iter()
+            .find(|c| text(c, "/type") == "Available");
         let available = available.map_or("Unknown".to_owned(), |c| match text(c, "/status") {
             "True" => "True".to_owned(),
             other => format!("{other} ({})", text(c, "/reason")),

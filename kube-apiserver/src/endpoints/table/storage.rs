@@ -59,7 +59,11 @@ pub(super) const CLAIMS: Printer = Printer {
             json!(status(o)),
             json!(text(o, "/spec/volumeName")),
             json!(if bound { text(o, "/status/capacity/storage") } else { "" }),
-            json!(if bound { access_modes(items(o, "/status/accessModes")) } else { String::new() }),
+            json!(if bound {
+                access_modes(items(o, "/status/accessModes"))
+            } else {
+                String::new()
+            }),
             json!(class(o)),
             json!(or(o, "/spec/volumeAttributesClassName", "<unset>")),
             age(o),
@@ -69,11 +73,17 @@ pub(super) const CLAIMS: Printer = Printer {
 };
 
 fn status(o: &Value) -> &str {
-    if text(o, "/metadata/deletionTimestamp").is_empty() { text(o, "/status/phase") } else { "Terminating" }
+    if text(o, "/metadata/deletionTimestamp").is_empty() {
+        text(o, "/status/phase")
+    } else {
+        "Terminating"
+    }
 }
 
 fn class(o: &Value) -> &str {
-    let old = o.pointer("/metadata/annotations").and_then(|a| a.get("volume.beta.kubernetes.io/storage-class"));
+    let old = o
+        .pointer("/metadata/annotations")
+        .and_then(|a| a.get("volume.beta.kubernetes.io/storage-class"));
     old.and_then(Value::as_str).unwrap_or(text(o, "/spec/storageClassName"))
 }
 
@@ -88,30 +98,50 @@ pub(super) const STORAGE_CLASSES: Printer = Printer {
     ],
     cells: |o| {
         let a = o.pointer("/metadata/annotations");
-        let is_default = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
-            .iter()
-            .any(|k| a.and_then(|a| a.get(*k)).is_some_and(|v| v == "true"));
+        let is_default = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ]
+        .iter()
+        .any(|k| a.and_then(|a| a.get(*k)).is_some_and(|v| v == "true"));
         let mark = if is_default { " (default)" } else { "" };
         vec![
             json!(format!("{}{mark}", text(o, "/metadata/name"))),
             json!(text(o, "/provisioner")),
             json!(or(o, "/reclaimPolicy", "Delete")),
             json!(or(o, "/volumeBindingMode", "<unset>")),
-            json!(o.get("allowVolumeExpansion").and_then(Value::as_bool).unwrap_or(false).to_string()),
+            json!(
+                o.get("allowVolumeExpansion")
+                    .and_then(Value::as_bool)
+                    .unwrap_or(false)
+                    .to_string()
+            ),
             age(o),
         ]
     },
 };
 
 pub(super) const ATTACHMENTS: Printer = Printer {
-    columns: &[column("Name"), column("Attacher"), column("PV"), column("Node"), column("Attached"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Attacher"),
+        column("PV"),
+        column("Node"),
+        column("Attached"),
+        column("Age"),
+    ],
     cells: |o| {
         vec![
             name(o),
             json!(text(o, "/spec/attacher")),
             json!(text(o, "/spec/source/persistentVolumeName")),
             json!(text(o, "/spec/nodeName")),
-            json!(o.pointer("/status/attached").and_then(Value::as_bool).unwrap_or(false).to_string()),
+            json!(
+                o.pointer("/status/attached")
+                    .and_then(Value::as_bool)
+                    .unwrap_or(false)
+                    .to_string()
+            ),
             age(o),
         ]
     },
@@ -130,14 +160,26 @@ pub(super) const CSI_DRIVERS: Printer = Printer {
     ],
     cells: |o| {
         let flag = |p: &str, default: bool| json!(o.pointer(p).and_then(Value::as_bool).unwrap_or(default).to_string());
-        let tokens = items(o, "/spec/tokenRequests").iter().map(|t| text(t, "/audience")).collect::<Vec<_>>().join(",");
-        let modes = items(o, "/spec/volumeLifecycleModes").iter().map(|m| scalar(Some(m))).collect::<Vec<_>>().join(",");
+        let tokens = items(o, "/spec/tokenRequests")
+            .iter()
+            .map(|t| text(t, "/audience"))
+            .collect::<Vec<_>>()
+            .join(",");
+        let modes = items(o, "/spec/volumeLifecycleModes")
+            .iter()
+            .map(|m| scalar(Some(m)))
+            .collect::<Vec<_>>()
+            .join(",");
         vec![
             name(o),
             flag("/spec/attachRequired", true),
             flag("/spec/podInfoOnMount", false),
             flag("/spec/storageCapacity", false),
-            json!(if tokens.is_empty() { "<unset>".to_owned() } else { tokens }),
+            json!(if tokens.is_empty() {
+                "<unset>".to_owned()
+            } else {
+                tokens
+            }),
             flag("/spec/requiresRepublish", false),
             json!(or_none(modes)),
             age(o),

@@ -21,7 +21,11 @@ pub(super) const DEPLOYMENTS: Printer = Printer {
         let [c, i] = template(o);
         vec![
             name(o),
-            json!(format!("{}/{}", int(o, "/status/readyReplicas"), int(o, "/spec/replicas"))),
+            json!(format!(
+                "{}/{}",
+                int(o, "/status/readyReplicas"),
+                int(o, "/spec/replicas")
+            )),
             json!(int(o, "/status/updatedReplicas")),
             json!(int(o, "/status/availableReplicas")),
             age(o),
@@ -32,11 +36,15 @@ pub(super) const DEPLOYMENTS: Printer = Printer {
     },
 };
 
-pub(super) const REPLICA_SETS: Printer =
-    Printer { columns: REPLICAS, cells: |o| replicas(o, selector(o.pointer("/spec/selector"))) };
+pub(super) const REPLICA_SETS: Printer = Printer {
+    columns: REPLICAS,
+    cells: |o| replicas(o, selector(o.pointer("/spec/selector"))),
+};
 
-pub(super) const REPLICATION_CONTROLLERS: Printer =
-    Printer { columns: REPLICAS, cells: |o| replicas(o, labels(o.pointer("/spec/selector"))) };
+pub(super) const REPLICATION_CONTROLLERS: Printer = Printer {
+    columns: REPLICAS,
+    cells: |o| replicas(o, labels(o.pointer("/spec/selector"))),
+};
 
 const REPLICAS: &[super::Column] = &[
     column("Name"),
@@ -96,7 +104,13 @@ pub(super) const DAEMON_SETS: Printer = Printer {
 };
 
 pub(super) const STATEFUL_SETS: Printer = Printer {
-    columns: &[column("Name"), column("Ready"), column("Age"), wide("Containers"), wide("Images")],
+    columns: &[
+        column("Name"),
+        column("Ready"),
+        column("Age"),
+        wide("Containers"),
+        wide("Images"),
+    ],
     cells: |o| {
         let [c, i] = template(o);
         let ready = format!("{}/{}", int(o, "/status/readyReplicas"), int(o, "/spec/replicas"));
@@ -107,13 +121,19 @@ pub(super) const STATEFUL_SETS: Printer = Printer {
 pub(super) const CONTROLLER_REVISIONS: Printer = Printer {
     columns: &[column("Name"), column("Controller"), column("Revision"), column("Age")],
     cells: |o| {
-        let owner = items(o, "/metadata/ownerReferences").iter().find(|r| r["controller"].as_bool() == Some(true));
+        let owner = items(o, "/metadata/ownerReferences")
+            .iter()
+            .find(|r| r["controller"].as_bool() == Some(true));
         let controller = owner.map_or_else(
             || "<none>".to_owned(),
             |r| {
                 let group = text(r, "/apiVersion").split_once('/').map_or("", |(g, _)| g);
                 let kind = text(r, "/kind").to_lowercase();
-                let kind = if group.is_empty() { kind } else { format!("{kind}.{group}") };
+                let kind = if group.is_empty() {
+                    kind
+                } else {
+                    format!("{kind}.{group}")
+                };
                 format!("{kind}/{}", text(r, "/name"))
             },
         );
@@ -122,7 +142,12 @@ pub(super) const CONTROLLER_REVISIONS: Printer = Printer {
 };
 
 pub(super) const POD_TEMPLATES: Printer = Printer {
-    columns: &[column("Name"), column("Containers"), column("Images"), column("Pod Labels")],
+    columns: &[
+        column("Name"),
+        column("Containers"),
+        column("Images"),
+        column("Pod Labels"),
+    ],
     cells: |o| {
         let [c, i] = containers(o.pointer("/template/spec").unwrap_or(&Value::Null));
         vec![name(o), c, i, json!(labels(o.pointer("/template/metadata/labels")))]
@@ -143,7 +168,10 @@ pub(super) const JOBS: Printer = Printer {
     cells: |o| {
         let [c, i] = template(o);
         let done = int(o, "/status/succeeded");
-        let completions = match (o.pointer("/spec/completions").and_then(Value::as_i64), int(o, "/spec/parallelism")) {
+        let completions = match (
+            o.pointer("/spec/completions").and_then(Value::as_i64),
+            int(o, "/spec/parallelism"),
+        ) {
             (Some(n), _) => format!("{done}/{n}"),
             (None, p) if p > 1 => format!("{done}/1 of {p}"),
             _ => format!("{done}/1"),
@@ -169,7 +197,9 @@ pub(super) const JOBS: Printer = Printer {
 
 fn job_status(o: &Value) -> &'static str {
     let is = |kind: &str| {
-        items(o, "/status/conditions").iter().any(|c| text(c, "/type") == kind && text(c, "/status") == "True")
+        items(o, "/status/conditions")
+            .iter()
+            .any(|c| text(c, "/type") == kind && text(c, "/status") == "True")
     };
     if is("Complete") {
         "Complete"
@@ -202,15 +232,26 @@ pub(super) const CRON_JOBS: Printer = Printer {
         wide("Selector"),
     ],
     cells: |o| {
-        let [c, i] = containers(o.pointer("/spec/jobTemplate/spec/template/spec").unwrap_or(&Value::Null));
+        let [c, i] = containers(
+            o.pointer("/spec/jobTemplate/spec/template/spec")
+                .unwrap_or(&Value::Null),
+        );
         let last = text(o, "/status/lastScheduleTime");
         vec![
             name(o),
             json!(text(o, "/spec/schedule")),
             json!(or(o, "/spec/timeZone", "<none>")),
-            json!(if o.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) { "True" } else { "False" }),
+            json!(if o.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
+                "True"
+            } else {
+                "False"
+            }),
             json!(items(o, "/status/active").len()),
-            json!(if last.is_empty() { "<none>".to_owned() } else { since(last) }),
+            json!(if last.is_empty() {
+                "<none>".to_owned()
+            } else {
+                since(last)
+            }),
             age(o),
             c,
             i,
@@ -231,7 +272,11 @@ pub(super) const AUTOSCALERS: Printer = Printer {
     ],
     cells: |o| {
         let min = scalar(o.pointer("/spec/minReplicas"));
-        let reference = format!("{}/{}", text(o, "/spec/scaleTargetRef/kind"), text(o, "/spec/scaleTargetRef/name"));
+        let reference = format!(
+            "{}/{}",
+            text(o, "/spec/scaleTargetRef/kind"),
+            text(o, "/spec/scaleTargetRef/name")
+        );
         vec![
             name(o),
             json!(reference),
@@ -254,16 +299,24 @@ fn targets(o: &Value) -> String {
         .iter()
         .enumerate()
         .map(|(i, m)| {
-            let current = o.pointer(&format!("/status/currentMetrics/{i}/resource/current")).unwrap_or(&Value::Null);
+            let current = o
+                .pointer(&format!("/status/currentMetrics/{i}/resource/current"))
+                .unwrap_or(&Value::Null);
             let target = m.pointer("/resource/target").unwrap_or(&Value::Null);
             let label = text(m, "/resource/name");
             match target["averageUtilization"].as_i64() {
                 Some(want) => {
-                    let have = current["averageUtilization"].as_i64().map_or("<unknown>".to_owned(), |v| format!("{v}%"));
+                    let have = current["averageUtilization"]
+                        .as_i64()
+                        .map_or("<unknown>".to_owned(), |v| format!("{v}%"));
                     format!("{label}: {have}/{want}%")
                 }
                 None if !label.is_empty() => {
-                    format!("{label}: {}/{}", or(current, "/averageValue", "<unknown>"), text(target, "/averageValue"))
+                    format!(
+                        "{label}: {}/{}",
+                        or(current, "/averageValue", "<unknown>"),
+                        text(target, "/averageValue")
+                    )
                 }
                 None => format!("<unknown>/{}", text(m, "/type")),
             }

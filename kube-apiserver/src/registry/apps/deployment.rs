@@ -15,8 +15,7 @@ pub(crate) static STRATEGY: Typed<Rules<Deployment>> = Typed(Rules {
     },
     prepare_update: |_, new, old| {
         new.status.clone_from(&old.status);
-        let changed = differ(&new.spec, &old.spec)
-            || differ(&new.metadata.annotations, &old.metadata.annotations);
+        let changed = differ(&new.spec, &old.spec) || differ(&new.metadata.annotations, &old.metadata.annotations);
         next_generation(new, old, changed);
     },
     status: Some(&STATUS),

@@ -3,7 +3,7 @@
 use api::apps::v1::{defaults, validation};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 
-use crate::registry::strategies::rules::{number_at, Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation, number_at};
 use crate::registry::strategy::Typed;
 
 /// ReplicaSets.

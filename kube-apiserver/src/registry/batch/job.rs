@@ -3,9 +3,7 @@
 use api::batch::v1::{defaults, validation};
 use k8s_openapi::api::batch::v1::Job;
 
-use crate::registry::strategies::rules::{
-    Rules, differ, first_generation, next_generation, number_at, text_at,
-};
+use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation, number_at, text_at};
 use crate::registry::strategy::Typed;
 
 /// Jobs.
@@ -46,7 +44,12 @@ fn generate_selector(obj: &mut Job) {
     if spec.manual_selector == Some(true) {
         return;
     }
-    let labels = spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
+    let labels = spec
+        .template
+        .metadata
+        .get_or_insert_default()
+        .labels
+        .get_or_insert_default();
     for (key, value) in [
         ("job-name", &name),
         ("batch.kubernetes.io/job-name", &name),
@@ -55,8 +58,14 @@ fn generate_selector(obj: &mut Job) {
     ] {
         labels.entry(key.to_string()).or_insert_with(|| value.clone());
     }
-    let selector = spec.selector.get_or_insert_default().match_labels.get_or_insert_default();
-    selector.entry("batch.kubernetes.io/controller-uid".to_string()).or_insert(uid);
+    let selector = spec
+        .selector
+        .get_or_insert_default()
+        .match_labels
+        .get_or_insert_default();
+    selector
+        .entry("batch.kubernetes.io/controller-uid".to_string())
+        .or_insert(uid);
 }
 
 #[cfg(test)]

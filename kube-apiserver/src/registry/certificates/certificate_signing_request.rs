@@ -1,9 +1,7 @@
 //! CertificateSigningRequests (pkg/registry/certificates/certificates/strategy.go).
 
 use api::certificates::v1::validation;
-use k8s_openapi::api::certificates::v1::{
-    CertificateSigningRequest, CertificateSigningRequestCondition,
-};
+use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
@@ -39,9 +37,7 @@ static STATUS: Typed<Rules<CertificateSigningRequest>> = Typed(Rules::updating(
     |_| {},
     |_, new, old| {
         new.spec = old.spec.clone();
-        let approval = |c: &CertificateSigningRequestCondition| {
-            matches!(c.type_.as_str(), "Approved" | "Denied")
-        };
+        let approval = |c: &CertificateSigningRequestCondition| matches!(c.type_.as_str(), "Approved" | "Denied");
         let mut kept: Vec<_> = conditions(old).into_iter().filter(approval).collect();
         kept.extend(conditions(new).into_iter().filter(|c| !approval(c)));
         set_conditions(new, old, kept);
@@ -50,14 +46,13 @@ static STATUS: Typed<Rules<CertificateSigningRequest>> = Typed(Rules::updating(
 ));
 
 /// `certificatesigningrequests/approval`: conditions only.
-pub(crate) static APPROVAL: Typed<Rules<CertificateSigningRequest>> =
-    Typed(Rules::updating(|_| {}, prepare_approval, validation::certificate_signing_request_update));
+pub(crate) static APPROVAL: Typed<Rules<CertificateSigningRequest>> = Typed(Rules::updating(
+    |_| {},
+    prepare_approval,
+    validation::certificate_signing_request_update,
+));
 
-fn prepare_approval(
-    _: &RequestContext,
-    new: &mut CertificateSigningRequest,
-    old: &CertificateSigningRequest,
-) {
+fn prepare_approval(_: &RequestContext, new: &mut CertificateSigningRequest, old: &CertificateSigningRequest) {
     new.spec = old.spec.clone();
     let wanted = conditions(new);
     let certificate = old.status.as_ref().and_then(|s| s.certificate.clone());
@@ -66,7 +61,10 @@ fn prepare_approval(
 }
 
 fn conditions(obj: &CertificateSigningRequest) -> Vec<CertificateSigningRequestCondition> {
-    obj.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default()
+    obj.status
+        .as_ref()
+        .and_then(|s| s.conditions.clone())
+        .unwrap_or_default()
 }
 
 /// Stores conditions, filling in the times (`populateConditionTimestamps`).

@@ -26,7 +26,10 @@ fn fields(obj: &Value) -> Fields {
         ("involvedObject.name", text_at(obj, "/involvedObject/name")),
         ("involvedObject.uid", text_at(obj, "/involvedObject/uid")),
         ("involvedObject.apiVersion", text_at(obj, "/involvedObject/apiVersion")),
-        ("involvedObject.resourceVersion", text_at(obj, "/involvedObject/resourceVersion")),
+        (
+            "involvedObject.resourceVersion",
+            text_at(obj, "/involvedObject/resourceVersion"),
+        ),
         ("involvedObject.fieldPath", text_at(obj, "/involvedObject/fieldPath")),
         ("reason", text_at(obj, "/reason")),
         ("reportingComponent", text_at(obj, "/reportingComponent")),

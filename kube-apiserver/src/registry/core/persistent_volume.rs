@@ -17,7 +17,10 @@ pub(crate) static STRATEGY: Typed<Rules<PersistentVolume>> = Typed(Rules {
     },
     prepare_update: |_, new, old| new.status.clone_from(&old.status),
     status: Some(&STATUS),
-    ..Rules::new(validation::persistent_volume_create, validation::persistent_volume_update)
+    ..Rules::new(
+        validation::persistent_volume_create,
+        validation::persistent_volume_update,
+    )
 });
 
 /// `persistentvolumes/status`.

@@ -4,9 +4,7 @@ use api::core::v1::{defaults, validation};
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
 use serde_json::Value;
 
-use crate::registry::strategies::rules::{
-    Fields, Rules, differ, first_generation, flag_at, next_generation, text_at,
-};
+use crate::registry::strategies::rules::{Fields, Rules, differ, first_generation, flag_at, next_generation, text_at};
 use crate::registry::strategy::Typed;
 
 /// Pods.
@@ -123,7 +121,10 @@ fn fields(obj: &Value) -> Fields {
 
 /// `CheckGracefulDelete`: the request's or the pod's period; none for pods that no kubelet runs.
 fn grace(obj: &Value, requested: Option<i64>) -> Option<i64> {
-    let own = || obj.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    let own = || {
+        obj.pointer("/spec/terminationGracePeriodSeconds")
+            .and_then(Value::as_i64)
+    };
     let period = requested.or_else(own).unwrap_or(0);
     let unscheduled = text_at(obj, "/spec/nodeName").is_empty();
     let ended = matches!(text_at(obj, "/status/phase").as_str(), "Failed" | "Succeeded");
@@ -134,7 +135,6 @@ fn grace(obj: &Value, requested: Option<i64>) -> Option<i64> {
     })
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,9 +144,7 @@ mod tests {
 
     #[test]
     fn grace_period_follows_request_spec_and_state() {
-        let pod = |node: &str, phase: &str| {
-            json!({"spec": {"nodeName": node, "terminationGracePeriodSeconds": 30}, "status": {"phase": phase}})
-        };
+        let pod = |node: &str, phase: &str| json!({"spec": {"nodeName": node, "terminationGracePeriodSeconds": 30}, "status": {"phase": phase}});
         let cases = [
             (pod("n", "Running"), None, 30),
             (pod("n", "Running"), Some(5), 5),
@@ -156,7 +154,11 @@ mod tests {
             (pod("n", "Succeeded"), Some(60), 0),
         ];
         for (pod, requested, want) in cases {
-            assert_eq!(STRATEGY.graceful_deletion(&pod, requested), Some(want), "{pod} {requested:?}");
+            assert_eq!(
+                STRATEGY.graceful_deletion(&pod, requested),
+                Some(want),
+                "{pod} {requested:?}"
+            );
         }
     }
 

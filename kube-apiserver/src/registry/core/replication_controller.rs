@@ -3,9 +3,7 @@
 use api::core::v1::{defaults, validation};
 use k8s_openapi::api::core::v1::ReplicationController;
 
-use crate::registry::strategies::rules::{
-    Rules, differ, first_generation, next_generation, number_at,
-};
+use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation, number_at};
 use crate::registry::strategy::Typed;
 
 /// ReplicationControllers.

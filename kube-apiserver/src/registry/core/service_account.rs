@@ -16,6 +16,9 @@ pub(crate) static STRATEGY: Typed<Rules<ServiceAccount>> = Typed(Rules {
 /// Secret references keep nothing but their names (`cleanSecretReferences`).
 fn names_only(obj: &mut ServiceAccount) {
     for reference in obj.secrets.iter_mut().flatten() {
-        *reference = ObjectReference { name: reference.name.take(), ..ObjectReference::default() };
+        *reference = ObjectReference {
+            name: reference.name.take(),
+            ..ObjectReference::default()
+        };
     }
 }

@@ -10,5 +10,8 @@ use crate::registry::strategy::Typed;
 pub(crate) static STRATEGY: Typed<Rules<ClusterRoleBinding>> = Typed(Rules {
     default: defaults::cluster_role_binding,
     create_on_update: true,
-    ..Rules::new(validation::cluster_role_binding_create, validation::cluster_role_binding_update)
+    ..Rules::new(
+        validation::cluster_role_binding_create,
+        validation::cluster_role_binding_update,
+    )
 });

@@ -78,7 +78,7 @@ fn decode_token(text: &str) -> Result<Token> {
         return Err(bad("encoded start key empty (version meta.k8s.io/v1)".into()));
     }
     if token.start.starts_with('/') || token.start.split('/').any(|s| s == "..") {
-        return Err(bad(format!("{}", token.start)));
+        return Err(bad(token.start));
     }
     Ok(token)
 }

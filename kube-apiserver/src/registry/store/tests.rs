@@ -35,7 +35,16 @@ async fn create(s: &Store, obj: Value) -> Arc<super::Entry> {
 
 async fn replace(s: &Store, obj: Value) -> Result<Arc<super::Entry>, ApiError> {
     let name = meta::name(&obj).to_owned();
-    s.update(&ctx(), "default", &name, s.strategy, &move |_| Ok(obj.clone()), &NoHooks).await.map(|(e, _)| e)
+    s.update(
+        &ctx(),
+        "default",
+        &name,
+        s.strategy,
+        &move |_| Ok(obj.clone()),
+        &NoHooks,
+    )
+    .await
+    .map(|(e, _)| e)
 }
 
 fn options(query: &str) -> ListOptions {
@@ -60,7 +69,10 @@ async fn create_fills_in_what_the_server_owns() {
     assert!(meta::creation_timestamp(&e.value).ends_with('Z'));
     assert_eq!(meta::resource_version(&e.value), e.rev.to_string());
     let err = s.create(&ctx(), "default", cm("a"), &NoHooks).await.err().unwrap();
-    assert_eq!((err.code, err.message.as_str()), (409, "configmaps \"a\" already exists"));
+    assert_eq!(
+        (err.code, err.message.as_str()),
+        (409, "configmaps \"a\" already exists")
+    );
 }
 
 #[tokio::test]
@@ -90,7 +102,9 @@ async fn dry_run_writes_nothing() {
     create(&s, cm("a")).await;
     let err = s.create(&dry, "default", cm("a"), &NoHooks).await.err().unwrap();
     assert!(err.is_already_exists());
-    s.delete(&dry, "default", "a", &DeleteOptions::default(), &NoHooks).await.unwrap();
+    s.delete(&dry, "default", "a", &DeleteOptions::default(), &NoHooks)
+        .await
+        .unwrap();
     s.get("default", "a").await.unwrap();
 }
 
@@ -135,7 +149,10 @@ async fn finalizers_hold_a_deleted_object_until_removed() {
     let mut obj = cm("a");
     obj["metadata"]["finalizers"] = json!(["example.com/hold"]);
     create(&s, obj).await;
-    let d = s.delete(&ctx(), "default", "a", &DeleteOptions::default(), &NoHooks).await.unwrap();
+    let d = s
+        .delete(&ctx(), "default", "a", &DeleteOptions::default(), &NoHooks)
+        .await
+        .unwrap();
     assert!(!d.gone);
     let held = s.get("default", "a").await.unwrap();
     assert!(meta::is_terminating(&held.value));
@@ -154,13 +171,19 @@ async fn foreground_deletion_waits_for_the_collector() {
     let mut obj = obj;
     s.strategy.default(&mut obj);
     create(&s, obj).await;
-    let foreground = DeleteOptions { propagation_policy: Some("Foreground".into()), ..Default::default() };
+    let foreground = DeleteOptions {
+        propagation_policy: Some("Foreground".into()),
+        ..Default::default()
+    };
     let d = s.delete(&ctx(), "default", "d", &foreground, &NoHooks).await.unwrap();
     assert!(!d.gone);
     let held = s.get("default", "d").await.unwrap();
     assert_eq!(meta::finalizers(&held.value), ["foregroundDeletion"]);
     // Background takes the finalizer away again, and the object goes.
-    let background = DeleteOptions { propagation_policy: Some("Background".into()), ..Default::default() };
+    let background = DeleteOptions {
+        propagation_policy: Some("Background".into()),
+        ..Default::default()
+    };
     s.delete(&ctx(), "default", "d", &background, &NoHooks).await.unwrap();
     let gone = s.get("default", "d").await;
     assert!(gone.is_err() || meta::finalizers(&gone.unwrap().value).is_empty());
@@ -170,10 +193,30 @@ async fn foreground_deletion_waits_for_the_collector() {
 async fn preconditions_of_a_delete_must_hold() {
     let s = store("", "configmaps");
     create(&s, cm("a")).await;
-    let wrong = DeleteOptions { uid: Some("0".into()), ..Default::default() };
-    assert_eq!(s.delete(&ctx(), "default", "a", &wrong, &NoHooks).await.err().unwrap().code, 409);
-    let wrong = DeleteOptions { resource_version: Some("1".into()), ..Default::default() };
-    assert_eq!(s.delete(&ctx(), "default", "a", &wrong, &NoHooks).await.err().unwrap().code, 409);
+    let wrong = DeleteOptions {
+        uid: Some("0".into()),
+        ..Default::default()
+    };
+    assert_eq!(
+        s.delete(&ctx(), "default", "a", &wrong, &NoHooks)
+            .await
+            .err()
+            .unwrap()
+            .code,
+        409
+    );
+    let wrong = DeleteOptions {
+        resource_version: Some("1".into()),
+        ..Default::default()
+    };
+    assert_eq!(
+        s.delete(&ctx(), "default", "a", &wrong, &NoHooks)
+            .await
+            .err()
+            .unwrap()
+            .code,
+        409
+    );
 }
 
 #[tokio::test]
@@ -181,7 +224,10 @@ async fn a_namespace_goes_when_its_content_is_finalized() {
     let s = store("", "namespaces");
     let ns = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}, "spec": {"finalizers": ["kubernetes"]}});
     s.create(&ctx(), "", ns, &NoHooks).await.unwrap();
-    let d = s.delete(&ctx(), "", "n", &DeleteOptions::default(), &NoHooks).await.unwrap();
+    let d = s
+        .delete(&ctx(), "", "n", &DeleteOptions::default(), &NoHooks)
+        .await
+        .unwrap();
     assert!(!d.gone);
     assert_eq!(d.entry.value["status"]["phase"], "Terminating");
     let empty = |old: &Value| {
@@ -202,8 +248,20 @@ async fn lists_are_paged_by_tokens() {
     let page = s.list("default", &options("limit=2")).await.unwrap();
     assert_eq!((page.items.len(), page.remaining), (2, Some(1)));
     create(&s, cm("b2")).await;
-    let rest = s.list("default", &options(&format!("limit=2&continue={}", page.continue_token))).await.unwrap();
-    assert_eq!(rest.items.iter().map(|e| meta::name(&e.value).to_owned()).collect::<Vec<_>>(), ["c"]);
+    let rest = s
+        .list(
+            "default",
+            &options(&format!("limit=2&continue={}", page.continue_token)),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        rest.items
+            .iter()
+            .map(|e| meta::name(&e.value).to_owned())
+            .collect::<Vec<_>>(),
+        ["c"]
+    );
     assert_eq!(rest.resource_version, page.resource_version);
     assert!(rest.continue_token.is_empty());
     let err = s.list("default", &options("limit=2&continue=%7B")).await.err().unwrap();
@@ -218,11 +276,21 @@ async fn selectors_choose_and_pages_of_selections_are_full() {
         obj["metadata"]["labels"] = json!({"odd": if matches!(n, "a" | "c") { "y" } else { "n" }});
         create(&s, obj).await;
     }
-    let page = s.list("default", &options("labelSelector=odd%3Dn&limit=1")).await.unwrap();
+    let page = s
+        .list("default", &options("labelSelector=odd%3Dn&limit=1"))
+        .await
+        .unwrap();
     assert_eq!((meta::name(&page.items[0].value), page.remaining), ("b", None));
-    let one = s.list("default", &options("fieldSelector=metadata.name%3Dc")).await.unwrap();
+    let one = s
+        .list("default", &options("fieldSelector=metadata.name%3Dc"))
+        .await
+        .unwrap();
     assert_eq!(one.items.len(), 1);
-    let err = s.list("default", &options("fieldSelector=spec.x%3Dc")).await.err().unwrap();
+    let err = s
+        .list("default", &options("fieldSelector=spec.x%3Dc"))
+        .await
+        .err()
+        .unwrap();
     assert_eq!(err.code, 400);
 }
 
@@ -242,7 +310,13 @@ async fn versions_ahead_of_the_store_are_told_to_retry() {
 async fn a_selecting_watch_sees_objects_come_and_go() {
     let s = store("", "configmaps");
     let first = create(&s, cm("a")).await;
-    let mut w = s.watch("default", &watching(&format!("labelSelector=on%3Dy&resourceVersion={}", first.rev))).await.unwrap();
+    let mut w = s
+        .watch(
+            "default",
+            &watching(&format!("labelSelector=on%3Dy&resourceVersion={}", first.rev)),
+        )
+        .await
+        .unwrap();
     let mut on = cm("a");
     on["metadata"]["labels"] = json!({"on": "y"});
     replace(&s, on.clone()).await.unwrap();
@@ -280,8 +354,13 @@ async fn a_watch_from_forgotten_history_gets_410() {
     let first = create(&s, cm("a")).await;
     create(&s, cm("b")).await;
     let last = create(&s, cm("c")).await;
-    crate::storage::Storage::compact(memory.as_ref(), last.rev).await.unwrap();
-    let mut w = s.watch("default", &watching(&format!("resourceVersion={}", first.rev))).await.unwrap();
+    crate::storage::Storage::compact(memory.as_ref(), last.rev)
+        .await
+        .unwrap();
+    let mut w = s
+        .watch("default", &watching(&format!("resourceVersion={}", first.rev)))
+        .await
+        .unwrap();
     let err = w.next().await.unwrap().err().unwrap();
     assert_eq!((err.code, err.reason.as_ref()), (410, "Expired"));
 }
@@ -290,7 +369,10 @@ async fn a_watch_from_forgotten_history_gets_410() {
 async fn quiet_watches_get_bookmarks_of_what_they_filtered_out() {
     let s = store("", "configmaps");
     let first = create(&s, cm("a")).await;
-    let q = format!("labelSelector=on%3Dy&allowWatchBookmarks=true&resourceVersion={}", first.rev);
+    let q = format!(
+        "labelSelector=on%3Dy&allowWatchBookmarks=true&resourceVersion={}",
+        first.rev
+    );
     let mut w = s.watch("default", &watching(&q)).await.unwrap();
     let other = create(&s, cm("b")).await;
     let (kind, mark) = event(&mut w).await;

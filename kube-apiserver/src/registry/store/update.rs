@@ -68,9 +68,7 @@ impl Store {
                     return Ok((Entry::new(kv.mod_rev, new), false));
                 }
                 self.storage.delete(&key, kv.mod_rev).await
-            } else if bytes == kv.value || new == old {
-                return Ok((Entry::new(kv.mod_rev, new), false));
-            } else if ctx.dry_run {
+            } else if ctx.dry_run || bytes == kv.value || new == old {
                 return Ok((Entry::new(kv.mod_rev, new), false));
             } else {
                 self.storage.update(&key, bytes, kv.mod_rev, self.ttl).await

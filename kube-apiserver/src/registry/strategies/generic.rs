@@ -128,22 +128,34 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const RULES: Generic =
-        Generic { generation: true, unconditional_update: true, name: api::meta::name_subdomain };
+    const RULES: Generic = Generic {
+        generation: true,
+        unconditional_update: true,
+        name: api::meta::name_subdomain,
+    };
 
     #[test]
     fn spec_changes_count_and_status_has_its_own_door() {
         let ctx = RequestContext::internal();
         let mut obj = json!({"metadata": {"name": "x"}, "spec": {"a": 1}, "status": {"b": 1}});
         RULES.prepare_for_create(&ctx, &mut obj);
-        assert_eq!(obj, json!({"metadata": {"name": "x", "generation": 1}, "spec": {"a": 1}}));
+        assert_eq!(
+            obj,
+            json!({"metadata": {"name": "x", "generation": 1}, "spec": {"a": 1}})
+        );
         let mut new = obj.clone();
         new["spec"]["a"] = json!(2);
         new["status"] = json!({"b": 2});
         let mut main = new.clone();
         RULES.prepare_for_update(&ctx, &mut main, &obj);
-        assert_eq!(main, json!({"metadata": {"name": "x", "generation": 2}, "spec": {"a": 2}}));
+        assert_eq!(
+            main,
+            json!({"metadata": {"name": "x", "generation": 2}, "spec": {"a": 2}})
+        );
         GenericStatus.prepare_for_update(&ctx, &mut new, &obj);
-        assert_eq!(new, json!({"metadata": {"name": "x", "generation": 1}, "spec": {"a": 1}, "status": {"b": 2}}));
+        assert_eq!(
+            new,
+            json!({"metadata": {"name": "x", "generation": 1}, "spec": {"a": 1}, "status": {"b": 2}})
+        );
     }
 }

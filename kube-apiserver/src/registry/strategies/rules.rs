@@ -60,7 +60,11 @@ impl<T: 'static> Rules<T> {
         prepare: fn(&RequestContext, &mut T, &T),
         update: fn(&T, &T) -> ErrorList,
     ) -> Self {
-        Rules { default, prepare_update: prepare, ..Rules::new(|_| vec![], update) }
+        Rules {
+            default,
+            prepare_update: prepare,
+            ..Rules::new(|_| vec![], update)
+        }
     }
 }
 
@@ -107,8 +111,7 @@ pub(crate) fn first_generation<T: Metadata<Ty = ObjectMeta>>(obj: &mut T) {
 /// The generation after an update: one more when what the user wants changed.
 pub(crate) fn next_generation<T: Metadata<Ty = ObjectMeta>>(new: &mut T, old: &T, changed: bool) {
     let before = old.metadata().generation;
-    new.metadata_mut().generation =
-        if changed { Some(before.unwrap_or(0) + 1) } else { before };
+    new.metadata_mut().generation = if changed { Some(before.unwrap_or(0) + 1) } else { before };
 }
 
 /// Whether two parts differ in meaning.
@@ -133,5 +136,8 @@ pub(crate) fn number_at(obj: &Value, pointer: &str) -> String {
 
 /// A flag at a JSON pointer as text, `false` when absent.
 pub(crate) fn flag_at(obj: &Value, pointer: &str) -> String {
-    obj.pointer(pointer).and_then(Value::as_bool).unwrap_or(false).to_string()
+    obj.pointer(pointer)
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+        .to_string()
 }
