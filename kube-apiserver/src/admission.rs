@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::authz::Union;
+use crate::authz::rbac::Rbac;
 use crate::objects::{Objects, text};
 use crate::request::RequestContext;
 
@@ -22,6 +23,7 @@ pub(crate) mod namespace_lifecycle;
 pub(crate) mod node_restriction;
 pub(crate) mod plugins;
 pub(crate) mod priority;
+pub(crate) mod rbac_escalation;
 pub(crate) mod runtime_class;
 pub(crate) mod service_account;
 pub(crate) mod storage_protection;
@@ -101,6 +103,8 @@ pub(crate) struct World {
     pub(crate) objects: Arc<dyn Objects>,
     /// For plugins that check further permissions.
     pub(crate) authorizer: Union,
+    /// The RBAC index, when that mode is on: who may grant what.
+    pub(crate) rbac: Option<Arc<Rbac>>,
     /// Audience of tokens nodes may ask for without naming one.
     pub(crate) api_audiences: Vec<String>,
 }
@@ -114,9 +118,13 @@ pub(crate) struct Chain {
 impl Chain {
     /// Builds the chain; unknown names in the flags are an error.
     pub(crate) fn new(world: &World, enable: &[String], disable: &[String]) -> Result<Self, Vec<String>> {
-        Ok(Chain {
-            plugins: plugins::build(world, &plugins::enabled(enable, disable)?),
-        })
+        let mut plugins = plugins::build(world, &plugins::enabled(enable, disable)?);
+        // Not a plugin upstream but part of the kinds' storage: no flag turns it off.
+        if let Some(rbac) = &world.rbac {
+            let check = rbac_escalation::RbacEscalation::new(rbac.clone(), world.authorizer.clone());
+            plugins.push(("RbacEscalation", Arc::new(check)));
+        }
+        Ok(Chain { plugins })
     }
 
     /// Names of the plugins that run, in order.

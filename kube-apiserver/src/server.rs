@@ -56,6 +56,7 @@ pub async fn run(
     let world = World {
         objects,
         authorizer: authz.union.clone(),
+        rbac: authz.rbac.clone(),
         api_audiences: authn.api_audiences.clone(),
     };
     let plugins = admission::Chain::new(&world, &options.enable_admission, &options.disable_admission).map_err(all)?;

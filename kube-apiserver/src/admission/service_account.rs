@@ -21,7 +21,7 @@ const VOLUME_PREFIX: &str = "kube-api-access-";
 const TOKEN_SECONDS: i64 = 60 * 60 + 7;
 /// A service account may be a moment younger than its first pod.
 const LOOKUPS: u32 = 10;
-const LOOKUP_PAUSE: Duration = Duration::from_millis(50);
+const LOOKUP_PAUSE: Duration = Duration::from_millis(150);
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// The plugin.

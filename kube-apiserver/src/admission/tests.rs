@@ -12,6 +12,7 @@ fn world(objects: Arc<MemoryObjects>) -> World {
     World {
         objects,
         authorizer: Union::default(),
+        rbac: None,
         api_audiences: vec!["api".into()],
     }
 }
@@ -304,5 +305,47 @@ async fn limit_ranges_default_and_bound_containers() {
     assert_eq!(
         err.message,
         r#"pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 2"#
+    );
+}
+
+#[tokio::test]
+async fn nobody_grants_more_than_they_have() {
+    let rbac = Arc::new(crate::authz::rbac::Rbac::default());
+    let role =
+        json!({"metadata":{"name":"reader"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]});
+    let writer =
+        json!({"metadata":{"name":"writer"},"rules":[{"verbs":["delete"],"apiGroups":[""],"resources":["pods"]}]});
+    let binding = json!({"metadata":{"name":"b"},"roleRef":{"kind":"ClusterRole","name":"reader"},
+        "subjects":[{"kind":"User","name":"u"}]});
+    let objects = [("clusterroles", &role), ("clusterroles", &writer), ("clusterrolebindings", &binding)];
+    crate::authz::rbac::feed(&rbac, objects);
+    let mut w = world(base());
+    w.authorizer = Union::new(vec![rbac.clone()]);
+    w.rbac = Some(rbac);
+    let chain = Chain::new(&w, &[], &[]).unwrap();
+    let group = "rbac.authorization.k8s.io";
+    let u = || UserInfo::new("u", &["devs"]);
+    let masters = || UserInfo::new("root", &["system:masters"]);
+    let bind = |role: &str| json!({"metadata":{"name":"x"},"roleRef":{"kind":"ClusterRole","name":role}});
+    let aggregate = json!({"metadata":{"name":"a"},"aggregationRule":{"clusterRoleSelectors":[]}});
+    for (resource, user, obj, ok) in [
+        ("clusterroles", u(), role.clone(), true),
+        ("clusterroles", u(), writer.clone(), false),
+        ("clusterroles", masters(), writer.clone(), true),
+        ("clusterrolebindings", u(), bind("reader"), true),
+        ("clusterrolebindings", u(), bind("writer"), false),
+        ("clusterrolebindings", u(), bind("missing"), false),
+        ("clusterroles", u(), aggregate, false),
+    ] {
+        let ctx = context(group, resource, "", "", "", user);
+        let got = run(&chain, &ctx, Operation::Create, None, obj.clone()).await;
+        assert_eq!(got.is_ok(), ok, "{resource} {obj}: {got:?}");
+    }
+    let ctx = context(group, "clusterroles", "", "", "", u());
+    let err = run(&chain, &ctx, Operation::Create, None, writer).await.unwrap_err();
+    assert_eq!(
+        err.message,
+        r#"clusterroles.rbac.authorization.k8s.io "writer" is forbidden: user "u" (groups=["devs"]) is attempting to grant RBAC permissions not currently held:
+{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}"#
     );
 }

@@ -27,88 +27,82 @@ pub(crate) const RESOURCES: [&str; 4] = ["clusterroles", "clusterrolebindings", 
 /// The RBAC authorizer.
 #[derive(Default)]
 pub(crate) struct Rbac {
-    state: RwLock<State>,
+    /// By namespace; the empty one holds cluster roles and their bindings.
+    scopes: RwLock<HashMap<String, Scope>>,
 }
 
-/// Namespace (empty: cluster scope) and name.
-type Key = (String, String);
-
+/// Roles and bindings of one namespace. Everything is looked up by borrowed text: decisions are made
+/// on every request.
 #[derive(Default)]
-struct State {
-    roles: HashMap<Key, Arc<Vec<Rule>>>,
-    bindings: HashMap<Key, Binding>,
-    /// Namespace -> subject -> names of the bindings that name it.
-    by_subject: HashMap<String, HashMap<Subject, BTreeSet<String>>>,
+struct Scope {
+    roles: HashMap<String, Arc<Vec<Rule>>>,
+    bindings: HashMap<String, Binding>,
+    /// User name -> names of the bindings that name it.
+    users: HashMap<String, BTreeSet<String>>,
+    /// Group -> names of the bindings that name it.
+    groups: HashMap<String, BTreeSet<String>>,
 }
 
 #[derive(Clone)]
 struct Binding {
-    subjects: Vec<(Subject, String)>,
+    subjects: Vec<Subject>,
     cluster_role: bool,
     role: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Subject {
-    User(String),
-    Group(String),
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Subject {
+    group: bool,
+    /// User or group; of a service account its user name.
+    name: String,
+    /// For the reason of a decision: `Group "system:masters"`.
+    description: String,
 }
 
 impl Rbac {
     /// Feeds one change: the object's new state, or `None` when it is gone.
     pub(crate) fn apply(&self, resource: &str, namespace: &str, name: &str, obj: Option<&Value>) {
-        let key = (namespace.to_owned(), name.to_owned());
-        let mut state = self.state.write();
+        let mut scopes = self.scopes.write();
+        let scope = scopes.entry(namespace.to_owned()).or_default();
         match resource {
             "roles" | "clusterroles" => match obj {
                 Some(o) => {
                     let rules = items(o, "/rules").iter().map(Rule::from_value).collect();
-                    state.roles.insert(key, Arc::new(rules));
+                    scope.roles.insert(name.to_owned(), Arc::new(rules));
                 }
                 None => {
-                    state.roles.remove(&key);
+                    scope.roles.remove(name);
                 }
             },
-            "rolebindings" | "clusterrolebindings" => state.set_binding(key, obj.map(binding)),
+            "rolebindings" | "clusterrolebindings" => scope.set_binding(name, obj.map(binding)),
             _ => {}
+        }
+        if scope.roles.is_empty() && scope.bindings.is_empty() {
+            scopes.remove(namespace);
         }
     }
 
     /// Calls `visit` with each rule that applies to `user` in `namespace` (and at cluster scope),
     /// until it returns false; gives back the errors met on the way.
-    fn visit(
-        &self,
-        user: &UserInfo,
-        namespace: &str,
-        mut visit: impl FnMut(&Source<'_>, &Rule) -> bool,
-    ) -> Vec<String> {
-        let state = self.state.read();
+    fn visit(&self, user: &UserInfo, namespace: &str, mut visit: impl FnMut(&Source<'_>, &Rule) -> bool) -> Vec<String> {
+        let scopes = self.scopes.read();
         let mut errors = Vec::new();
-        let mut scopes = vec![""];
-        if !namespace.is_empty() {
-            scopes.push(namespace);
-        }
-        for scope in scopes {
-            let Some(index) = state.by_subject.get(scope) else {
-                continue;
-            };
-            let names: BTreeSet<&String> = subjects_of(user).filter_map(|s| index.get(&s)).flatten().collect();
+        let cluster = scopes.get("");
+        for ns in ["", namespace].into_iter().take(if namespace.is_empty() { 1 } else { 2 }) {
+            let Some(scope) = scopes.get(ns) else { continue };
+            let by_group = user.groups.iter().filter_map(|g| scope.groups.get(g)).flatten();
+            let mut names: Vec<&String> = scope.users.get(&user.name).into_iter().flatten().chain(by_group).collect();
+            names.sort_unstable();
+            names.dedup();
             for name in names {
-                let Some(b) = state.bindings.get(&(scope.to_owned(), name.clone())) else {
-                    continue;
-                };
-                let role_ns = if b.cluster_role { "" } else { scope };
-                let Some(rules) = state.roles.get(&(role_ns.to_owned(), b.role.clone())) else {
+                let Some(b) = scope.bindings.get(name) else { continue };
+                let roles = if b.cluster_role { cluster } else { Some(scope) };
+                let Some(rules) = roles.and_then(|s| s.roles.get(&b.role)) else {
                     let kind = if b.cluster_role { "clusterrole" } else { "role" };
                     errors.push(format!("{kind}.{GROUP} {:?} not found", b.role));
                     continue;
                 };
-                let source = Source {
-                    scope,
-                    name,
-                    binding: b,
-                    user,
-                };
+                let source = Source { namespace: ns, name, binding: b, user };
                 for rule in rules.iter() {
                     if !visit(&source, rule) {
                         return errors;
@@ -132,17 +126,13 @@ impl Rbac {
 
     /// The rules of a role, for the check of who may bind it.
     pub(crate) fn role_rules(&self, namespace: &str, name: &str) -> Option<Arc<Vec<Rule>>> {
-        self.state
-            .read()
-            .roles
-            .get(&(namespace.to_owned(), name.to_owned()))
-            .cloned()
+        self.scopes.read().get(namespace)?.roles.get(name).cloned()
     }
 }
 
 /// Where a rule comes from.
 struct Source<'a> {
-    scope: &'a str,
+    namespace: &'a str,
     name: &'a str,
     binding: &'a Binding,
     user: &'a UserInfo,
@@ -150,23 +140,14 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn describe(&self) -> String {
-        let (kind, name) = if self.scope.is_empty() {
+        let (kind, name) = if self.namespace.is_empty() {
             ("ClusterRoleBinding", self.name.to_owned())
         } else {
-            ("RoleBinding", format!("{}/{}", self.name, self.scope))
+            ("RoleBinding", format!("{}/{}", self.name, self.namespace))
         };
-        let role_kind = if self.binding.cluster_role {
-            "ClusterRole"
-        } else {
-            "Role"
-        };
-        let mine: Vec<Subject> = subjects_of(self.user).collect();
-        let subject = self
-            .binding
-            .subjects
-            .iter()
-            .find(|(s, _)| mine.contains(s))
-            .map_or("", |(_, d)| d.as_str());
+        let role_kind = if self.binding.cluster_role { "ClusterRole" } else { "Role" };
+        let mine = |s: &&Subject| if s.group { self.user.groups.contains(&s.name) } else { self.user.name == s.name };
+        let subject = self.binding.subjects.iter().find(mine).map_or("", |s| s.description.as_str());
         format!("{kind} {name:?} of {role_kind} {:?} to {subject}", self.binding.role)
     }
 }
@@ -195,62 +176,53 @@ impl Authorizer for Rbac {
     }
 }
 
-impl State {
-    fn set_binding(&mut self, key: Key, new: Option<Binding>) {
-        if let Some(old) = self.bindings.remove(&key)
-            && let Some(index) = self.by_subject.get_mut(&key.0)
-        {
-            for (s, _) in &old.subjects {
-                if let Some(names) = index.get_mut(s) {
-                    names.remove(&key.1);
-                    if names.is_empty() {
-                        index.remove(s);
-                    }
+impl Scope {
+    fn set_binding(&mut self, name: &str, new: Option<Binding>) {
+        for s in self.bindings.remove(name).into_iter().flat_map(|b| b.subjects) {
+            let index = if s.group { &mut self.groups } else { &mut self.users };
+            if let Some(names) = index.get_mut(&s.name) {
+                names.remove(name);
+                if names.is_empty() {
+                    index.remove(&s.name);
                 }
-            }
-            if index.is_empty() {
-                self.by_subject.remove(&key.0);
             }
         }
         if let Some(b) = new {
-            let index = self.by_subject.entry(key.0.clone()).or_default();
-            for (s, _) in &b.subjects {
-                index.entry(s.clone()).or_default().insert(key.1.clone());
+            for s in &b.subjects {
+                let index = if s.group { &mut self.groups } else { &mut self.users };
+                index.entry(s.name.clone()).or_default().insert(name.to_owned());
             }
-            self.bindings.insert(key, b);
+            self.bindings.insert(name.to_owned(), b);
         }
     }
 }
 
-fn subjects_of(user: &UserInfo) -> impl Iterator<Item = Subject> + '_ {
-    std::iter::once(Subject::User(user.name.clone())).chain(user.groups.iter().map(|g| Subject::Group(g.clone())))
-}
-
 fn binding(obj: &Value) -> Binding {
-    let ns = text(obj, "/metadata/namespace");
-    let subjects = items(obj, "/subjects")
-        .iter()
-        .filter_map(|s| {
-            let name = text(s, "/name");
-            Some(match text(s, "/kind") {
-                "User" => (Subject::User(name.to_owned()), format!("User {name:?}")),
-                "Group" => (Subject::Group(name.to_owned()), format!("Group {name:?}")),
-                "ServiceAccount" => {
-                    let sa_ns = Some(text(s, "/namespace")).filter(|n| !n.is_empty()).unwrap_or(ns);
-                    (
-                        Subject::User(format!("system:serviceaccount:{sa_ns}:{name}")),
-                        format!("ServiceAccount {:?}", format!("{name}/{sa_ns}")),
-                    )
-                }
-                _ => return None,
-            })
-        })
-        .collect();
+    let namespace = text(obj, "/metadata/namespace");
     Binding {
-        subjects,
+        subjects: items(obj, "/subjects").iter().filter_map(|s| subject(s, namespace)).collect(),
         cluster_role: text(obj, "/roleRef/kind") == "ClusterRole",
         role: text(obj, "/roleRef/name").to_owned(),
     }
+}
+
+fn subject(s: &Value, binding_namespace: &str) -> Option<Subject> {
+    let name = text(s, "/name");
+    let kind = text(s, "/kind");
+    Some(match kind {
+        "User" | "Group" => {
+            Subject { group: kind == "Group", name: name.to_owned(), description: format!("{kind} {name:?}") }
+        }
+        "ServiceAccount" => {
+            let ns = Some(text(s, "/namespace")).filter(|n| !n.is_empty()).unwrap_or(binding_namespace);
+            Subject {
+                group: false,
+                name: format!("system:serviceaccount:{ns}:{name}"),
+                description: format!("ServiceAccount {:?}", format!("{name}/{ns}")),
+            }
+        }
+        _ => return None,
+    })
 }
 
 /// Rules a user has, grouped for display: resource rules and URL rules.
