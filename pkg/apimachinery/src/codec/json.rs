@@ -4,6 +4,7 @@
 //! object, because the request's `fieldValidation` decides whether they are errors, warnings or nothing. A value of
 //! the wrong type is an error, with the text Go's decoder has for it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -54,7 +55,7 @@ impl std::error::Error for DecodeError {}
 /// # Errors
 /// When the text is no JSON, nests too deep, or a value has the wrong type.
 pub fn decode(schema: &Schema, ty: TypeId, bytes: &[u8]) -> Result<Decoded, DecodeError> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text_of(bytes);
     decoder::Decoder::new(schema, &text).document(ty)
 }
 
@@ -71,7 +72,7 @@ pub fn conform(schema: &Schema, ty: TypeId, tree: &Value) -> Result<Decoded, Dec
 /// # Errors
 /// When the text is no JSON or nests too deep.
 pub fn parse(bytes: &[u8]) -> Result<Decoded, DecodeError> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text_of(bytes);
     decoder::Decoder::new(empty(), &text).untyped()
 }
 
@@ -80,7 +81,7 @@ pub fn parse(bytes: &[u8]) -> Result<Decoded, DecodeError> {
 /// # Errors
 /// When the text is no JSON or nests too deep.
 pub(crate) fn parse_quietly(bytes: &[u8]) -> Result<Value, DecodeError> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text_of(bytes);
     decoder::Decoder::new(empty(), &text)
         .quiet()
         .untyped()
@@ -97,7 +98,7 @@ pub fn encode(tree: &Value) -> Vec<u8> {
 /// # Errors
 /// When the text is no JSON object or one of the two is no text.
 pub fn type_meta(bytes: &[u8]) -> Result<(String, String), DecodeError> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text_of(bytes);
     decoder::Decoder::new(empty(), &text).type_meta()
 }
 
@@ -180,6 +181,12 @@ fn summary(body: &[u8]) -> String {
             if body.len() > MAX { format!("{hex} ...") } else { hex }
         }
     }
+}
+
+/// The bytes as text; like Go's decoder, bytes that are no UTF-8 become U+FFFD. The check comes first because it is
+/// several times faster than the lossy conversion.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn empty() -> &'static Schema {

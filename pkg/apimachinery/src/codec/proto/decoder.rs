@@ -86,7 +86,7 @@ impl<'a> Decoder<'a> {
     fn single(&mut self, field: &Field, wire: u8, reader: &mut Reader<'_>, out: &mut Map<String, Value>) -> Result<()> {
         match self.value(field, wire, reader)? {
             Some(value) if !(field.omits_zero() && json::is_zero(field.kind, &value)) => {
-                out.insert(field.name.to_string(), value);
+                out.insert(field.name.as_ref().to_owned(), value);
             }
             _ => drop(out.remove(field.name.as_ref())),
         }
@@ -296,11 +296,11 @@ fn close(open: &mut Open, ty: &Type, out: &mut Map<String, Value>) {
         Open::List(index, list) => (index, Value::Array(list)),
         Open::Map(index, map) => (index, Value::Object(map)),
     };
-    out.insert(ty.fields()[index as usize].name.to_string(), value);
+    out.insert(ty.fields()[index as usize].name.as_ref().to_owned(), value);
 }
 
 fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 fn first_text(bytes: &[u8], wanted: u32) -> Result<String> {
