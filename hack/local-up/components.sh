@@ -46,6 +46,7 @@ start_control_plane() {
 		--service-account-signing-key-file="$pki/sa.key" \
 		--service-cluster-ip-range="$SERVICE_CIDR"
 	await 60 "the API server" kube-apiserver kubectl get --raw=/readyz
+	kubectl apply -f "$ROOT/manifests/rbac" >>"$STATE/logs/manifests.log" 2>&1 || fail "see $STATE/logs/manifests.log"
 
 	start kube-controller-manager "$BIN_DIR/kube-controller-manager" \
 		--kubeconfig="$STATE/controller-manager.kubeconfig" \

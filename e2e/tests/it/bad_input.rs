@@ -72,14 +72,11 @@ fn every_mistake_is_named_and_nothing_is_written() {
 #[test]
 fn missing_namespace_is_not_found() {
     let (cluster, _gate) = cluster::shared(&[]);
-    let output = cluster.try_kubectl(&["-n", "no-such-namespace", "create", "configmap", "x"], None);
-    assert!(
-        output
-            .stderr
-            .contains("(NotFound): namespaces \"no-such-namespace\" not found"),
-        "{}",
-        output.stderr
-    );
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n  namespace: no-such-namespace\n";
+    let output = cluster.try_kubectl(&["create", "-f", "-"], Some(manifest));
+    let expected =
+        "Error from server (NotFound): error when creating \"STDIN\": namespaces \"no-such-namespace\" not found";
+    assert!(output.stderr.contains(expected), "{}", output.stderr);
 }
 
 #[test]

@@ -77,11 +77,7 @@ fn leaves<'a>(args: &Args, cluster: &'a Authority, front_proxy: &'a Authority, e
         (
             cluster,
             "apiserver-kubelet-client",
-            Leaf::new(
-                "kube-apiserver-kubelet-client",
-                &["kubeadm:cluster-admins"],
-                Usage::Client,
-            ),
+            Leaf::new("kube-apiserver-kubelet-client", &[], Usage::Client),
         ),
         (
             front_proxy,
