@@ -23,7 +23,11 @@ const LIVE_PODS: &str = "status.phase!=Succeeded,status.phase!=Failed";
 /// # Errors
 /// The configuration cannot be used, a port cannot be bound, or the lead was lost.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // One rate limit each, as upstream: a thousand bindings in the queue must not keep the lease from
+    // being renewed.
     let client = client::Client::new(config.client.clone())?;
+    let event_client = client::Client::new(config.client.clone())?;
+    let lease_client = client::Client::new(config.client.clone())?;
     let handle = Handle {
         binder: Arc::new(ApiBinder { client: client.clone() }),
     };
@@ -36,7 +40,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let pods = SharedInformer::<Pod>::new(Source::of::<Pod>(client.clone()).fields(LIVE_PODS));
     let nodes = SharedInformer::<Node>::new(Source::of::<Node>(client.clone()));
     let recorder = client::events::Recorder::new(
-        client.clone(),
+        event_client,
         crate::configuration::DEFAULT_SCHEDULER,
         None,
         stop.clone(),
@@ -93,7 +97,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
             return Ok(());
         };
         let lead = move |leading| scheduler.run(leading);
-        match leader_election::run(client, election, stop.clone(), lead).await {
+        match leader_election::run(lease_client, election, stop.clone(), lead).await {
             Ended::Shutdown => Ok(()),
             Ended::Lost => Err(anyhow::anyhow!("leaderelection lost")),
         }
