@@ -311,13 +311,16 @@ async fn limit_ranges_default_and_bound_containers() {
 #[tokio::test]
 async fn nobody_grants_more_than_they_have() {
     let rbac = Arc::new(crate::authz::rbac::Rbac::default());
-    let role =
-        json!({"metadata":{"name":"reader"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]});
+    let role = json!({"metadata":{"name":"reader"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]});
     let writer =
         json!({"metadata":{"name":"writer"},"rules":[{"verbs":["delete"],"apiGroups":[""],"resources":["pods"]}]});
     let binding = json!({"metadata":{"name":"b"},"roleRef":{"kind":"ClusterRole","name":"reader"},
         "subjects":[{"kind":"User","name":"u"}]});
-    let objects = [("clusterroles", &role), ("clusterroles", &writer), ("clusterrolebindings", &binding)];
+    let objects = [
+        ("clusterroles", &role),
+        ("clusterroles", &writer),
+        ("clusterrolebindings", &binding),
+    ];
     crate::authz::rbac::feed(&rbac, objects);
     let mut w = world(base());
     w.authorizer = Union::new(vec![rbac.clone()]);

@@ -24,11 +24,14 @@ const UID_OID: &str = "1.3.6.1.4.1.57683.2";
 const RECHECK: Duration = Duration::from_secs(10);
 const MAX_CACHED: usize = 10_000;
 
+/// When a leaf (by digest) was checked, and what it says.
+type Seen = HashMap<[u8; 32], (Instant, Option<UserInfo>)>;
+
 /// The `--client-ca-file` authenticator.
 pub(crate) struct ClientCertificates {
     pool: Arc<CertPool>,
     /// Leaf digest -> user: a client sends the same certificate with each request.
-    seen: Mutex<HashMap<[u8; 32], (Instant, Option<UserInfo>)>>,
+    seen: Mutex<Seen>,
 }
 
 impl ClientCertificates {

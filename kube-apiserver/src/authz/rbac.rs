@@ -84,14 +84,28 @@ impl Rbac {
 
     /// Calls `visit` with each rule that applies to `user` in `namespace` (and at cluster scope),
     /// until it returns false; gives back the errors met on the way.
-    fn visit(&self, user: &UserInfo, namespace: &str, mut visit: impl FnMut(&Source<'_>, &Rule) -> bool) -> Vec<String> {
+    fn visit(
+        &self,
+        user: &UserInfo,
+        namespace: &str,
+        mut visit: impl FnMut(&Source<'_>, &Rule) -> bool,
+    ) -> Vec<String> {
         let scopes = self.scopes.read();
         let mut errors = Vec::new();
         let cluster = scopes.get("");
-        for ns in ["", namespace].into_iter().take(if namespace.is_empty() { 1 } else { 2 }) {
+        for ns in ["", namespace]
+            .into_iter()
+            .take(if namespace.is_empty() { 1 } else { 2 })
+        {
             let Some(scope) = scopes.get(ns) else { continue };
             let by_group = user.groups.iter().filter_map(|g| scope.groups.get(g)).flatten();
-            let mut names: Vec<&String> = scope.users.get(&user.name).into_iter().flatten().chain(by_group).collect();
+            let mut names: Vec<&String> = scope
+                .users
+                .get(&user.name)
+                .into_iter()
+                .flatten()
+                .chain(by_group)
+                .collect();
             names.sort_unstable();
             names.dedup();
             for name in names {
@@ -102,7 +116,12 @@ impl Rbac {
                     errors.push(format!("{kind}.{GROUP} {:?} not found", b.role));
                     continue;
                 };
-                let source = Source { namespace: ns, name, binding: b, user };
+                let source = Source {
+                    namespace: ns,
+                    name,
+                    binding: b,
+                    user,
+                };
                 for rule in rules.iter() {
                     if !visit(&source, rule) {
                         return errors;
@@ -145,9 +164,24 @@ impl Source<'_> {
         } else {
             ("RoleBinding", format!("{}/{}", self.name, self.namespace))
         };
-        let role_kind = if self.binding.cluster_role { "ClusterRole" } else { "Role" };
-        let mine = |s: &&Subject| if s.group { self.user.groups.contains(&s.name) } else { self.user.name == s.name };
-        let subject = self.binding.subjects.iter().find(mine).map_or("", |s| s.description.as_str());
+        let role_kind = if self.binding.cluster_role {
+            "ClusterRole"
+        } else {
+            "Role"
+        };
+        let mine = |s: &&Subject| {
+            if s.group {
+                self.user.groups.contains(&s.name)
+            } else {
+                self.user.name == s.name
+            }
+        };
+        let subject = self
+            .binding
+            .subjects
+            .iter()
+            .find(mine)
+            .map_or("", |s| s.description.as_str());
         format!("{kind} {name:?} of {role_kind} {:?} to {subject}", self.binding.role)
     }
 }
@@ -200,7 +234,10 @@ impl Scope {
 fn binding(obj: &Value) -> Binding {
     let namespace = text(obj, "/metadata/namespace");
     Binding {
-        subjects: items(obj, "/subjects").iter().filter_map(|s| subject(s, namespace)).collect(),
+        subjects: items(obj, "/subjects")
+            .iter()
+            .filter_map(|s| subject(s, namespace))
+            .collect(),
         cluster_role: text(obj, "/roleRef/kind") == "ClusterRole",
         role: text(obj, "/roleRef/name").to_owned(),
     }
@@ -210,11 +247,15 @@ fn subject(s: &Value, binding_namespace: &str) -> Option<Subject> {
     let name = text(s, "/name");
     let kind = text(s, "/kind");
     Some(match kind {
-        "User" | "Group" => {
-            Subject { group: kind == "Group", name: name.to_owned(), description: format!("{kind} {name:?}") }
-        }
+        "User" | "Group" => Subject {
+            group: kind == "Group",
+            name: name.to_owned(),
+            description: format!("{kind} {name:?}"),
+        },
         "ServiceAccount" => {
-            let ns = Some(text(s, "/namespace")).filter(|n| !n.is_empty()).unwrap_or(binding_namespace);
+            let ns = Some(text(s, "/namespace"))
+                .filter(|n| !n.is_empty())
+                .unwrap_or(binding_namespace);
             Subject {
                 group: false,
                 name: format!("system:serviceaccount:{ns}:{name}"),
@@ -230,7 +271,8 @@ pub(crate) fn split_rules(rules: &[Rule]) -> (Vec<&Rule>, Vec<&Rule>) {
     rules.iter().partition(|r| !r.resources.is_empty())
 }
 
-/// Roles and bindings named in `bindings`, for tests and bootstrap: feeds many objects at once.
+/// Feeds many objects, given with their resource.
+#[cfg(test)]
 pub(crate) fn feed<'a>(rbac: &Rbac, objects: impl IntoIterator<Item = (&'a str, &'a Value)>) {
     for (resource, obj) in objects {
         rbac.apply(

@@ -6,15 +6,28 @@
 use apimachinery::status::ApiError;
 use serde_json::{Value, json};
 
-use crate::objects::{Objects, find, text};
+use crate::objects::{Objects, find, items, text};
+use crate::registry::Registry;
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 const API_VERSION: &str = "flowcontrol.apiserver.k8s.io/v1";
 /// `true`: the server keeps the spec as it is here.
 const AUTOUPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
 
+/// One row of [`LEVELS`].
+type Level = (&'static str, i64, i64, Option<(i64, i64, i64)>);
+/// One row of [`SCHEMAS`].
+type Row = (
+    &'static str,
+    &'static str,
+    i64,
+    &'static str,
+    &'static [&'static str],
+    &'static [Rule],
+);
+
 /// Name, shares, lendable percent, queuing (queues, hand size, length); `None` rejects.
-const LEVELS: [(&str, i64, i64, Option<(i64, i64, i64)>); 7] = [
+const LEVELS: [Level; 7] = [
     ("catch-all", 5, 0, None),
     ("system", 30, 33, Some((64, 6, 50))),
     ("node-high", 40, 25, Some((64, 6, 50))),
@@ -25,7 +38,7 @@ const LEVELS: [(&str, i64, i64, Option<(i64, i64, i64)>); 7] = [
 ];
 
 /// Name, level, precedence, distinguisher, subjects (as in `rbac.txt`), rules.
-const SCHEMAS: [(&str, &str, i64, &str, &[&str], &[Rule]); 13] = [
+const SCHEMAS: [Row; 13] = [
     ("exempt", "exempt", 1, "", &["g:system:masters"], ALL),
     (
         "probes",
@@ -152,6 +165,41 @@ pub(crate) async fn reconcile(objects: &dyn Objects) -> Result<(), ApiError> {
             Err(e) if !e.is_already_exists() && !e.is_conflict() => return Err(e),
             _ => {}
         }
+    }
+    Ok(())
+}
+
+/// Says in the status of each FlowSchema that its level exists, as upstream's controller does.
+pub(crate) async fn mark(registry: &Registry) -> Result<(), ApiError> {
+    for schema in registry.list(GROUP, "flowschemas", "").await? {
+        let level = text(&schema, "/spec/priorityLevelConfiguration/name").to_owned();
+        let found = find(registry, GROUP, "prioritylevelconfigurations", "", &level)
+            .await?
+            .is_some();
+        let (status, reason) = if found {
+            ("False", "Found")
+        } else {
+            ("True", "NotFound")
+        };
+        let same = |c: &Value| text(c, "/type") == "Dangling" && text(c, "/status") == status;
+        if items(&schema, "/status/conditions").iter().any(same) {
+            continue;
+        }
+        let be = if found { "exists" } else { "does not exist" };
+        let change = |old: &Value| {
+            let mut new = old.clone();
+            new["status"] = json!({"conditions": [{
+                "type": "Dangling",
+                "status": status,
+                "reason": reason,
+                "message": format!("the level {level:?} this schema refers to {be}"),
+                "lastTransitionTime": apimachinery::time::now_rfc3339(),
+            }]});
+            Ok(new)
+        };
+        registry
+            .modify_status(GROUP, "flowschemas", "", text(&schema, "/metadata/name"), &change)
+            .await?;
     }
     Ok(())
 }

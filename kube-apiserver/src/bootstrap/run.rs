@@ -59,7 +59,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Whether the named hook has run.
     pub(crate) fn finished(&self, hook: &str) -> bool {
-        self.finished.lock().iter().any(|h| *h == hook)
+        self.finished.lock().contains(&hook)
     }
 
     /// Whether all hooks have run.
@@ -115,7 +115,10 @@ async fn run_hook(hook: &str, config: &Config, registry: &Arc<Registry>) -> Resu
         "start-system-namespaces-controller" => namespaces::reconcile(objects).await,
         "rbac/bootstrap-roles" => rbac::reconcile(objects).await,
         "scheduling/bootstrap-system-priority-classes" => priority_classes::reconcile(objects).await,
-        "priority-and-fairness-config-producer" => flow_control::reconcile(objects).await,
+        "priority-and-fairness-config-producer" => {
+            flow_control::reconcile(objects).await?;
+            flow_control::mark(registry).await
+        }
         "start-kubernetes-service-cidr-controller" => service_cidr::reconcile(registry, &config.service_cidrs).await,
         "start-cluster-authentication-info-controller" => {
             authentication_config::reconcile(objects, &config.authentication).await

@@ -169,7 +169,7 @@ async fn reconciling_restores_what_was_taken_and_keeps_what_was_added() {
     rbac::reconcile(&objects).await.unwrap();
     assert_eq!(
         items(
-            &*objects.get(group, "clusterroles", "", "system:kube-dns").await.unwrap(),
+            &objects.get(group, "clusterroles", "", "system:kube-dns").await.unwrap(),
             "/rules"
         )
         .len(),

@@ -86,17 +86,13 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
 pub(crate) fn serve(path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     let path = path.trim_end_matches('/');
     let docs = &*DOCUMENTS;
-    if path == "/api" || path == "/apis" {
-        if let Some(version) = wants_aggregated(headers) {
-            let content_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
-            let document = docs
-                .aggregated
-                .iter()
-                .find(|((p, v), _)| *p == path && *v == version)?
-                .1;
-            let content_type = HeaderValue::from_str(&content_type).expect("made of plain text");
-            return Some(answer(document, headers, content_type));
-        }
+    if (path == "/api" || path == "/apis")
+        && let Some(version) = wants_aggregated(headers)
+    {
+        let content_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
+        let (_, document) = docs.aggregated.iter().find(|((p, v), _)| *p == path && *v == version)?;
+        let content_type = HeaderValue::from_str(&content_type).expect("made of plain text");
+        return Some(answer(document, headers, content_type));
     }
     docs.plain
         .get(path)
@@ -196,7 +192,7 @@ pub(crate) fn groups() -> Vec<(&'static str, Vec<&'static str>)> {
         }
     }
     for (_, versions) in &mut out {
-        versions.sort_by(|a, b| rank(b).cmp(&rank(a)));
+        versions.sort_by_key(|v| std::cmp::Reverse(rank(v)));
     }
     out
 }

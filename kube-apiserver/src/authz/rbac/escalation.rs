@@ -118,11 +118,23 @@ fn compact(rule: &Rule) -> String {
 
 /// The rules a Role or ClusterRole asks for. One that aggregates may come to hold anything.
 pub(crate) fn wanted_rules(role: &Value) -> Vec<Rule> {
-    let mut wanted: Vec<Rule> = crate::objects::items(role, "/rules").iter().map(Rule::from_value).collect();
+    let mut wanted: Vec<Rule> = crate::objects::items(role, "/rules")
+        .iter()
+        .map(Rule::from_value)
+        .collect();
     if role.get("aggregationRule").is_some_and(Value::is_object) {
         let all = || vec!["*".to_owned()];
-        wanted.push(Rule { verbs: all(), groups: all(), resources: all(), ..Default::default() });
-        wanted.push(Rule { verbs: all(), urls: all(), ..Default::default() });
+        wanted.push(Rule {
+            verbs: all(),
+            groups: all(),
+            resources: all(),
+            ..Default::default()
+        });
+        wanted.push(Rule {
+            verbs: all(),
+            urls: all(),
+            ..Default::default()
+        });
     }
     wanted
 }
