@@ -61,6 +61,9 @@ async fn etcd_keeps_the_same_contract() {
     let server = endpoint::etcd().await;
     for (name, case) in CASES {
         eprintln!("{name}");
-        case(Client::new(&server, name)).await;
+        let case = case(Client::new(&server, name));
+        tokio::time::timeout(std::time::Duration::from_secs(60), case)
+            .await
+            .expect(name);
     }
 }

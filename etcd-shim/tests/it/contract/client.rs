@@ -109,16 +109,17 @@ impl Client {
             .collect()
     }
 
+    /// Opens a stream. etcd answers the call itself only when it answers the first request on it.
     pub(crate) async fn stream(&self) -> Stream {
         let (requests, receiver) = mpsc::channel(16);
-        let responses = self
-            .watch
-            .clone()
-            .watch(ReceiverStream::new(receiver))
-            .await
-            .unwrap()
-            .into_inner();
-        Stream { requests, responses }
+        let mut watch = self.watch.clone();
+        let opening =
+            tokio::spawn(async move { watch.watch(ReceiverStream::new(receiver)).await.unwrap().into_inner() });
+        Stream {
+            requests,
+            responses: None,
+            opening: Some(opening),
+        }
     }
 
     /// A request to watch all keys of the case.
@@ -135,7 +136,8 @@ impl Client {
 /// A watch stream.
 pub(crate) struct Stream {
     requests: mpsc::Sender<WatchRequest>,
-    responses: Streaming<WatchResponse>,
+    responses: Option<Streaming<WatchResponse>>,
+    opening: Option<tokio::task::JoinHandle<Streaming<WatchResponse>>>,
 }
 
 impl Stream {
@@ -149,11 +151,16 @@ impl Stream {
     }
 
     pub(crate) async fn next(&mut self) -> WatchResponse {
-        let next = tokio::time::timeout(Duration::from_secs(20), self.responses.message());
-        next.await
+        let next = async {
+            if let Some(opening) = self.opening.take() {
+                self.responses = Some(opening.await.unwrap());
+            }
+            let responses = self.responses.as_mut().expect("opened above");
+            responses.message().await.unwrap().expect("the stream ended")
+        };
+        tokio::time::timeout(Duration::from_secs(20), next)
+            .await
             .expect("no watch response")
-            .unwrap()
-            .expect("the stream ended")
     }
 
     /// Creates a watch and waits for the answer.

@@ -360,14 +360,6 @@ pub(crate) async fn bad_requests_are_refused_with_etcds_words(client: Client) {
     refused(kv.put(PutRequest::default()).await, errors::EMPTY_KEY);
     refused(kv.delete_range(DeleteRangeRequest::default()).await, errors::EMPTY_KEY);
     refused(
-        kv.range(RangeRequest {
-            sort_order: 9,
-            ..client.all()
-        })
-        .await,
-        errors::INVALID_SORT_OPTION,
-    );
-    refused(
         kv.put(PutRequest {
             ignore_value: true,
             ..client.put_request("a", "1")
