@@ -148,3 +148,26 @@ fn prefix<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
         [] => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_both_generators_meet() {
+        for (json, proto) in [
+            ("hostIP", "host_ip"),
+            ("$ref", "r#ref"),
+            ("x-kubernetes-map-type", "x_kubernetes_map_type"),
+        ] {
+            assert_eq!(normal(json), normal(proto));
+        }
+    }
+
+    #[test]
+    fn modules_become_prefixes() {
+        assert_eq!(prefix(["crate", "api", "core", "v1"]), "core.v1");
+        assert_eq!(prefix(["apimachinery", "pkg", "apis", "meta", "v1"]), "meta.v1");
+        assert_eq!(prefix(["crate", "apimachinery", "pkg", "version"]), "version");
+    }
+}

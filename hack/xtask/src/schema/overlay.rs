@@ -93,3 +93,46 @@ fn field(facts: &mut TypeFacts, new_type: bool, line: &str) -> Result<()> {
     facts.fields.insert(name.to_owned(), after);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::default();
+        apply(
+            &mut table,
+            "core.v1.Pod typemeta\n\tspec 2 &core.v1.PodSpec\ncore.v1.PodSpec\n\tnodeName 10 str\n",
+        )
+        .unwrap_or_default();
+        table
+    }
+
+    #[test]
+    fn lines_add_and_change_facts() -> Result<()> {
+        let mut table = table();
+        apply(
+            &mut table,
+            "core.v1.PodSpec atomic\n\tnodeName = = ptr enum=a|b # why\n\textra 11 []str set req\n",
+        )?;
+        let expected = "core.v1.Pod typemeta\n\tspec 2 &core.v1.PodSpec\ncore.v1.PodSpec atomic\n\textra 11 []str req set\n\tnodeName 10 str ptr enum=a|b\n";
+        assert_eq!(table.render(), expected);
+        apply(&mut table, "core.v1.PodSpec\n\textra drop\n")?;
+        assert!(!table.render().contains("extra"));
+        Ok(())
+    }
+
+    #[test]
+    fn lines_that_say_nothing_new_or_miss_their_target_are_errors() {
+        for text in [
+            "core.v1.PodSpec\n\tnodeName 10 =\n",
+            "core.v1.PodSpec\n\tnope = = ptr\n",
+            "core.v1.PodSpec\n\tnope drop\n",
+            "core.v1.Pod typemeta\n",
+            "core.v1.PodSpec\n\tnodeName = = huh\n",
+            "\tnodeName = = ptr\n",
+        ] {
+            assert!(apply(&mut table(), text).is_err(), "{text:?}");
+        }
+    }
+}
