@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::pleg::Pleg;
+use crate::pods::PodExt;
 use crate::shared::Shared;
 use access::Access;
 
@@ -168,11 +169,8 @@ impl Endpoint {
         let mut items = Vec::new();
         for pod in self.shared.pods.all() {
             let mut pod = (*pod).clone();
-            if let Some(status) = crate::pods::PodExt::uid(&pod).to_owned().into() {
-                let status: String = status;
-                if let Some(status) = self.shared.statuses.get(&status) {
-                    pod.status = Some(status);
-                }
+            if let Some(status) = self.shared.statuses.get(pod.uid()) {
+                pod.status = Some(status);
             }
             items.push(serde_json::to_value(pod).unwrap_or_default());
         }

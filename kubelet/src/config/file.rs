@@ -93,10 +93,10 @@ fn rescan(
         let _ = changes.send(Change::Gone(pod));
     }
     for (path, pod) in found {
-        if !known.contains_key(&path) {
+        known.entry(path).or_insert_with(|| {
             let _ = changes.send(Change::Set(pod.clone()));
-            known.insert(path, pod);
-        }
+            pod
+        });
     }
 }
 

@@ -121,10 +121,10 @@ impl Facts {
                 continue;
             };
             if let Some(reserved) = self.reserved.get(name) {
-                left = left - reserved.clone();
+                left -= *reserved;
             }
             match name.as_str() {
-                "memory" => left = left - eviction_memory.clone(),
+                "memory" => left -= eviction_memory,
                 "ephemeral-storage" => {
                     *quantity = ApiQuantity((left.value() / 10 * 9).to_string());
                     continue;

@@ -340,7 +340,7 @@ pub(crate) async fn csi_node(shared: Arc<Shared>, client: Client) {
         match api.get_opt(&name).await {
             Ok(Some(_)) => return,
             Ok(None) => {
-                if let Ok(_) = api.create(&object).await {
+                if api.create(&object).await.is_ok() {
                     return;
                 }
             }

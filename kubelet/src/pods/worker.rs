@@ -37,8 +37,10 @@ enum Stage {
 /// The tasks of all pods, by UID.
 pub(crate) struct Workers {
     shared: Arc<Shared>,
-    table: Mutex<HashMap<String, Arc<Mailbox>>>,
+    table: Table,
 }
+
+type Table = Arc<Mutex<HashMap<String, Arc<Mailbox>>>>;
 
 /// What a worker is told. Later news replaces earlier.
 struct Mailbox {
@@ -93,7 +95,7 @@ impl Workers {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            table: Mutex::new(HashMap::new()),
+            table: Table::default(),
         }
     }
 
@@ -119,6 +121,7 @@ impl Workers {
         });
         table.insert(uid.clone(), mailbox.clone());
         let worker = Worker {
+            table: self.table.clone(),
             shared: self.shared.clone(),
             mailbox,
             uid,
@@ -168,6 +171,7 @@ impl Workers {
 }
 
 struct Worker {
+    table: Table,
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
     uid: String,
@@ -260,6 +264,9 @@ impl Worker {
     /// One look at the pod, in upstream's order of steps.
     async fn sync(&self, pod: &Arc<Pod>) -> Synced {
         let shared = &self.shared;
+        if pod.is_static() && self.has_predecessor(pod) {
+            return Synced::later(Duration::from_millis(500));
+        }
         // 1. What the runtime has.
         let seen = match pod_status(shared.runtime.as_ref(), &self.uid).await {
             Ok(seen) => seen,
@@ -367,6 +374,15 @@ impl Worker {
                 Synced::later(outcome.retry.unwrap_or(RETRY))
             }
         }
+    }
+
+    /// An earlier form of a static pod, with the same name, is not done yet.
+    fn has_predecessor(&self, pod: &Pod) -> bool {
+        let table = self.table.lock();
+        table.iter().any(|(uid, mailbox)| {
+            let news = mailbox.news.lock();
+            *uid != self.uid && !news.finished && news.ends() && news.pod.key() == pod.key()
+        })
     }
 
     fn generate(&self, pod: &Pod, seen: &runtime::PodStatus, terminal: bool) -> PodStatus {

@@ -42,7 +42,12 @@ struct Record {
     last: Option<bool>,
     run: i32,
     on_hold: bool,
+    /// Eager looks at a readiness that has not come yet.
+    eager: u32,
 }
+
+/// The first wait between eager looks.
+const EAGER: Duration = Duration::from_millis(50);
 
 impl Task {
     pub(super) async fn run(self) {
@@ -119,11 +124,42 @@ impl Task {
         if age < delay {
             return Round::Later(Duration::from_secs(u64::try_from(delay - age).unwrap_or(1)));
         }
+        if self.kind == Kind::Liveness && record.last.is_none() && record.eager == 0 {
+            // A container is given its period before it is first asked whether it lives.
+            record.eager = 1;
+            return Round::Probed;
+        }
         if !due {
             return Round::Idle;
         }
+        if let Some(wait) = self.look_eagerly(record).await {
+            return Round::Later(wait);
+        }
         self.probe_once(record, current).await;
         Round::Probed
+    }
+
+    /// A container that has just started is seldom ready at once, and its period may be long. Until it
+    /// has passed once, looks that cost the container next to nothing are made at growing intervals;
+    /// nothing is said of their failures. `None`: now the probe counts.
+    async fn look_eagerly(&self, record: &mut Record) -> Option<Duration> {
+        let cheap = self.probe.http_get.is_some() || self.probe.tcp_socket.is_some();
+        let patient = self.probe.success_threshold.unwrap_or(1) > 1;
+        if self.kind != Kind::Readiness || record.last.is_some() || !cheap || patient {
+            return None;
+        }
+        let wait = EAGER * 2u32.pow(record.eager.min(16));
+        if wait >= seconds(self.probe.period_seconds, 10) {
+            return None;
+        }
+        record.eager += 1;
+        let limit = seconds(self.probe.timeout_seconds, 1);
+        let ip = self.pod_ip();
+        let look = prober::run(&self.shared, &self.container, &self.probe, &ip, limit, &record.id);
+        if look.await.is_err() {
+            return Some(wait);
+        }
+        None
     }
 
     async fn probe_once(&self, record: &mut Record, current: &ContainerStatus) {

@@ -31,7 +31,7 @@ pub(crate) enum Version {
 /// The version mounted on this machine; a hybrid counts as v1.
 pub(crate) fn version() -> Version {
     match rustix::fs::statfs(MOUNT) {
-        Ok(stat) if i64::from(stat.f_type) == CGROUP2_MAGIC => Version::V2,
+        Ok(stat) if stat.f_type == CGROUP2_MAGIC => Version::V2,
         _ => Version::V1,
     }
 }

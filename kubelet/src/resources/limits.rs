@@ -42,7 +42,7 @@ pub(crate) fn quota(milli_cpu: i64, period: i64) -> Option<i64> {
 pub(crate) fn weight(shares: i64) -> i64 {
     match shares {
         ..=0 => 0,
-        ..=MIN_SHARES => 1,
+        1..=MIN_SHARES => 1,
         MAX_SHARES.. => 10_000,
         shares => {
             let l = (shares as f64).log2();

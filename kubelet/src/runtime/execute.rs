@@ -298,11 +298,9 @@ impl Start<'_> {
             .images
             .ensure(shared, pod, container, self.config)
             .await
-            .map_err(|error| {
-                shared
-                    .recorder
-                    .warning(&about, "Failed", format!("Error: {}", error.reason));
-                error
+            .inspect_err(|error| {
+                let text = format!("Error: {}", error.reason);
+                shared.recorder.warning(&about, "Failed", text);
             })?;
         let restart_count = self.restart_count(container);
         let target = container::target_of(pod, &container.name)

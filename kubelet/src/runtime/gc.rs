@@ -78,10 +78,9 @@ pub(crate) async fn collect(shared: &Shared, alive: &HashSet<String>) {
         let ready = sandbox.state == v1::PodSandboxState::SandboxReady as i32;
         let is_newest = newest.get(uid.as_str()) == Some(&sandbox.created_at);
         let spare = alive.contains(uid) && is_newest;
-        if !ready && !spare && !still.contains(sandbox.id.as_str()) {
-            if let Err(error) = runtime.remove_sandbox(&sandbox.id).await {
-                tracing::debug!(%error, sandbox = %sandbox.id, "cannot remove the sandbox");
-            }
+        let needed = ready || spare || still.contains(sandbox.id.as_str());
+        if !needed && let Err(error) = runtime.remove_sandbox(&sandbox.id).await {
+            tracing::debug!(%error, sandbox = %sandbox.id, "cannot remove the sandbox");
         }
     }
 }

@@ -66,7 +66,10 @@ pub(super) async fn serve<B>(shared: &Arc<Shared>, request: &Request<B>, target:
     let runs = State::from_cri(found.state) == State::Running;
     let (watched, watched_id) = (shared.clone(), id.clone());
     let ended = async move {
-        while runs {
+        if !runs {
+            return;
+        }
+        loop {
             tokio::time::sleep(LOOK).await;
             match watched.runtime.container_status(&watched_id).await {
                 Ok(status) if State::from_cri(status.state) == State::Running => {}

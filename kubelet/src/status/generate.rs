@@ -91,7 +91,7 @@ pub(crate) fn generate(inputs: &Inputs<'_>) -> PodStatus {
         .start_time
         .clone()
         .or_else(|| pod.status.as_ref().and_then(|s| s.start_time.clone()))
-        .or_else(|| Some(Time(inputs.now)));
+        .or(Some(Time(inputs.now)));
     if let Some(host) = inputs.host_ips.first() {
         status.host_ip = Some(host.clone());
         status.host_ips = Some(
