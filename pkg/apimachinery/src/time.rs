@@ -60,10 +60,20 @@ pub fn parse(text: &str) -> Result<Timestamp, ParseError> {
     if let Some(at) = civil::parse(text) {
         return Ok(at);
     }
-    let shaped = text.as_bytes();
-    let strict =
-        shaped.len() >= 20 && shaped[4] == b'-' && shaped[7] == b'-' && shaped[10] == b'T' && shaped[13] == b':';
-    if !strict {
+    // Go takes exactly this shape; the library behind the general case takes more.
+    let bytes = text.as_bytes();
+    let offset = match bytes {
+        [head @ .., b'Z'] => Some(head),
+        [head @ .., b'+' | b'-', _, _, b':', _, _] => Some(head),
+        _ => None,
+    };
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    let shaped = offset.is_some_and(|head| {
+        let digits = head.iter().skip(19).skip(1).all(u8::is_ascii_digit);
+        let dot = head.get(19).is_none_or(|byte| *byte == b'.') && head.len() != 20;
+        head.len() >= 19 && digits && dot && marks.iter().all(|(at, mark)| head[*at] == *mark)
+    });
+    if !shaped {
         return Err(ParseError::new(text));
     }
     text.parse::<Timestamp>().map_err(|_| ParseError::new(text))
@@ -133,7 +143,17 @@ mod tests {
 
     #[test]
     fn other_shapes_are_refused() {
-        for text in ["", "2026-11-21", "2026-11-21 10:00:00Z", "2026-11-21T10:00:00", "x"] {
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-11-21 10:00:00Z",
+            "2026-11-21T10:00:00",
+            "x",
+            "2026-11-21T10:00:00Z[UTC]",
+            "2026-11-21T10:00:00+02",
+            "2026-11-21T10:00:00.Z",
+            "2026-11-21T10:00Z",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
