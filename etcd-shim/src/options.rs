@@ -116,10 +116,8 @@ fn listen(url: &str) -> Result<Listen, String> {
         _ => return Err(format!("{url}: the scheme must be http or https")),
     };
     let address = address.trim_end_matches('/');
-    if !address
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
-    {
+    let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    if port.is_none() {
         return Err(format!("{url}: host and port are needed"));
     }
     Ok(Listen {

@@ -10,7 +10,8 @@ use component::metrics::prometheus::{Gauge, Histogram, IntCounter};
 pub(crate) fn synced(took: Duration, full: bool) {
     let seconds = took.as_secs_f64();
     SYNC.observe(seconds);
-    if full { &*FULL } else { &*PARTIAL }.observe(seconds);
+    let kind = if full { &FULL } else { &PARTIAL };
+    kind.observe(seconds);
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();

@@ -40,8 +40,10 @@ pub fn options(values: &Values) -> Result<Action, Vec<String>> {
 
 // Flags are another notation of the file.
 fn file_of_flags(values: &Values) -> File {
-    let mut file = File::default();
-    file.bind_address = values.string("bind-address");
+    let mut file = File {
+        bind_address: values.string("bind-address"),
+        ..File::default()
+    };
     file.client_connection.kubeconfig = values.string("kubeconfig");
     file.client_connection.qps = values.float("kube-api-qps") as f32;
     file.client_connection.burst = u32::try_from(values.int("kube-api-burst")).unwrap_or(0);

@@ -50,7 +50,7 @@ pub(crate) enum Local {
 
 /// Text that removes our tables, whether they exist or not.
 pub(crate) fn remove_tables() -> String {
-    Family::ALL.map(|family| remove_table(family)).concat()
+    Family::ALL.map(remove_table).concat()
 }
 
 fn remove_table(family: Family) -> String {
