@@ -26,7 +26,7 @@ const READ_BARE: &str = "SELECT key, create_revision, version, lease FROM record
 const INSERT: &str =
     "INSERT INTO record (revision, key, create_revision, version, lease, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 /// Readers kept open when idle.
-const IDLE_READERS: usize = 16;
+const IDLE_READERS: usize = 8;
 /// Bytes of a snapshot sent at a time (etcd sends 32 KiB).
 const SNAPSHOT_PIECE: usize = 256 << 10;
 

@@ -63,7 +63,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, EngineError> {
         .map_err(io)?;
     let connect = || -> rusqlite::Result<(Connection, i32, i32, i64)> {
         let connection = Connection::open(path)?;
-        configure(&connection)?;
+        configure(&connection, 4096)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let magic = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
@@ -96,17 +96,18 @@ pub(super) fn writer(path: &Path) -> Result<Connection, EngineError> {
 pub(super) fn reader(path: &Path) -> Result<Connection, EngineError> {
     let connect = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        configure(&connection)?;
+        // Many of these may be open; the kernel's page cache is behind them all.
+        configure(&connection, 1024)?;
         Ok(connection)
     };
     connect().map_err(|error: rusqlite::Error| EngineError::new("open reader", error))
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
+fn configure(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(16);
-    // 8 MiB a connection; the kernel's page cache is behind it.
-    connection.pragma_update(None, "cache_size", -8192)
+    // Negative: in KiB.
+    connection.pragma_update(None, "cache_size", -cache_kib)
 }
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
