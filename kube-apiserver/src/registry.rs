@@ -4,6 +4,8 @@
 //! `strategies.rs` the table between them. [`Registry`] is how the server's own parts (authorizer,
 //! admission, bootstrap, allocators) read and write objects without HTTP.
 
+pub(crate) mod admissionregistration;
+pub(crate) mod apiregistration;
 pub(crate) mod apps;
 pub(crate) mod autoscaling;
 pub(crate) mod batch;
@@ -14,6 +16,9 @@ pub(crate) mod convert;
 pub(crate) mod coordination;
 pub(crate) mod core;
 pub(crate) mod discovery;
+pub(crate) mod entries;
+pub(crate) mod entry;
+pub(crate) mod flowcontrol;
 pub(crate) mod networking;
 pub(crate) mod node;
 pub(crate) mod options;
@@ -35,7 +40,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub(crate) use cache::CachedObjects;
-pub(crate) use store::{ChangeFn, Entry, Hooks, NoHooks, Store};
+pub(crate) use entry::Entry;
+pub(crate) use store::{ChangeFn, Hooks, NoHooks, Store};
 
 use crate::objects::Objects;
 use crate::request::RequestContext;
@@ -125,7 +131,7 @@ impl Registry {
         let store = self.need(group, resource)?;
         let ctx = context(store.row, "update", ns, name);
         let (entry, _) = store.update(&ctx, ns, name, store.strategy, change, &NoHooks).await?;
-        Ok(entry.value.clone())
+        Ok(entry.value())
     }
 
     /// Replaces an object's status through the kind's status strategy.
@@ -142,14 +148,14 @@ impl Registry {
         ctx.info.subresource = "status".to_owned();
         let strategy = store.strategy.status().unwrap_or(store.strategy);
         let (entry, _) = store.update(&ctx, ns, name, strategy, change, &NoHooks).await?;
-        Ok(entry.value.clone())
+        Ok(entry.value())
     }
 }
 
 #[async_trait]
 impl Objects for Registry {
     async fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>> {
-        Ok(self.need(group, resource)?.get(namespace, name).await?.value.clone())
+        Ok(self.need(group, resource)?.get(namespace, name).await?.value())
     }
 
     async fn list(&self, group: &str, resource: &str, namespace: &str) -> Result<Vec<Arc<Value>>> {
@@ -157,7 +163,7 @@ impl Objects for Registry {
             .need(group, resource)?
             .list(namespace, &ListOptions::default())
             .await?;
-        Ok(list.items.iter().map(|e| e.value.clone()).collect())
+        Ok(list.items.iter().map(|e| e.value()).collect())
     }
 
     async fn create(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
@@ -165,7 +171,7 @@ impl Objects for Registry {
         let ctx = context(store.row, "create", namespace, "");
         let mut obj = obj;
         store.strategy.default(&mut obj);
-        Ok(store.create(&ctx, namespace, obj, &NoHooks).await?.value.clone())
+        Ok(store.create(&ctx, namespace, obj, &NoHooks).await?.value())
     }
 
     async fn update(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {

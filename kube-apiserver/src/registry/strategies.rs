@@ -6,8 +6,8 @@ pub(crate) mod rules;
 use self::generic::Generic;
 use super::strategy::Strategy;
 use super::{
-    apps, autoscaling, batch, certificates, coordination, core, discovery, networking, node, policy, rbac, scheduling,
-    storage,
+    admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core, discovery,
+    flowcontrol, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// The strategy of one resource; unknown ones get the generic rules.
@@ -29,6 +29,20 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("", "services") => &core::service::STRATEGY,
         ("", "serviceaccounts") => &core::service_account::STRATEGY,
 
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations") => {
+            &admissionregistration::mutating_webhook_configuration::STRATEGY
+        }
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations") => {
+            &admissionregistration::validating_webhook_configuration::STRATEGY
+        }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => {
+            &admissionregistration::validating_admission_policy::STRATEGY
+        }
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
+            &admissionregistration::validating_admission_policy_binding::STRATEGY
+        }
+        ("apiregistration.k8s.io", "apiservices") => &apiregistration::api_service::STRATEGY,
+
         ("apps", "controllerrevisions") => &apps::controller_revision::STRATEGY,
         ("apps", "daemonsets") => &apps::daemon_set::STRATEGY,
         ("apps", "deployments") => &apps::deployment::STRATEGY,
@@ -41,6 +55,10 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("certificates.k8s.io", "certificatesigningrequests") => &certificates::certificate_signing_request::STRATEGY,
         ("coordination.k8s.io", "leases") => &coordination::lease::STRATEGY,
         ("discovery.k8s.io", "endpointslices") => &discovery::endpoint_slice::STRATEGY,
+        ("flowcontrol.apiserver.k8s.io", "flowschemas") => &flowcontrol::flow_schema::STRATEGY,
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => {
+            &flowcontrol::priority_level_configuration::STRATEGY
+        }
         ("networking.k8s.io", "ingresses") => &networking::ingress::STRATEGY,
         ("networking.k8s.io", "ingressclasses") => &networking::ingress_class::STRATEGY,
         ("networking.k8s.io", "networkpolicies") => &networking::network_policy::STRATEGY,
@@ -54,7 +72,7 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("storage.k8s.io", "csidrivers") => &storage::csi_driver::STRATEGY,
         ("storage.k8s.io", "storageclasses") => &storage::storage_class::STRATEGY,
 
-        ("apiregistration.k8s.io", "apiservices") => &PLAIN_PATH_SEGMENT,
+        ("networking.k8s.io", "ipaddresses") => &ADDRESS,
         ("storage.k8s.io" | "authentication.k8s.io" | "networking.k8s.io", _) => &PLAIN,
         ("admissionregistration.k8s.io" | "apiextensions.k8s.io", _) => &CONDITIONAL,
         _ => &GENERIC,
@@ -65,7 +83,6 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
 /// kind's own.
 pub(crate) fn subresource_strategy(group: &str, resource: &str, subresource: &str) -> Option<&'static dyn Strategy> {
     Some(match (group, resource, subresource) {
-        ("", "pods", "binding") => &core::pod::BINDING,
         ("", "pods", "ephemeralcontainers") => &core::pod::EPHEMERAL_CONTAINERS,
         ("", "pods", "resize") => &core::pod::RESIZE,
         ("", "namespaces", "finalize") => &core::namespace::FINALIZE,
@@ -94,9 +111,12 @@ static PLAIN: Generic = Generic {
     unconditional_update: true,
     name: api::meta::name_subdomain,
 };
-/// Counts nothing; names may be nearly anything.
-static PLAIN_PATH_SEGMENT: Generic = Generic {
+/// Counts nothing; the name is an address (`ValidateIPAddressName`).
+static ADDRESS: Generic = Generic {
     generation: false,
-    unconditional_update: false,
-    name: api::meta::name_path_segment,
+    unconditional_update: true,
+    name: |name, _| apimachinery::validation::is_valid_ip(name),
 };
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@
 
 pub(crate) mod check;
 
+pub mod admissionregistration;
+pub mod apiregistration;
 pub mod apps;
 pub mod autoscaling;
 pub mod batch;
@@ -17,6 +19,7 @@ pub mod certificates;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
+pub mod flowcontrol;
 pub mod meta;
 pub mod networking;
 pub mod node;

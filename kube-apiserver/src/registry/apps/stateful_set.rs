@@ -11,7 +11,8 @@ pub(crate) static STRATEGY: Typed<Rules<StatefulSet>> = Typed(Rules {
     default: defaults::stateful_set,
     prepare_create: |_, obj| {
         first_generation(obj);
-        obj.status = Some(Default::default());
+        obj.status = None;
+        defaults::stateful_set(obj);
     },
     prepare_update: |_, new, old| {
         new.status.clone_from(&old.status);

@@ -10,7 +10,7 @@ use crate::registry::strategy::Typed;
 /// HorizontalPodAutoscalers.
 pub(crate) static STRATEGY: Typed<Rules<HorizontalPodAutoscaler>> = Typed(Rules {
     default: defaults::horizontal_pod_autoscaler,
-    prepare_create: |_, obj| obj.status = Default::default(),
+    prepare_create: |_, obj| obj.status = Some(Default::default()),
     prepare_update: |_, new, old| new.status.clone_from(&old.status),
     status: Some(&STATUS),
     ..Rules::new(

@@ -1,6 +1,6 @@
 //! Events (pkg/registry/core/event/strategy.go), in their core form.
 
-use api::core::v1::validation;
+use api::core::v1::{defaults, validation};
 use k8s_openapi::api::core::v1::Event;
 use serde_json::Value;
 
@@ -9,6 +9,7 @@ use crate::registry::strategy::Typed;
 
 /// Events.
 pub(crate) static STRATEGY: Typed<Rules<Event>> = Typed(Rules {
+    default: defaults::event,
     create_on_update: true,
     fields,
     ..Rules::new(validation::event_create, |new, _| validation::event_create(new))

@@ -63,16 +63,6 @@ pub(crate) static RESIZE: Typed<Rules<Pod>> = Typed(Rules::updating(
     validation::pod_resize,
 ));
 
-/// `pods/binding`: the scheduler's choice, checked by its handler (`BindingREST.setPodHostAndAnnotations`).
-pub(crate) static BINDING: Typed<Rules<Pod>> = Typed(Rules::updating(
-    defaults::pod,
-    |_, new, old| {
-        let changed = differ(&new.spec, &old.spec);
-        next_generation(new, old, changed);
-    },
-    |_, _| vec![],
-));
-
 /// `podStrategy.PrepareForCreate`: Pending, with its class of service; gated pods say so.
 fn prepare_create(pod: &mut Pod) {
     first_generation(pod);

@@ -1,6 +1,6 @@
 //! Ingresses (pkg/registry/networking/ingress/strategy.go).
 
-use api::networking::v1::validation;
+use api::networking::v1::{defaults, validation};
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
@@ -8,9 +8,11 @@ use crate::registry::strategy::Typed;
 
 /// Ingresses.
 pub(crate) static STRATEGY: Typed<Rules<Ingress>> = Typed(Rules {
+    default: defaults::ingress,
     prepare_create: |_, obj| {
         first_generation(obj);
-        obj.status = Some(Default::default());
+        obj.status = None;
+        defaults::ingress(obj);
     },
     prepare_update: |_, new, old| {
         new.status.clone_from(&old.status);
@@ -23,7 +25,7 @@ pub(crate) static STRATEGY: Typed<Rules<Ingress>> = Typed(Rules {
 
 /// `ingresses/status`.
 static STATUS: Typed<Rules<Ingress>> = Typed(Rules::updating(
-    |_| {},
+    defaults::ingress,
     |_, new, old| new.spec.clone_from(&old.spec),
     |new, old| api::meta::update(&new.metadata, &old.metadata),
 ));

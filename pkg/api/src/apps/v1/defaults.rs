@@ -79,7 +79,7 @@ pub fn stateful_set(obj: &mut StatefulSet) {
     or(&mut retention.when_scaled, "Retain");
     spec.replicas.get_or_insert(1);
     spec.revision_history_limit.get_or_insert(HISTORY);
-    obj.status.get_or_insert_default();
+    obj.status.get_or_insert_default().available_replicas.get_or_insert(0);
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{
-    Endpoints, LimitRange, LimitRangeItem, Namespace, Node, PersistentVolume, PersistentVolumeClaim,
+    Endpoints, Event, LimitRange, LimitRangeItem, Namespace, Node, PersistentVolume, PersistentVolumeClaim,
     PersistentVolumeClaimSpec, ReplicationController, ResourceQuota, Secret,
 };
 
@@ -80,6 +80,13 @@ pub fn endpoints(obj: &mut Endpoints) {
             or(&mut port.protocol, "TCP");
         }
     }
+}
+
+/// Go always writes source and reporter; events have no defaults of their own.
+pub fn event(obj: &mut Event) {
+    obj.source.get_or_insert_default();
+    obj.reporting_component.get_or_insert_default();
+    obj.reporting_instance.get_or_insert_default();
 }
 
 /// One replica; selector and labels follow the template (`SetDefaults_ReplicationController`).

@@ -1,6 +1,6 @@
 //! Defaults of networking.k8s.io/v1 (pkg/apis/networking/v1/defaults.go).
 
-use k8s_openapi::api::networking::v1::{IngressClass, NetworkPolicy, NetworkPolicyPort};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy, NetworkPolicyPort};
 
 use crate::check::list;
 use crate::core::v1::defaults::or;
@@ -28,6 +28,11 @@ fn ports(ports: &mut Option<Vec<NetworkPolicyPort>>) {
     for port in ports.iter_mut().flatten() {
         or(&mut port.protocol, "TCP");
     }
+}
+
+/// Go always writes the load balancer's status; ingresses have no defaults of their own.
+pub fn ingress(obj: &mut Ingress) {
+    obj.status.get_or_insert_default().load_balancer.get_or_insert_default();
 }
 
 /// Parameters are cluster-scoped (`SetDefaults_IngressClass`).

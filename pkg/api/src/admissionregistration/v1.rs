@@ -1,0 +1,3 @@
+//! admissionregistration/v1.
+
+pub mod defaults;

@@ -1,0 +1,94 @@
+//! Defaults of admissionregistration.k8s.io/v1 (pkg/apis/admissionregistration/v1/defaults.go).
+
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchResources, MutatingWebhookConfiguration, RuleWithOperations, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use crate::core::v1::defaults::or;
+
+/// What both kinds of webhooks have in common.
+struct Common<'a> {
+    client: &'a mut WebhookClientConfig,
+    failure_policy: &'a mut Option<String>,
+    match_policy: &'a mut Option<String>,
+    namespaces: &'a mut Option<LabelSelector>,
+    objects: &'a mut Option<LabelSelector>,
+    timeout_seconds: &'a mut Option<i32>,
+    rules: &'a mut Option<Vec<RuleWithOperations>>,
+}
+
+/// Fail, Equivalent, everything, ten seconds, port 443 (`SetDefaults_ValidatingWebhook`,
+/// `SetDefaults_MutatingWebhook`, `SetDefaults_Rule`, `SetDefaults_ServiceReference`).
+fn webhook(hook: Common<'_>) {
+    or(hook.failure_policy, "Fail");
+    or(hook.match_policy, "Equivalent");
+    hook.namespaces.get_or_insert_default();
+    hook.objects.get_or_insert_default();
+    hook.timeout_seconds.get_or_insert(10);
+    for rule in hook.rules.iter_mut().flatten() {
+        or(&mut rule.scope, "*");
+    }
+    if let Some(service) = &mut hook.client.service {
+        service.port.get_or_insert(443);
+    }
+}
+
+/// Defaults of every webhook in the configuration.
+pub fn validating_webhook_configuration(obj: &mut ValidatingWebhookConfiguration) {
+    for w in obj.webhooks.iter_mut().flatten() {
+        webhook(Common {
+            client: &mut w.client_config,
+            failure_policy: &mut w.failure_policy,
+            match_policy: &mut w.match_policy,
+            namespaces: &mut w.namespace_selector,
+            objects: &mut w.object_selector,
+            timeout_seconds: &mut w.timeout_seconds,
+            rules: &mut w.rules,
+        });
+    }
+}
+
+/// Defaults of every webhook in the configuration; none is called twice.
+pub fn mutating_webhook_configuration(obj: &mut MutatingWebhookConfiguration) {
+    for w in obj.webhooks.iter_mut().flatten() {
+        or(&mut w.reinvocation_policy, "Never");
+        webhook(Common {
+            client: &mut w.client_config,
+            failure_policy: &mut w.failure_policy,
+            match_policy: &mut w.match_policy,
+            namespaces: &mut w.namespace_selector,
+            objects: &mut w.object_selector,
+            timeout_seconds: &mut w.timeout_seconds,
+            rules: &mut w.rules,
+        });
+    }
+}
+
+/// Fail, Equivalent, everything (`SetDefaults_ValidatingAdmissionPolicySpec`,
+/// `SetDefaults_MatchResources`).
+pub fn validating_admission_policy(obj: &mut ValidatingAdmissionPolicy) {
+    let Some(spec) = &mut obj.spec else { return };
+    or(&mut spec.failure_policy, "Fail");
+    if let Some(resources) = &mut spec.match_constraints {
+        match_resources(resources);
+    }
+}
+
+/// `SetDefaults_MatchResources`.
+pub fn validating_admission_policy_binding(obj: &mut ValidatingAdmissionPolicyBinding) {
+    if let Some(resources) = &mut obj.spec.match_resources {
+        match_resources(resources);
+    }
+}
+
+fn match_resources(resources: &mut MatchResources) {
+    or(&mut resources.match_policy, "Equivalent");
+    resources.namespace_selector.get_or_insert_default();
+    resources.object_selector.get_or_insert_default();
+    let rules = [&mut resources.resource_rules, &mut resources.exclude_resource_rules];
+    for rule in rules.into_iter().flat_map(|r| r.iter_mut().flatten()) {
+        or(&mut rule.scope, "*");
+    }
+}

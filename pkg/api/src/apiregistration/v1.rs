@@ -1,0 +1,3 @@
+//! apiregistration/v1.
+
+pub mod defaults;

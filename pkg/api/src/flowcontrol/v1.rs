@@ -1,0 +1,3 @@
+//! flowcontrol/v1.
+
+pub mod defaults;
