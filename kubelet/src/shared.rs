@@ -73,6 +73,11 @@ impl Shared {
         PathBuf::from(&self.config.file.pod_logs_dir).join(name)
     }
 
+    /// Where links to the logs of containers are.
+    pub(crate) fn log_links(&self) -> PathBuf {
+        crate::runtime::log_files::links(&self.config.file.pod_logs_dir)
+    }
+
     /// `containerd://<id>`.
     pub(crate) fn container_id(&self, id: &str) -> String {
         format!("{}://{id}", self.runtime_name)

@@ -118,7 +118,7 @@ impl SyncLoop {
                 tokio::spawn(async move {
                     gc::forget_pod(&shared, &uid).await;
                     remove_log_directories(&shared, |own| own == uid);
-                    log_files::remove_dead_links();
+                    log_files::remove_dead_links(&shared.log_links());
                 });
             }
             // Its file came back, the same as before, while it was being stopped.
@@ -166,7 +166,7 @@ impl SyncLoop {
             }
         }
         remove_log_directories(shared, |uid| !wanted(uid));
-        log_files::remove_dead_links();
+        log_files::remove_dead_links(&shared.log_links());
         shared
             .statuses
             .retain(&pods.iter().map(|p| p.uid().to_owned()).filter(|u| wanted(u)).collect());
@@ -180,7 +180,7 @@ impl SyncLoop {
     }
 
     /// Stops pods that run but that no source knows: removed while the kubelet was away.
-    async fn stop_orphans(&self, wanted: &dyn Fn(&str) -> bool) {
+    async fn stop_orphans(&self, wanted: &(dyn Fn(&str) -> bool + Sync)) {
         let shared = &self.shared;
         let sandboxes = shared.runtime.list_sandboxes(None).await.unwrap_or_default();
         let containers = shared.runtime.list_containers(None).await.unwrap_or_default();

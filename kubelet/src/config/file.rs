@@ -238,14 +238,14 @@ mod tests {
 
     #[test]
     fn manifest_becomes_a_pod_of_the_node_with_a_stable_uid() {
-        let pod = decode(WEB, "/m/web.yaml", "N1").unwrap();
+        let pod = decode(WEB, "/m/web.yaml", "n1").unwrap();
         assert_eq!((pod.name(), pod.namespace()), ("web-n1", "default"));
         assert!(pod.is_static() && !pod.is_mirror());
         assert_eq!(pod.uid().len(), 32);
-        assert_eq!(pod.uid(), decode(WEB, "/m/web.yaml", "N1").unwrap().uid());
+        assert_eq!(pod.uid(), decode(WEB, "/m/web.yaml", "n1").unwrap().uid());
         assert_ne!(
             pod.uid(),
-            decode(&WEB.replace("image: i", "image: j"), "/m/web.yaml", "N1")
+            decode(&WEB.replace("image: i", "image: j"), "/m/web.yaml", "n1")
                 .unwrap()
                 .uid()
         );

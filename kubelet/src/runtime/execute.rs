@@ -337,7 +337,7 @@ impl Start<'_> {
             .map_err(|error| failed(StartError::new("RunContainerError", error.message)))?;
         shared.recorder.normal(&about, "Started", "Container started");
         let log = log_directory.join(format!("{restart_count}.log"));
-        crate::runtime::log_files::link(pod, &container.name, &id, &log);
+        crate::runtime::log_files::link(&shared.log_links(), pod, &container.name, &id, &log);
         self.post_start(container, &id).await
     }
 

@@ -105,7 +105,7 @@ pub(crate) async fn remove_container(shared: &Shared, id: &str) {
         Err(_) => String::new(),
     };
     match shared.runtime.remove_container(id).await {
-        Ok(()) => crate::runtime::log_files::remove_files(&log, id),
+        Ok(()) => crate::runtime::log_files::remove_files(&shared.log_links(), &log, id),
         Err(error) => tracing::debug!(%error, container = %id, "cannot remove the container"),
     }
 }

@@ -1,31 +1,34 @@
 //! Log files of containers on the node: their links, their removal, and the end of one for a
 //! termination message. Reading them for users is `server::logs`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::pods::PodExt;
 
-/// Where links to all logs are, for log collectors.
-const LINKS: &str = "/var/log/containers";
+/// Where links to all logs are, for log collectors: `/var/log/containers` beside `/var/log/pods`.
+pub(crate) fn links(pod_logs_dir: &str) -> PathBuf {
+    Path::new(pod_logs_dir).with_file_name("containers")
+}
+
 /// The longest name of a link (upstream: legacy.go `ext4MaxFileNameLen`).
 const MAX_NAME: usize = 255;
 
-/// Makes the link `/var/log/containers/<pod>_<namespace>_<container>-<id>.log` to a log.
-pub(crate) fn link(pod: &Pod, container: &str, id: &str, log: &Path) {
+/// Makes the link `<links>/<pod>_<namespace>_<container>-<id>.log` to a log.
+pub(crate) fn link(links: &Path, pod: &Pod, container: &str, id: &str, log: &Path) {
     let suffix = format!("-{id}.log");
     let mut name = format!("{}_{}_{container}", pod.name(), pod.namespace());
     name.truncate(MAX_NAME.saturating_sub(suffix.len()));
-    let link = Path::new(LINKS).join(name + &suffix);
-    let made = std::fs::create_dir_all(LINKS).and_then(|()| std::os::unix::fs::symlink(log, &link));
+    let link = links.join(name + &suffix);
+    let made = std::fs::create_dir_all(links).and_then(|()| std::os::unix::fs::symlink(log, &link));
     if let Err(error) = made {
         tracing::debug!(%error, link = %link.display(), "cannot link the log");
     }
 }
 
 /// Removes a container's log with its rotated parts, and the link to it.
-pub(crate) fn remove_files(log: &str, id: &str) {
+pub(crate) fn remove_files(links: &Path, log: &str, id: &str) {
     let path = Path::new(log);
     if let (Some(directory), Some(name)) = (path.parent(), path.file_name())
         && !log.is_empty()
@@ -39,20 +42,20 @@ pub(crate) fn remove_files(log: &str, id: &str) {
             }
         }
     }
-    remove_links(|name| name.ends_with(&format!("-{id}.log")));
+    remove_links(links, |name| name.ends_with(&format!("-{id}.log")));
 }
 
 /// Removes links whose log is gone.
-pub(crate) fn remove_dead_links() {
-    for entry in std::fs::read_dir(LINKS).into_iter().flatten().flatten() {
+pub(crate) fn remove_dead_links(links: &Path) {
+    for entry in std::fs::read_dir(links).into_iter().flatten().flatten() {
         if !entry.path().exists() {
             let _ = std::fs::remove_file(entry.path());
         }
     }
 }
 
-fn remove_links(which: impl Fn(&str) -> bool) {
-    for entry in std::fs::read_dir(LINKS).into_iter().flatten().flatten() {
+fn remove_links(links: &Path, which: impl Fn(&str) -> bool) {
+    for entry in std::fs::read_dir(links).into_iter().flatten().flatten() {
         if which(&entry.file_name().to_string_lossy()) {
             let _ = std::fs::remove_file(entry.path());
         }
