@@ -28,6 +28,7 @@ use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::{Request, Response};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::admission::Chain;
 use crate::authn::Authenticator;
@@ -59,6 +60,8 @@ pub(crate) struct Api {
     pub(crate) nodes: Nodes,
     /// Cluster IPs and node ports.
     pub(crate) allocators: Option<Arc<Allocators>>,
+    /// Ends all watches.
+    pub(crate) shutdown: CancellationToken,
     /// `--min-request-timeout`: watches live at least this long.
     pub(crate) min_request_timeout: Duration,
 }

@@ -151,6 +151,9 @@ impl Options {
         let max_reads = inflight("max-requests-inflight", &mut errors);
         let max_writes = inflight("max-mutating-requests-inflight", &mut errors);
 
+        if !v.bool("allow-privileged") {
+            tracing::warn!("--allow-privileged=false is not enforced: privileged containers are allowed");
+        }
         let options = Options {
             storage: StorageOptions::Etcd { servers, tls },
             etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),

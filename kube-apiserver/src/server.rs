@@ -90,6 +90,8 @@ pub async fn run(
     let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
     tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
 
+    // Requests are still taken for `--shutdown-delay-duration` after the signal.
+    let closing = CancellationToken::new();
     let api = Arc::new(Api {
         registry,
         authenticator: authn.authenticator,
@@ -99,6 +101,7 @@ pub async fn run(
         tokens: authn.tokens,
         nodes: Nodes::new(&options.nodes)?,
         allocators: Some(allocators),
+        shutdown: closing.clone(),
         min_request_timeout: options.min_request_timeout,
     });
     let health = health(&storage, &progress, &authz.synced, &shutdown);
@@ -124,8 +127,6 @@ pub async fn run(
         // Nobody waits for it any more: fine.
         let _ = tx.send(address);
     }
-    // Not ready any more from the signal on; connections are still taken for the delay.
-    let closing = CancellationToken::new();
     let (delay, begin, end) = (options.shutdown_delay, shutdown.clone(), closing.clone());
     tokio::spawn(async move {
         begin.cancelled().await;

@@ -73,8 +73,8 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
     };
     let mut present = HashSet::with_capacity(list.items.len());
     for e in &list.items {
-        let key = key(&e.value);
-        apply(&key.0, &key.1, Some(&e.value));
+        let key = key(&e.value());
+        apply(&key.0, &key.1, Some(&e.value()));
         present.insert(key);
     }
     for gone in known.difference(&present) {
@@ -95,10 +95,10 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
             Ok(change) => change,
             Err(error) => return tracing::info!(resource = %store.group_resource(), %error, "watch ended"),
         };
-        let key = key(&change.entry.value);
+        let key = key(&change.entry.value());
         match change.kind {
             ChangeKind::Added | ChangeKind::Modified => {
-                apply(&key.0, &key.1, Some(&change.entry.value));
+                apply(&key.0, &key.1, Some(&change.entry.value()));
                 known.insert(key);
             }
             ChangeKind::Deleted => {

@@ -44,7 +44,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
         && !call.ctx.dry_run
         && let Some(a) = call.api.allocators.as_ref().filter(|a| a.concerns(call.row))
     {
-        a.released(&deleted.entry.value).await;
+        a.released(&deleted.entry.value()).await;
     }
 
     let row = call.row;
@@ -57,7 +57,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     if !deleted.gone || RETURNS_OBJECT.contains(&(row.group, row.plural)) {
         return respond::object(code, &out, &call.query, row, &deleted.entry);
     }
-    let mut details = json!({"name": call.ctx.info.name, "kind": row.plural, "uid": meta::uid(&deleted.entry.value)});
+    let mut details = json!({"name": call.ctx.info.name, "kind": row.plural, "uid": meta::uid(&deleted.entry.value())});
     if !row.group.is_empty() {
         details["group"] = row.group.into();
     }

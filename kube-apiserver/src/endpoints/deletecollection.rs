@@ -28,7 +28,7 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
         .filter(|a| a.concerns(call.row) && !ctx.dry_run)
     {
         for entry in &deleted.items {
-            a.released(&entry.value).await;
+            a.released(&entry.value()).await;
         }
     }
     respond::list(&out, &call.query, call.row, &deleted)

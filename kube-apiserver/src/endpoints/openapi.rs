@@ -20,6 +20,7 @@ use super::{discovery, respond};
 use crate::request::Query;
 
 mod paths;
+mod proto;
 mod schemas;
 mod v2;
 
@@ -40,15 +41,29 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
 
 /// Answers an OpenAPI path; `None` when there is no such document.
 pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Response<Body>> {
-    if !accepts_json(headers) {
+    let path = path.trim_end_matches('/');
+    if path == "/openapi/v2" && accepts(headers, &[proto::ACCEPT]) {
+        let mut r = answer(made("v2.pb", || proto::encode(&v2::document())), headers, "v2.pb");
+        if r.headers().contains_key(CONTENT_TYPE) {
+            r.headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static(proto::CONTENT_TYPE));
+        }
+        return Some(r);
+    }
+    let any = headers.get(ACCEPT).is_none();
+    if !any && !accepts(headers, &["", "*/*", "application/*", "application/json"]) {
         return Some(respond::error(
             headers,
             &ApiError::not_acceptable(&["application/json"]),
         ));
     }
-    match path.trim_end_matches('/') {
+    match path {
         "/openapi/v3" => Some(answer(index().to_string().into(), headers, "v3")),
-        "/openapi/v2" => Some(answer(made("v2", v2::document), headers, "v2")),
+        "/openapi/v2" => Some(answer(
+            made("v2", || v2::document().to_string().into_bytes()),
+            headers,
+            "v2",
+        )),
         other => {
             let name = other.strip_prefix("/openapi/v3/")?;
             let (group, version) = versions()
@@ -65,7 +80,11 @@ pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Resp
                     return Some(r);
                 }
                 hash => {
-                    let mut r = answer(made(name, || document(group, version)), headers, name);
+                    let mut r = answer(
+                        made(name, || document(group, version).to_string().into_bytes()),
+                        headers,
+                        name,
+                    );
                     if hash.is_some() {
                         r.headers_mut()
                             .insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
@@ -79,20 +98,11 @@ pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Resp
     }
 }
 
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut clauses = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .peekable();
-    clauses.peek().is_none()
-        || clauses.any(|c| {
-            matches!(
-                c.split(';').next().unwrap_or("").trim(),
-                "" | "*/*" | "application/*" | "application/json"
-            )
-        })
+/// Whether a clause of Accept names one of `media` types.
+fn accepts(headers: &HeaderMap, media: &[&str]) -> bool {
+    let all = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok());
+    all.flat_map(|v| v.split(','))
+        .any(|c| media.contains(&c.split(';').next().unwrap_or("").trim()))
 }
 
 fn answer(body: Bytes, headers: &HeaderMap, name: &str) -> Response<Body> {
@@ -111,11 +121,11 @@ fn answer(body: Bytes, headers: &HeaderMap, name: &str) -> Response<Body> {
     r
 }
 
-fn made(name: &str, make: impl FnOnce() -> Value) -> Bytes {
+fn made(name: &str, make: impl FnOnce() -> Vec<u8>) -> Bytes {
     if let Some(b) = MADE.lock().get(name) {
         return b.clone();
     }
-    let b = Bytes::from(make().to_string());
+    let b = Bytes::from(make());
     MADE.lock().insert(name.to_owned(), b.clone());
     b
 }

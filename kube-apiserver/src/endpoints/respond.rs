@@ -75,10 +75,10 @@ pub(crate) fn object(
 /// The object as the client wants to see it, alone.
 pub(crate) fn view(out: &Output, query: &Query, row: &Resource, entry: &Entry) -> Value {
     match out.view {
-        View::Object => convert::from_hub(row, &entry.value),
-        View::Metadata => metadata(out, &entry.value),
+        View::Object => convert::from_hub(row, &entry.value()),
+        View::Metadata => metadata(out, &entry.value()),
         View::Table => {
-            let object = convert::from_hub(row, &entry.value);
+            let object = convert::from_hub(row, &entry.value());
             let mut t = table::table(row, &[&object], true, query);
             t["apiVersion"] = format!("meta.k8s.io/{}", out.view_version).into();
             t["metadata"] = json!({"resourceVersion": entry.rev.to_string()});
@@ -135,7 +135,7 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
                 .items
                 .iter()
                 .map(|e| {
-                    let mut v = convert::from_hub(row, &e.value);
+                    let mut v = convert::from_hub(row, &e.value());
                     if let Some(map) = v.as_object_mut() {
                         map.remove("apiVersion");
                         map.remove("kind");
@@ -150,7 +150,7 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
             )
         }
         View::Metadata => {
-            let items: Vec<Value> = list.items.iter().map(|e| metadata(out, &e.value)).collect();
+            let items: Vec<Value> = list.items.iter().map(|e| metadata(out, &e.value())).collect();
             let v = json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": format!("meta.k8s.io/{}", out.view_version),
@@ -160,7 +160,7 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
             value(StatusCode::OK, out, &v)
         }
         View::Table => {
-            let objects: Vec<Value> = list.items.iter().map(|e| convert::from_hub(row, &e.value)).collect();
+            let objects: Vec<Value> = list.items.iter().map(|e| convert::from_hub(row, &e.value())).collect();
             let refs: Vec<&Value> = objects.iter().collect();
             let mut t = table::table(row, &refs, true, query);
             t["apiVersion"] = format!("meta.k8s.io/{}", out.view_version).into();
@@ -170,17 +170,29 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
     }
 }
 
-/// A list body as shared chunks: no copy of the items.
+/// Bytes per chunk of a list body.
+const CHUNK: usize = 128 << 10;
+
+/// A list body made chunk by chunk as the client reads it: never one big buffer.
 fn chunks(head: String, list: &List) -> Body {
-    let mut parts: Vec<std::result::Result<Bytes, std::convert::Infallible>> =
-        Vec::with_capacity(list.items.len() * 2 + 2);
-    parts.push(Ok(Bytes::from(head)));
-    for (i, e) in list.items.iter().enumerate() {
-        if i > 0 {
-            parts.push(Ok(Bytes::from_static(b",")));
+    let items: Vec<Bytes> = list.items.iter().map(|e| e.item_json().clone()).collect();
+    let mut start = Some(head.into_bytes());
+    let mut items = items.into_iter();
+    let mut first = true;
+    let parts = std::iter::from_fn(move || {
+        let mut chunk = start.take()?;
+        for item in items.by_ref() {
+            if !std::mem::take(&mut first) {
+                chunk.push(b',');
+            }
+            chunk.extend_from_slice(&item);
+            if chunk.len() >= CHUNK {
+                start = Some(Vec::with_capacity(CHUNK + CHUNK / 4));
+                return Some(Ok::<_, std::convert::Infallible>(Bytes::from(chunk)));
+            }
         }
-        parts.push(Ok(e.item_json().clone()));
-    }
-    parts.push(Ok(Bytes::from_static(b"]}\n")));
+        chunk.extend_from_slice(b"]}\n");
+        Some(Ok(Bytes::from(chunk)))
+    });
     Body::from_stream(futures::stream::iter(parts))
 }

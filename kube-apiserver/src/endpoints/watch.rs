@@ -48,7 +48,14 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         row: call.row,
         first: true,
     };
-    let body = Body::from_stream(until(Box::pin(frames.encode(changes)), life));
+    let shutdown = call.api.shutdown.clone();
+    let end = async move {
+        tokio::select! {
+            () = tokio::time::sleep(life) => {}
+            () = shutdown.cancelled() => {}
+        }
+    };
+    let body = Body::from_stream(Box::pin(frames.encode(changes)).take_until(Box::pin(end)));
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
     let content_type = match out.format {
@@ -59,11 +66,6 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
-}
-
-/// Ends a stream after `life`.
-fn until<S: Stream + Unpin>(stream: S, life: Duration) -> impl Stream<Item = S::Item> {
-    stream.take_until(tokio::time::sleep(life))
 }
 
 struct Frames {
@@ -110,7 +112,7 @@ impl Frames {
             return Some(b.into());
         }
         let mut view = if self.out.view == View::Table && change.kind == ChangeKind::Bookmark {
-            convert::from_hub(self.row, &change.entry.value)
+            convert::from_hub(self.row, &change.entry.value())
         } else {
             respond::view(&self.out, &self.query, self.row, &change.entry)
         };

@@ -23,7 +23,7 @@ type ByName = OrdMap<(String, String), Arc<Value>>;
 /// A live copy of one resource. Reads are instant and may be a moment behind.
 pub(crate) struct ObjectCache {
     objects: RwLock<ByName>,
-    /// The first list is in, and the watch behind it goes on.
+    /// The first list is in.
     synced: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ impl ObjectCache {
                 let Some(cache) = weak.upgrade() else { return };
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    () = cache.follow(&store) => cache.synced.store(false, Ordering::Release),
+                    () = cache.follow(&store) => {}
                 }
                 // A watch that ends at once must not spin.
                 tokio::select! {
@@ -58,7 +58,7 @@ impl ObjectCache {
             Ok(list) => list,
             Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot list"),
         };
-        *self.objects.write() = list.items.iter().map(|e| (key(&e.value), e.value.clone())).collect();
+        *self.objects.write() = list.items.iter().map(|e| (key(&e.value()), e.value())).collect();
         self.synced.store(true, Ordering::Release);
         let options = ListOptions {
             resource_version: list.resource_version.to_string(),
@@ -77,10 +77,10 @@ impl ObjectCache {
                 ChangeKind::Added | ChangeKind::Modified => {
                     self.objects
                         .write()
-                        .insert(key(&change.entry.value), change.entry.value.clone());
+                        .insert(key(&change.entry.value()), change.entry.value());
                 }
                 ChangeKind::Deleted => {
-                    self.objects.write().remove(&key(&change.entry.value));
+                    self.objects.write().remove(&key(&change.entry.value()));
                 }
                 ChangeKind::Bookmark => {}
             }
@@ -102,7 +102,8 @@ impl ObjectCache {
             .collect()
     }
 
-    /// Whether the copy follows the store; if not, ask the store.
+    /// Whether the first list is in. While the store is away the copy answers as it was, as an
+    /// informer's does.
     pub(crate) fn synced(&self) -> bool {
         self.synced.load(Ordering::Acquire)
     }

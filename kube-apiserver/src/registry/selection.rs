@@ -4,6 +4,7 @@ use apimachinery::status::{ApiError, Result};
 use apimachinery::{fields, labels};
 use serde_json::Value;
 
+use super::entry::Index;
 use super::options::ListOptions;
 use super::strategy::Strategy;
 
@@ -12,12 +13,11 @@ use super::strategy::Strategy;
 pub(crate) struct Selection {
     labels: Option<labels::Selector>,
     fields: Option<fields::Selector>,
-    strategy: &'static dyn Strategy,
 }
 
 impl Selection {
     /// Checks that the kind knows the selected fields.
-    pub(crate) fn new(options: &ListOptions, strategy: &'static dyn Strategy) -> Result<Self> {
+    pub(crate) fn new(options: &ListOptions, strategy: &dyn Strategy) -> Result<Self> {
         if let Some(selector) = &options.fields {
             let known = strategy.selectable_fields(&Value::Object(serde_json::Map::new()));
             for r in selector.requirements() {
@@ -36,7 +36,6 @@ impl Selection {
         Ok(Selection {
             labels: options.labels.clone().filter(|s| !s.is_everything()),
             fields: options.fields.clone().filter(|s| !s.is_everything()),
-            strategy,
         })
     }
 
@@ -50,21 +49,22 @@ impl Selection {
         self.fields.as_ref()?.requires_exact_match("metadata.name")
     }
 
-    /// Whether `obj` is wanted.
-    pub(crate) fn matches(&self, obj: &Value) -> bool {
+    /// Whether an object with this index is wanted.
+    pub(crate) fn matches(&self, index: &Index) -> bool {
         if let Some(labels) = &self.labels
-            && !labels.matches_object(obj)
+            && !labels.matches(&index.labels)
         {
             return false;
         }
         let Some(fields) = &self.fields else { return true };
-        let own = self.strategy.selectable_fields(obj);
-        let meta = |p: &str| obj.pointer(p).and_then(Value::as_str).unwrap_or("").to_owned();
-        let (name, namespace) = (meta("/metadata/name"), meta("/metadata/namespace"));
         fields.matches(|field| match field {
-            "metadata.name" => name.as_str(),
-            "metadata.namespace" => namespace.as_str(),
-            other => own.iter().find(|(k, _)| *k == other).map_or("", |(_, v)| v.as_str()),
+            "metadata.name" => index.name.as_str(),
+            "metadata.namespace" => index.namespace.as_str(),
+            other => index
+                .fields
+                .iter()
+                .find(|(k, _)| *k == other)
+                .map_or("", |(_, v)| v.as_str()),
         })
     }
 }

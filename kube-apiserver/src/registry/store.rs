@@ -14,14 +14,12 @@ mod tests;
 mod update;
 mod watch;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use apimachinery::gvk::{GroupKind, GroupResource};
 use apimachinery::status::{ApiError, Result};
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::Value;
 
 pub(crate) use list::List;
@@ -29,42 +27,12 @@ pub(crate) use update::ChangeFn;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec;
+use super::entries::Entries;
+pub(crate) use super::entry::Entry;
 use super::strategies::strategy_for;
 use super::strategy::Strategy;
 use crate::resources::Resource;
 use crate::storage::{KeyValue, Storage, StorageError};
-
-/// One version of one object, decoded and defaulted; shared by all readers.
-pub(crate) struct Entry {
-    /// Its revision: `metadata.resourceVersion`.
-    pub(crate) rev: i64,
-    /// The object in the hub version, with apiVersion, kind and resourceVersion set.
-    pub(crate) value: Arc<Value>,
-    json: OnceLock<Bytes>,
-}
-
-impl Entry {
-    /// Wraps an object as of a revision.
-    pub(crate) fn new(rev: i64, value: Value) -> Arc<Self> {
-        Arc::new(Entry {
-            rev,
-            value: Arc::new(value),
-            json: OnceLock::new(),
-        })
-    }
-
-    /// The object as JSON without apiVersion and kind, as it stands in a list; encoded once.
-    pub(crate) fn item_json(&self) -> &Bytes {
-        self.json.get_or_init(|| {
-            let body = self.value.as_object().map(|map| {
-                let fields: BTreeMap<&String, &Value> =
-                    map.iter().filter(|(k, _)| *k != "apiVersion" && *k != "kind").collect();
-                serde_json::to_vec(&fields).unwrap_or_default()
-            });
-            body.unwrap_or_default().into()
-        })
-    }
-}
 
 /// Admission, as the store calls it: after the new object is known, before it is written.
 #[async_trait]
@@ -100,6 +68,7 @@ pub(crate) struct Store {
     /// `/registry/pods/`.
     prefix: String,
     ttl: Option<Duration>,
+    entries: Entries,
 }
 
 impl Store {
@@ -113,6 +82,7 @@ impl Store {
             storage,
             prefix: format!("{root}/{}/", row.etcd_prefix.unwrap_or(row.plural)),
             ttl,
+            entries: Entries::default(),
         }
     }
 
@@ -161,7 +131,22 @@ impl Store {
     }
 
     fn entry(&self, kv: &KeyValue) -> Result<Arc<Entry>> {
-        Ok(Entry::new(kv.mod_rev, self.decode(&kv.value, kv.mod_rev)?))
+        self.version(&kv.key, &kv.value, kv.mod_rev)
+    }
+
+    /// One stored version of a key, decoded unless it was before.
+    fn version(&self, key: &str, bytes: &[u8], rev: i64) -> Result<Arc<Entry>> {
+        if let Some(entry) = self.entries.get(key, rev) {
+            return Ok(entry);
+        }
+        let entry = self.wrap(rev, self.decode(bytes, rev)?);
+        self.entries.put(key, &entry);
+        Ok(entry)
+    }
+
+    /// An object this store has just decoded or written.
+    fn wrap(&self, rev: i64, value: Value) -> Arc<Entry> {
+        Entry::new(self.row, self.strategy, rev, value)
     }
 
     /// A storage failure in the API's words (upstream: `registry/generic/registry` interpretations).

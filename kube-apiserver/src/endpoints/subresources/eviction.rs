@@ -38,8 +38,8 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let pods = call.store()?;
     let ns = call.namespace();
     let pod = pods.get(ns, &name).await?;
-    if needs_budget(&pod.value) {
-        spend(&call, ns, &pod.value, options.dry_run).await?;
+    if needs_budget(&pod.value()) {
+        spend(&call, ns, &pod.value(), options.dry_run).await?;
     }
     pods.delete(&call.ctx, ns, &name, &options, &NoHooks).await?;
     super::done(&call)

@@ -53,7 +53,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
 }
 
 fn answer(out: &negotiate::Output, entry: &Entry) -> Result<Response<Body>> {
-    respond::value(StatusCode::OK, out, &scale_of(&entry.value))
+    respond::value(StatusCode::OK, out, &scale_of(&entry.value()))
 }
 
 /// The Scale view of a workload.

@@ -54,12 +54,7 @@ async fn kubelet_of(call: &Call, pod: &Value) -> Result<Target> {
 }
 
 async fn pod(call: &Call) -> Result<std::sync::Arc<Value>> {
-    Ok(call
-        .store()?
-        .get(call.namespace(), &call.ctx.info.name)
-        .await?
-        .value
-        .clone())
+    Ok(call.store()?.get(call.namespace(), &call.ctx.info.name).await?.value())
 }
 
 /// The container a request means (upstream `podutils`/`validateContainer`).
@@ -204,12 +199,12 @@ async fn node_target(call: &Call) -> Result<Target> {
 async fn pod_target(call: &Call) -> Result<Target> {
     let (scheme, name, port) = split_name(&call.ctx.info.name)?;
     let pod = call.store()?.get(call.namespace(), &name).await?;
-    let ip = text(&pod.value, "/status/podIP").to_owned();
+    let ip = text(&pod.value(), "/status/podIP").to_owned();
     if ip.is_empty() {
         return Err(ApiError::bad_request("address not allowed"));
     }
     let port = if port.is_empty() {
-        items(&pod.value, "/spec/containers")
+        items(&pod.value(), "/spec/containers")
             .iter()
             .find_map(|c| c.pointer("/ports/0/containerPort").and_then(Value::as_u64))
             .map_or(0, |p| p as u16)
@@ -235,7 +230,8 @@ async fn service_target(call: &Call) -> Result<Target> {
     let (scheme, name, port) = split_name(&call.ctx.info.name)?;
     let service = call.store()?.get(call.namespace(), &name).await?;
     let unavailable = || ApiError::service_unavailable(format!("no endpoints available for service {name:?}"));
-    let ports = items(&service.value, "/spec/ports");
+    let value = service.value();
+    let ports = items(&value, "/spec/ports");
     let wanted = if port.is_empty() && ports.len() == 1 {
         ports.first()
     } else {

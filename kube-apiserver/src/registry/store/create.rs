@@ -75,7 +75,7 @@ impl Store {
                 ctx.warn(w);
             }
             match self.write_new(ctx, ns, &name, &mut obj).await? {
-                Some(rev) => return Ok(Entry::new(rev, obj)),
+                Some(rev) => return Ok(self.wrap(rev, obj)),
                 None if generated => {}
                 None => return Err(ApiError::already_exists(&self.gr, &name)),
             }

@@ -63,14 +63,14 @@ impl Store {
             };
             if ctx.dry_run || options.dry_run {
                 return Ok(Deleted {
-                    entry: Entry::new(kv.mod_rev, obj),
+                    entry: self.wrap(kv.mod_rev, obj),
                     gone: matches!(mark, Marked::Now),
                 });
             }
             let outcome = match mark {
                 Marked::Already => {
                     return Ok(Deleted {
-                        entry: Entry::new(kv.mod_rev, obj),
+                        entry: self.wrap(kv.mod_rev, obj),
                         gone: false,
                     });
                 }
@@ -87,7 +87,7 @@ impl Store {
                     current = self.read(ns, name, "delete").await?.0;
                     if current.is_none() {
                         return Ok(Deleted {
-                            entry: Entry::new(rev, obj),
+                            entry: self.wrap(rev, obj),
                             gone: true,
                         });
                     }
@@ -95,7 +95,7 @@ impl Store {
                 (Write::Done(rev), mark) => {
                     meta::set_revision(&mut obj, rev);
                     return Ok(Deleted {
-                        entry: Entry::new(rev, obj),
+                        entry: self.wrap(rev, obj),
                         gone: matches!(mark, Marked::Now),
                     });
                 }
@@ -249,9 +249,9 @@ impl Store {
     ) -> Result<List> {
         let found = self.list(ns, list).await?;
         for entry in &found.items {
-            let (ns, name) = (meta::namespace(&entry.value), meta::name(&entry.value));
+            let (ns, name) = (entry.index.namespace.as_str(), entry.index.name.as_str());
             let mut one = options.clone();
-            one.uid = one.uid.or_else(|| Some(meta::uid(&entry.value).to_owned()));
+            one.uid = one.uid.or_else(|| Some(meta::uid(&entry.value()).to_owned()));
             match self.delete(ctx, ns, name, &one, hooks).await {
                 Err(e) if !e.is_not_found() => return Err(e),
                 _ => {}

@@ -167,7 +167,7 @@ impl Store {
                 }
                 last.clone_from(&kv.key);
                 match self.entry(kv) {
-                    Ok(entry) if all || selection.matches(&entry.value) => out.items.push(entry),
+                    Ok(entry) if all || selection.matches(&entry.index) => out.items.push(entry),
                     Ok(_) => {}
                     // One damaged object must not hide all others.
                     Err(error) => tracing::error!(key = kv.key, %error, "stored object cannot be decoded"),
@@ -205,7 +205,7 @@ impl Store {
         };
         if let Some(kv) = kv {
             let entry = self.entry(&kv)?;
-            if selection.matches(&entry.value) {
+            if selection.matches(&entry.index) {
                 out.items.push(entry);
             }
         }

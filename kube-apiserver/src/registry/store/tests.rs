@@ -57,17 +57,17 @@ fn watching(query: &str) -> ListOptions {
 
 async fn event(w: &mut ChangeStream) -> (ChangeKind, Value) {
     let change = w.next().await.unwrap().unwrap();
-    (change.kind, change.entry.value.as_ref().clone())
+    (change.kind, change.entry.value().as_ref().clone())
 }
 
 #[tokio::test]
 async fn create_fills_in_what_the_server_owns() {
     let s = store("", "configmaps");
     let e = create(&s, cm("a")).await;
-    assert_eq!(meta::namespace(&e.value), "default");
-    assert!(!meta::uid(&e.value).is_empty());
-    assert!(meta::creation_timestamp(&e.value).ends_with('Z'));
-    assert_eq!(meta::resource_version(&e.value), e.rev.to_string());
+    assert_eq!(meta::namespace(&e.value()), "default");
+    assert!(!meta::uid(&e.value()).is_empty());
+    assert!(meta::creation_timestamp(&e.value()).ends_with('Z'));
+    assert_eq!(meta::resource_version(&e.value()), e.rev.to_string());
     let err = s.create(&ctx(), "default", cm("a"), &NoHooks).await.err().unwrap();
     assert_eq!(
         (err.code, err.message.as_str()),
@@ -81,7 +81,7 @@ async fn generated_names_carry_their_prefix() {
     let mut obj = cm("");
     obj["metadata"] = json!({"generateName": "web-"});
     let e = create(&s, obj).await;
-    assert!(meta::name(&e.value).starts_with("web-") && meta::name(&e.value).len() == 9);
+    assert!(meta::name(&e.value()).starts_with("web-") && meta::name(&e.value()).len() == 9);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn dry_run_writes_nothing() {
 async fn updates_of_a_stale_version_conflict() {
     let s = store("", "configmaps");
     let first = create(&s, cm("a")).await;
-    let mut obj = first.value.as_ref().clone();
+    let mut obj = first.value().as_ref().clone();
     obj["data"]["k"] = "w".into();
     let second = replace(&s, obj.clone()).await.unwrap();
     assert!(second.rev > first.rev);
@@ -123,7 +123,7 @@ async fn updates_of_a_stale_version_conflict() {
     );
     // Without a version the update is unconditional, and identity is kept.
     let e = replace(&s, cm("a")).await.unwrap();
-    assert_eq!(meta::uid(&e.value), meta::uid(&first.value));
+    assert_eq!(meta::uid(&e.value()), meta::uid(&first.value()));
 }
 
 #[tokio::test]
@@ -155,8 +155,8 @@ async fn finalizers_hold_a_deleted_object_until_removed() {
         .unwrap();
     assert!(!d.gone);
     let held = s.get("default", "a").await.unwrap();
-    assert!(meta::is_terminating(&held.value));
-    let mut obj = held.value.as_ref().clone();
+    assert!(meta::is_terminating(&held.value()));
+    let mut obj = held.value().as_ref().clone();
     meta::remove(&mut obj, "finalizers");
     replace(&s, obj).await.unwrap();
     assert!(s.get("default", "a").await.err().unwrap().is_not_found());
@@ -178,7 +178,7 @@ async fn foreground_deletion_waits_for_the_collector() {
     let d = s.delete(&ctx(), "default", "d", &foreground, &NoHooks).await.unwrap();
     assert!(!d.gone);
     let held = s.get("default", "d").await.unwrap();
-    assert_eq!(meta::finalizers(&held.value), ["foregroundDeletion"]);
+    assert_eq!(meta::finalizers(&held.value()), ["foregroundDeletion"]);
     // Background takes the finalizer away again, and the object goes.
     let background = DeleteOptions {
         propagation_policy: Some("Background".into()),
@@ -186,7 +186,7 @@ async fn foreground_deletion_waits_for_the_collector() {
     };
     s.delete(&ctx(), "default", "d", &background, &NoHooks).await.unwrap();
     let gone = s.get("default", "d").await;
-    assert!(gone.is_err() || meta::finalizers(&gone.unwrap().value).is_empty());
+    assert!(gone.is_err() || meta::finalizers(&gone.unwrap().value()).is_empty());
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn a_namespace_goes_when_its_content_is_finalized() {
         .await
         .unwrap();
     assert!(!d.gone);
-    assert_eq!(d.entry.value["status"]["phase"], "Terminating");
+    assert_eq!(d.entry.value()["status"]["phase"], "Terminating");
     let empty = |old: &Value| {
         let mut new = old.clone();
         new["spec"] = json!({});
@@ -258,7 +258,7 @@ async fn lists_are_paged_by_tokens() {
     assert_eq!(
         rest.items
             .iter()
-            .map(|e| meta::name(&e.value).to_owned())
+            .map(|e| meta::name(&e.value()).to_owned())
             .collect::<Vec<_>>(),
         ["c"]
     );
@@ -280,7 +280,7 @@ async fn selectors_choose_and_pages_of_selections_are_full() {
         .list("default", &options("labelSelector=odd%3Dn&limit=1"))
         .await
         .unwrap();
-    assert_eq!((meta::name(&page.items[0].value), page.remaining), ("b", None));
+    assert_eq!((meta::name(&page.items[0].value()), page.remaining), ("b", None));
     let one = s
         .list("default", &options("fieldSelector=metadata.name%3Dc"))
         .await

@@ -65,18 +65,18 @@ impl Store {
             let bytes = codec::encode(self.row, &new)?;
             let outcome = if self.finished(&new, &old) {
                 if ctx.dry_run {
-                    return Ok((Entry::new(kv.mod_rev, new), false));
+                    return Ok((self.wrap(kv.mod_rev, new), false));
                 }
                 self.storage.delete(&key, kv.mod_rev).await
             } else if ctx.dry_run || bytes == kv.value || new == old {
-                return Ok((Entry::new(kv.mod_rev, new), false));
+                return Ok((self.wrap(kv.mod_rev, new), false));
             } else {
                 self.storage.update(&key, bytes, kv.mod_rev, self.ttl).await
             };
             match outcome.map_err(|e| self.failed(e, "update"))? {
                 Write::Done(rev) => {
                     meta::set_revision(&mut new, rev);
-                    return Ok((Entry::new(rev, new), false));
+                    return Ok((self.wrap(rev, new), false));
                 }
                 Write::Conflict(now) => current = now,
             }

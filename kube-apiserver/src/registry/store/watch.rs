@@ -126,33 +126,35 @@ impl Store {
 
     /// One storage event as this watcher sees it.
     fn change(&self, selection: &Selection, e: &Event) -> Result<Option<Change>> {
-        let new = e.value.as_ref().map(|v| self.decode(v, e.rev)).transpose()?;
-        let now = new.as_ref().is_some_and(|v| selection.matches(v));
+        let new = e.value.as_ref().map(|v| self.version(&e.key, v, e.rev)).transpose()?;
+        let now = new.as_ref().is_some_and(|v| selection.matches(&v.index));
         // The old object is needed only when it may decide or be shown.
         let need_old = !now || !selection.is_everything();
         let old = match &e.prev {
-            Some((bytes, rev)) if need_old => Some(self.decode(bytes, *rev)?),
+            Some((bytes, rev)) if need_old => Some(self.version(&e.key, bytes, *rev)?),
             _ => None,
         };
+        if e.value.is_none() {
+            self.entries.deleted(&e.key, e.rev);
+        }
         let before = match &old {
-            Some(v) => selection.matches(v),
+            Some(v) => selection.matches(&v.index),
             None => e.prev.is_some() && !need_old,
         };
-        let (kind, value) = match (before, now) {
+        let (kind, entry) = match (before, now) {
             (false, true) => (ChangeKind::Added, new),
             (true, true) => (ChangeKind::Modified, new),
-            (true, false) => (ChangeKind::Deleted, old),
+            (true, false) => (ChangeKind::Deleted, old.map(|old| self.gone(&old, e.rev))),
             (false, false) => return Ok(None),
         };
-        let Some(mut value) = value else { return Ok(None) };
-        if kind == ChangeKind::Deleted {
-            // The event carries the revision at which the object went.
-            meta::set_revision(&mut value, e.rev);
-        }
-        Ok(Some(Change {
-            kind,
-            entry: Entry::new(e.rev, value),
-        }))
+        Ok(entry.map(|entry| Change { kind, entry }))
+    }
+
+    /// The last state of an object, with the revision at which it went.
+    fn gone(&self, old: &Entry, rev: i64) -> Arc<Entry> {
+        let mut value = old.value().as_ref().clone();
+        meta::set_revision(&mut value, rev);
+        self.wrap(rev, value)
     }
 
     /// An empty object of the kind that carries only a revision.
@@ -167,7 +169,7 @@ impl Store {
         }
         Change {
             kind: ChangeKind::Bookmark,
-            entry: Entry::new(rev, value),
+            entry: self.wrap(rev, value),
         }
     }
 }

@@ -1,0 +1,107 @@
+//! One version of one object as readers share it: encoded bytes plus a small index.
+//!
+//! An object is decoded when it is written and when nobody has read this version yet. From then on
+//! GET, LIST and WATCH copy its JSON; selectors look at the index. [`Entry::value`] decodes again,
+//! for the few readers that need the tree.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use apimachinery::meta;
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::strategy::Strategy;
+use crate::resources::Resource;
+
+/// What selectors and keys need of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    /// Namespace, empty for cluster-scoped kinds.
+    pub(crate) namespace: String,
+    /// Name.
+    pub(crate) name: String,
+    /// Labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The kind's selectable fields.
+    pub(crate) fields: Vec<(&'static str, String)>,
+}
+
+impl Index {
+    /// Reads the index off an object.
+    pub(crate) fn of(obj: &Value, strategy: &dyn Strategy) -> Self {
+        Index {
+            namespace: meta::namespace(obj).to_owned(),
+            name: meta::name(obj).to_owned(),
+            labels: meta::labels(obj)
+                .iter()
+                .map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned()))
+                .collect(),
+            fields: strategy.selectable_fields(obj),
+        }
+    }
+}
+
+/// One version of one object, defaulted, in the hub version; shared by all readers.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Its revision: `metadata.resourceVersion`.
+    pub(crate) rev: i64,
+    /// What selectors look at.
+    pub(crate) index: Arc<Index>,
+    row: &'static Resource,
+    json: Bytes,
+    /// The tree, while whoever decoded it still holds this.
+    value: Option<Arc<Value>>,
+}
+
+impl Entry {
+    /// Encodes an object as of a revision.
+    pub(crate) fn new(row: &'static Resource, strategy: &dyn Strategy, rev: i64, value: Value) -> Arc<Self> {
+        let json = value.as_object().map(|map| {
+            let fields: BTreeMap<&String, &Value> =
+                map.iter().filter(|(k, _)| *k != "apiVersion" && *k != "kind").collect();
+            serde_json::to_vec(&fields).unwrap_or_default()
+        });
+        Arc::new(Entry {
+            rev,
+            index: Arc::new(Index::of(&value, strategy)),
+            row,
+            json: json.unwrap_or_else(|| b"{}".to_vec()).into(),
+            value: Some(Arc::new(value)),
+        })
+    }
+
+    /// The same without the tree, to be kept.
+    pub(crate) fn slim(&self) -> Arc<Self> {
+        Arc::new(Entry {
+            rev: self.rev,
+            index: self.index.clone(),
+            row: self.row,
+            json: self.json.clone(),
+            value: None,
+        })
+    }
+
+    /// The object as JSON without apiVersion and kind, as it stands in a list.
+    pub(crate) fn item_json(&self) -> &Bytes {
+        &self.json
+    }
+
+    /// The object with apiVersion, kind and resourceVersion.
+    pub(crate) fn value(&self) -> Arc<Value> {
+        if let Some(value) = &self.value {
+            return value.clone();
+        }
+        let mut value: Value = serde_json::from_slice(&self.json).unwrap_or_default();
+        meta::set_gvk(&mut value, &self.row.api_version(), self.row.kind);
+        Arc::new(value)
+    }
+
+    /// Bytes it keeps alive, about.
+    pub(crate) fn size(&self) -> usize {
+        const FIXED: usize = 200;
+        let labels: usize = self.index.labels.iter().map(|(k, v)| k.len() + v.len() + 60).sum();
+        self.json.len() + labels + FIXED
+    }
+}
