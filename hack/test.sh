@@ -41,8 +41,14 @@ step "unit, contract and component tests"
 cargo test --workspace --exclude e2e
 
 step "end-to-end tests"
-trap 'hack/local-up-cluster.sh --state "$STATE" --down --clean >/dev/null 2>&1 || true' EXIT
-hack/local-up-cluster.sh --state "$STATE" --down --clean >/dev/null
+cleanup() {
+	hack/local-up-cluster.sh --state "$STATE" --down --clean >/dev/null 2>&1 || true
+	# The etcd of the external_etcd suite.
+	kill "$(cat "$STATE-etcd.pid" 2>/dev/null)" 2>/dev/null || true
+	rm -rf "$STATE-etcd.pid" "$STATE-etcd"
+}
+trap cleanup EXIT
+cleanup
 hack/local-up-cluster.sh --state "$STATE" --isolated --detach
 if ! cargo test -p e2e; then
 	step "the ends of the logs"

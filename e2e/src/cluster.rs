@@ -21,22 +21,31 @@ static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 /// Tests that only use the cluster share it; a test that breaks it has it alone.
 static GATE: RwLock<()> = RwLock::new(());
 
+/// How a test has the cluster; it ends with the value.
+#[derive(Debug)]
+pub enum Sharing<'a> {
+    /// With other tests.
+    Shared(RwLockReadGuard<'a, ()>),
+    /// Without.
+    Alone(RwLockWriteGuard<'a, ()>),
+}
+
 /// The cluster, shared with other tests for as long as the guard lives.
 ///
 /// # Panics
 /// When it does not come up: the script's last lines are in the message.
-pub fn shared(options: &[&str]) -> (&'static Cluster, RwLockReadGuard<'static, ()>) {
+pub fn shared(options: &[&str]) -> (&'static Cluster, Sharing<'static>) {
     let guard = GATE.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    (CLUSTER.get_or_init(|| Cluster::up(options)), guard)
+    (CLUSTER.get_or_init(|| Cluster::up(options)), Sharing::Shared(guard))
 }
 
 /// The cluster, with no other test using it for as long as the guard lives.
 ///
 /// # Panics
 /// As [`shared`].
-pub fn alone(options: &[&str]) -> (&'static Cluster, RwLockWriteGuard<'static, ()>) {
+pub fn alone(options: &[&str]) -> (&'static Cluster, Sharing<'static>) {
     let guard = GATE.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    (CLUSTER.get_or_init(|| Cluster::up(options)), guard)
+    (CLUSTER.get_or_init(|| Cluster::up(options)), Sharing::Alone(guard))
 }
 
 impl Cluster {

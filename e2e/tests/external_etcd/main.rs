@@ -1,71 +1,50 @@
-//! The main flow with Debian's etcd (3.4) as the store, started with `--etcd-servers`: it has no
-//! progress requests, so consistent reads must fall back and not fail.
+//! The example application once more, with Debian's etcd (3.4) as the store, given by
+//! `--etcd-servers`: it has no progress requests, so consistent reads must fall back and not fail.
 
 use std::{
     fs,
     process::{Child, Command, Stdio},
+    sync::OnceLock,
 };
 
-use e2e::{cluster, http, wait};
+use e2e::cluster::{self, Cluster, Sharing};
+
+#[path = "../it/web_app.rs"]
+mod web_app;
 
 const URL: &str = "http://127.0.0.1:23790";
-const MANIFEST: &str = include_str!("../../../manifests/examples/web.yaml");
+const OPTIONS: &[&str] = &["--etcd-servers", URL];
+const PID: &str = "/var/lib/corten-e2e-etcd.pid";
+const DATA: &str = "/var/lib/corten-e2e-etcd";
 
-/// An etcd of our own, ended with the test.
-struct Etcd(Child);
+fn shared() -> (&'static Cluster, Sharing<'static>) {
+    prepare();
+    cluster::shared(OPTIONS)
+}
 
-impl Etcd {
-    fn start() -> Self {
-        let dir = "/var/lib/corten-e2e-etcd";
-        fs::remove_dir_all(dir).ok();
-        let child = Command::new("etcd")
+/// Stops the cluster of the suite before this one and starts an etcd. It outlives this process, as
+/// the cluster does; `hack/test.sh` ends both.
+fn prepare() {
+    static ETCD: OnceLock<Child> = OnceLock::new();
+    ETCD.get_or_init(|| {
+        cluster::down_and_forget(&cluster::state_dir());
+        fs::remove_dir_all(DATA).ok();
+        let etcd = Command::new("etcd")
             .args([
                 "--data-dir",
-                dir,
+                DATA,
                 "--listen-client-urls",
                 URL,
                 "--advertise-client-urls",
                 URL,
             ])
             .args(["--listen-peer-urls", "http://127.0.0.1:23800", "--log-level", "error"])
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("etcd: {error}; to install it: apt-get install etcd-server"));
-        Self(child)
-    }
-}
-
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        // Both fail only when the process has already ended.
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-#[test]
-fn example_application_runs_on_real_etcd() {
-    // One cluster at a time: the suite before this one leaves its own running.
-    cluster::down_and_forget(&cluster::state_dir());
-    let etcd = Etcd::start();
-    let (cluster, _gate) = cluster::alone(&["--etcd-servers", URL]);
-    let ns = cluster.namespace("etcd");
-    ns.apply(MANIFEST);
-    ns.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
-    let service = ns.get(&["service", "web"]);
-    let address = format!("{}:80", service["spec"]["clusterIP"].as_str().expect("a cluster IP"));
-    let address = address.parse().expect("an address");
-    wait::until("the Service", || http::get(address, "/"));
-    ns.kubectl(&["scale", "deployment/web", "--replicas=1"]);
-    ns.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);
-    assert!(
-        cluster
-            .keys("/registry/deployments/")
-            .iter()
-            .any(|key| key.contains(ns.name()))
-    );
-    ns.delete();
-    cluster::down_and_forget(&cluster::state_dir());
-    drop(etcd);
+        fs::write(PID, etcd.id().to_string()).expect("writing the pid file");
+        etcd
+    });
 }

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use e2e::{cluster, http, kubectl::Namespace, wait};
+use e2e::{http, kubectl::Namespace, wait};
 
 const COMPONENTS: [&str; 6] = [
     "etcd-shim",
@@ -43,7 +43,7 @@ fn containers(ns: &Namespace<'_>) -> BTreeMap<String, (String, u64)> {
 
 #[test]
 fn kill_of_each_component_loses_nothing() {
-    let (cluster, _gate) = cluster::alone(&[]);
+    let (cluster, _gate) = crate::alone();
     let ns = cluster.namespace("kill");
     ns.apply(MANIFEST);
     ns.kubectl(&["rollout", "status", "deployment/web", "--timeout=120s"]);

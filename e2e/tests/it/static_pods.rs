@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::{cluster, wait};
+use e2e::wait;
 
 const POD: &str = "
 apiVersion: v1
@@ -19,7 +19,7 @@ spec:
 
 #[test]
 fn file_runs_as_mirror_pod_and_stops_when_removed() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let path = cluster.state().join("manifests/static-web.yaml");
     fs::write(&path, POD).expect("writing the manifest");
     let pods = || {

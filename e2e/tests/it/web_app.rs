@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{cluster, http, kubectl::Namespace, leftovers, wait};
+use e2e::{http, kubectl::Namespace, leftovers, wait};
 
 const MANIFEST: &str = include_str!("../../../manifests/examples/web.yaml");
 
@@ -43,7 +43,7 @@ fn answered_by_all(ns: &Namespace<'_>, what: &str, mut ask: impl FnMut() -> Resu
 
 #[test]
 fn deployment_and_service_serve_from_node_and_pod() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("serve");
     deploy(&ns);
 
@@ -87,7 +87,7 @@ fn deployment_and_service_serve_from_node_and_pod() {
 
 #[test]
 fn configuration_reaches_the_container() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("config");
     deploy(&ns);
     let env = ns.kubectl(&["exec", "deployment/web", "--", "/bin/env"]);
@@ -108,7 +108,7 @@ fn configuration_reaches_the_container() {
 
 #[test]
 fn logs_exec_describe_and_wide_output_work() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("look");
     deploy(&ns);
     let pod = pod_names(&ns).pop_first().expect("three pods");
@@ -161,7 +161,7 @@ fn logs_exec_describe_and_wide_output_work() {
 
 #[test]
 fn scale_follows_the_number() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("scale");
     deploy(&ns);
     for replicas in ["1", "4"] {
@@ -180,7 +180,7 @@ fn scale_follows_the_number() {
 
 #[test]
 fn rollouts_go_forward_and_back() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("rollout");
     deploy(&ns);
     let image = |ns: &Namespace<'_>| {
@@ -212,7 +212,7 @@ fn rollouts_go_forward_and_back() {
 
 #[test]
 fn metadata_edits_and_a_second_apply_change_only_what_they_say() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("edit");
     deploy(&ns);
     let version = |ns: &Namespace<'_>| ns.get(&["service", "web"])["metadata"]["resourceVersion"].clone();
@@ -251,7 +251,7 @@ fn metadata_edits_and_a_second_apply_change_only_what_they_say() {
 
 #[test]
 fn deleting_leaves_nothing_behind() {
-    let (cluster, _gate) = cluster::shared(&[]);
+    let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("delete");
     deploy(&ns);
     let pods = ns.get(&["pods"]);
