@@ -52,6 +52,9 @@ impl Snapshot {
     /// The node with the pods on it that were promised room there and are at least as important as
     /// this one; none when there are none (upstream `addGENominatedPods`).
     pub(crate) fn with_nominated(&self, node: &NodeInfo, pod: &PodInfo) -> Option<NodeInfo> {
+        if self.nominated.is_empty() {
+            return None;
+        }
         let promised = self.nominated.get(&node.name)?;
         let mut ahead = promised
             .iter()
@@ -77,6 +80,12 @@ impl Snapshot {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<NodeInfo>> {
         self.nodes.iter()
+    }
+
+    /// All nodes, beginning with this one and coming round.
+    pub(crate) fn iter_from(&self, first: usize) -> impl Iterator<Item = &NodeInfo> {
+        let (before, after) = self.nodes.focus().split_at(first);
+        after.into_iter().chain(before).map(|node| &**node)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<NodeInfo>> {
@@ -160,17 +169,19 @@ impl Cache {
     }
 
     /// The API server says the pod is on its node: confirms an assumption, corrects a wrong one.
-    pub(crate) fn set_pod(&mut self, pod: Arc<PodInfo>) {
-        let Some(node) = pod.node_name().map(Arc::<str>::from) else {
-            return;
-        };
-        if let Some(placed) = self.pods.get(&pod.uid) {
-            if placed.assumed && placed.node != node {
-                tracing::warn!(pod = %pod.key(), assumed = %placed.node, actual = %node, "pod was bound to another node than assumed");
-            }
-            self.remove_pod(&pod.uid.clone());
+    /// Gives what was believed before.
+    pub(crate) fn set_pod(&mut self, pod: Arc<PodInfo>) -> Option<Arc<PodInfo>> {
+        let node = pod.node_name().map(Arc::<str>::from)?;
+        if let Some(placed) = self
+            .pods
+            .get(&pod.uid)
+            .filter(|placed| placed.assumed && placed.node != node)
+        {
+            tracing::warn!(pod = %pod.key(), assumed = %placed.node, actual = %node, "pod was bound to another node than assumed");
         }
+        let before = self.remove_pod(&pod.uid);
         self.place(pod, node, false);
+        before
     }
 
     /// The pod is gone.

@@ -79,28 +79,26 @@ impl Scheduler {
             self.pod_deleted(old);
             return self.pod_added(new);
         }
-        let (old, new) = (Arc::new(PodInfo::new(old)), Arc::new(PodInfo::new(new)));
-        match (old.node_name().is_some(), new.node_name().is_some()) {
-            (false, true) => {
-                self.queue.delete(&new.uid);
-                let mut cache = self.cache.lock();
-                cache.withdraw(&new.uid);
-                cache.set_pod(Arc::clone(&new));
-                drop(cache);
-                self.tell(&Event::PodAssigned(new));
-            }
-            (true, _) => {
-                self.cache.lock().set_pod(Arc::clone(&new));
-                self.tell(&Event::PodUpdated { old, new });
-            }
-            (false, false) if self.responsible(&new) => {
-                if self.cache.lock().is_assumed(&new.uid) {
-                    return;
+        let new = Arc::new(PodInfo::new(new));
+        if new.node_name().is_some() {
+            let unbound = old
+                .spec
+                .as_ref()
+                .is_none_or(|spec| spec.node_name.as_deref().unwrap_or_default().is_empty());
+            let mut cache = self.cache.lock();
+            cache.withdraw(&new.uid);
+            let before = cache.set_pod(Arc::clone(&new));
+            drop(cache);
+            match before.filter(|_| !unbound) {
+                Some(old) => self.tell(&Event::PodUpdated { old, new }),
+                None => {
+                    self.queue.delete(&new.uid);
+                    self.tell(&Event::PodAssigned(new));
                 }
-                self.note_nomination(&new);
-                self.queue.update(old, new);
             }
-            (false, false) => {}
+        } else if self.responsible(&new) && !self.cache.lock().is_assumed(&new.uid) {
+            self.note_nomination(&new);
+            self.queue.update(Arc::new(PodInfo::new(old)), new);
         }
     }
 

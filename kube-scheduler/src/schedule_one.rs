@@ -106,7 +106,11 @@ pub(crate) fn passes(filters: &Filters<'_>, node: &NodeInfo) -> bool {
     filters.iter().all(|filter| filter.filter(node).is_ok())
 }
 
-fn find_feasible(profile: &Profile, cycle: Cycle<'_>, start: usize) -> Result<(Vec<Arc<NodeInfo>>, usize), Failure> {
+fn find_feasible<'a>(
+    profile: &'a Profile,
+    cycle: Cycle<'a>,
+    start: usize,
+) -> Result<(Vec<&'a NodeInfo>, usize), Failure> {
     let mut diagnosis = Diagnosis {
         total_nodes: cycle.snapshot.len(),
         ..Diagnosis::default()
@@ -122,13 +126,13 @@ fn find_feasible(profile: &Profile, cycle: Cycle<'_>, start: usize) -> Result<(V
         }
     };
     let mut feasible = Vec::new();
-    let mut ask = |node: &Arc<NodeInfo>, feasible: &mut Vec<Arc<NodeInfo>>| -> Result<(), Failure> {
+    let mut ask = |node: &'a NodeInfo, feasible: &mut Vec<&'a NodeInfo>| -> Result<(), Failure> {
         // Room promised to others is not free; but it may also never be taken.
         let crowded = cycle.snapshot.with_nominated(node, cycle.pod);
-        let asked = crowded.iter().chain(std::iter::once(&**node));
+        let asked = crowded.iter().chain(std::iter::once(node));
         let mut answers = asked.map(|node| prepared.filters.iter().try_for_each(|filter| filter.filter(node)));
         match answers.try_for_each(|answer| answer) {
-            Ok(()) => feasible.push(Arc::clone(node)),
+            Ok(()) => feasible.push(node),
             Err(status) if status.code == Code::Error => return Err(Failure::Error(status.message())),
             Err(status) => {
                 diagnosis.blame(&status);
@@ -146,10 +150,9 @@ fn find_feasible(profile: &Profile, cycle: Cycle<'_>, start: usize) -> Result<(V
         None => {
             let enough = wanted(profile, cycle.snapshot.len());
             let total = cycle.snapshot.len();
-            let nodes = cycle.snapshot.iter();
             // A full scan needs no rotation.
-            let skip = if enough == total { 0 } else { start % total };
-            for node in nodes.skip(skip).chain(cycle.snapshot.iter().take(skip)) {
+            let first = if enough == total { 0 } else { start % total };
+            for node in cycle.snapshot.iter_from(first) {
                 ask(node, &mut feasible)?;
                 if feasible.len() == enough {
                     break;
@@ -171,18 +174,21 @@ fn find_feasible(profile: &Profile, cycle: Cycle<'_>, start: usize) -> Result<(V
     Err(Failure::Unfit(Box::new(diagnosis)))
 }
 
-/// How many feasible nodes are enough: all of them, unless the profile asks for less and the
-/// cluster is large (upstream `numFeasibleNodesToFind`; its adaptive default is not needed here).
+/// How many feasible nodes are enough: all of a small cluster, a share of a large one, which by
+/// default shrinks as the cluster grows (upstream `numFeasibleNodesToFind`).
 fn wanted(profile: &Profile, total: usize) -> usize {
     const AT_LEAST: usize = 100;
-    let percentage = profile.percentage_of_nodes_to_score as usize;
-    if total < AT_LEAST || percentage == 0 || percentage >= 100 {
+    if total < AT_LEAST {
         return total;
     }
+    let percentage = match profile.percentage_of_nodes_to_score as usize {
+        0 => 50usize.saturating_sub(total / 125).max(5),
+        asked => asked.min(100),
+    };
     (total * percentage / 100).max(AT_LEAST)
 }
 
-fn score(profile: &Profile, cycle: Cycle<'_>, nodes: &[Arc<NodeInfo>]) -> Vec<i64> {
+fn score(profile: &Profile, cycle: Cycle<'_>, nodes: &[&NodeInfo]) -> Vec<i64> {
     let mut totals = vec![0; nodes.len()];
     let mut scores = vec![0; nodes.len()];
     for enabled in profile.plugins.iter().filter(|enabled| enabled.weight > 0) {
@@ -203,13 +209,13 @@ fn score(profile: &Profile, cycle: Cycle<'_>, nodes: &[Arc<NodeInfo>]) -> Vec<i6
     totals
 }
 
-fn pick<'n>(totals: &[i64], nodes: &'n [Arc<NodeInfo>], chance: &mut dyn FnMut(usize) -> usize) -> &'n Arc<NodeInfo> {
+fn pick<'a>(totals: &[i64], nodes: &[&'a NodeInfo], chance: &mut dyn FnMut(usize) -> usize) -> &'a NodeInfo {
     let best = totals.iter().copied().max().unwrap_or(0);
-    let equals: Vec<&Arc<NodeInfo>> = nodes
+    let equals: Vec<&NodeInfo> = nodes
         .iter()
         .zip(totals)
         .filter(|(_, total)| **total == best)
-        .map(|(node, _)| node)
+        .map(|(node, _)| *node)
         .collect();
     equals[chance(equals.len()).min(equals.len() - 1)]
 }

@@ -87,7 +87,7 @@ pub(crate) struct Preemption {
 
 /// Looks at the feasible nodes once and makes the scorer, or none when it has no opinion.
 pub(crate) trait PreScore: Send + Sync {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, nodes: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>>;
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, nodes: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>>;
 }
 
 /// How good is a node? After `normalize` a score is within 0..=100.

@@ -28,7 +28,7 @@ pub(super) fn new(_: &Handle, _: &Value) -> Result<Plugin, String> {
 }
 
 impl PreScore for ImageLocality {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, nodes: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, nodes: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
         let spec = cycle.pod.spec();
         let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
         let images: Vec<String> = containers.filter_map(|c| c.image.as_deref()).map(normalized).collect();

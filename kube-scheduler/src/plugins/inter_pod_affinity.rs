@@ -185,7 +185,7 @@ impl Filter for Rules<'_> {
 }
 
 impl PreScore for InterPodAffinity {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
         let scores = self.weigh(cycle.pod, cycle.snapshot);
         (!scores.is_empty()).then(|| Box::new(Weighted { scores }) as Box<dyn Score + 'a>)
     }

@@ -96,7 +96,7 @@ impl Filter for Matching<'_> {
 }
 
 impl PreScore for NodeAffinity {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
         let preferred = affinity(cycle.pod)?
             .preferred_during_scheduling_ignored_during_execution
             .as_deref()?;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Handle;
-use super::resource_scores::{Weighted, read_resources, usage};
+use super::resource_scores::{Amounts, Weighted, read_resources};
 use crate::framework::node_info::NodeInfo;
 use crate::framework::plugin::{Cycle, MAX_SCORE, Plugin, PreScore, Score};
-use crate::framework::pod_info::PodInfo;
 
 pub(super) const NAME: &str = "NodeResourcesBalancedAllocation";
 
@@ -28,34 +27,23 @@ pub(super) fn new(_: &Handle, args: &Value) -> Result<Plugin, String> {
 }
 
 impl PreScore for Balanced {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
         // A pod that asks for nothing would pile up on the most even node.
         let asks = self
             .resources
             .iter()
             .any(|resource| cycle.pod.requests.get(&resource.name) != 0);
-        asks.then(|| {
-            Box::new(Evenness {
-                pod: cycle.pod,
-                resources: &self.resources,
-            }) as Box<dyn Score + 'a>
-        })
+        let evenness = || Evenness(Amounts::new(cycle.pod, &self.resources, false));
+        asks.then(|| Box::new(evenness()) as Box<dyn Score + 'a>)
     }
 }
 
-struct Evenness<'a> {
-    pod: &'a PodInfo,
-    resources: &'a [Weighted],
-}
+struct Evenness(Amounts);
 
-impl Score for Evenness<'_> {
+impl Score for Evenness {
     fn score(&self, node: &NodeInfo) -> i64 {
         let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        for resource in self.resources {
-            let (have, requested) = usage(self.pod, node, &resource.name, false);
-            if have == 0 {
-                continue;
-            }
+        for (have, requested, _) in self.0.on(node) {
             let fraction = (requested as f64 / have as f64).min(1.0);
             count += 1.0;
             sum += fraction;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Handle;
-use super::resource_scores::{Weighted, default_resources, read_resources, usage};
+use super::resource_scores::{Amounts, Weighted, default_resources, read_resources};
 use crate::framework::event::{Event, Hint};
 use crate::framework::node_info::NodeInfo;
 use crate::framework::plugin::{Cycle, Filter, MAX_SCORE, Plugin, PreFilter, PreFiltered, PreScore, Requeue, Score};
@@ -140,34 +140,30 @@ impl Filter for Enough<'_> {
 }
 
 impl PreScore for Fit {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
         Some(Box::new(Allocated {
-            pod: cycle.pod,
-            fit: self,
+            amounts: Amounts::new(cycle.pod, &self.resources, true),
+            strategy: self.strategy,
         }))
     }
 }
 
-struct Allocated<'a> {
-    pod: &'a PodInfo,
-    fit: &'a Fit,
+struct Allocated {
+    amounts: Amounts,
+    strategy: Strategy,
 }
 
-impl Score for Allocated<'_> {
+impl Score for Allocated {
     fn score(&self, node: &NodeInfo) -> i64 {
         let (mut total, mut weights) = (0, 0);
-        for resource in &self.fit.resources {
-            let (have, requested) = usage(self.pod, node, &resource.name, true);
-            if have == 0 {
-                continue;
-            }
-            let share = match self.fit.strategy {
+        for (have, requested, weight) in self.amounts.on(node) {
+            let share = match self.strategy {
                 Strategy::LeastAllocated if requested > have => 0,
                 Strategy::LeastAllocated => (have - requested) * MAX_SCORE / have,
                 Strategy::MostAllocated => requested.min(have) * MAX_SCORE / have,
             };
-            total += share * resource.weight;
-            weights += resource.weight;
+            total += share * weight;
+            weights += weight;
         }
         if weights == 0 { 0 } else { total / weights }
     }

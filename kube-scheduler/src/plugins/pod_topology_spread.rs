@@ -189,7 +189,7 @@ impl Filter for Skew<'_> {
 }
 
 impl PreScore for PodTopologySpread {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, _: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
         let constraints = count(cycle, "ScheduleAnyway");
         (!constraints.is_empty()).then(|| Box::new(Evenly { constraints }) as Box<dyn Score + 'a>)
     }

@@ -63,8 +63,8 @@ impl Filter for Tolerating<'_> {
 }
 
 impl PreScore for TaintToleration {
-    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, nodes: &[Arc<NodeInfo>]) -> Option<Box<dyn Score + 'a>> {
-        let preferring = |node: &Arc<NodeInfo>| node.taints().iter().any(|taint| taint.effect == PREFER_NO_SCHEDULE);
+    fn pre_score<'a>(&'a self, cycle: Cycle<'a>, nodes: &[&NodeInfo]) -> Option<Box<dyn Score + 'a>> {
+        let preferring = |node: &&NodeInfo| node.taints().iter().any(|taint| taint.effect == PREFER_NO_SCHEDULE);
         if !nodes.iter().any(preferring) {
             return None;
         }

@@ -31,13 +31,13 @@ fn score(plugin: &str, args: Value, on: NodeBuilder, there: Vec<PodBuilder>, inc
     let plugin = find(plugin).unwrap().factory.unwrap()(&handle(), &args).unwrap();
     let nodes = snapshot(vec![on], there);
     let incoming = incoming.info();
-    let list: Vec<_> = nodes.iter().cloned().collect();
+    let list: Vec<_> = nodes.iter().map(|node| &**node).collect();
     let cycle = Cycle {
         pod: &incoming,
         snapshot: &nodes,
     };
     let scorer = plugin.pre_score.as_ref().unwrap().pre_score(cycle, &list).unwrap();
-    let mut scores = vec![scorer.score(&list[0])];
+    let mut scores = vec![scorer.score(list[0])];
     scorer.normalize(&mut scores);
     scores[0]
 }
