@@ -23,7 +23,8 @@ fn pod(changes: &[(&str, Value)]) -> Pod {
 #[test]
 fn new_pods_are_checked() {
     let c = "/spec/containers/0";
-    let cases: Vec<(Vec<(String, Value)>, &[&str])> = vec![
+    type Case = (Vec<(String, Value)>, &'static [&'static str]);
+    let cases: Vec<Case> = vec![
         (vec![], &[]),
         (
             vec![("/spec/containers".into(), json!([]))],

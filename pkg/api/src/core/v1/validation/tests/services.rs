@@ -16,7 +16,8 @@ fn service(changes: &[(&str, Value)]) -> Service {
 
 #[test]
 fn new_services_are_checked() {
-    let cases: Vec<(Vec<(&str, Value)>, &[&str])> = vec![
+    type Case = (Vec<(&'static str, Value)>, &'static [&'static str]);
+    let cases: Vec<Case> = vec![
         (vec![], &[]),
         (vec![("/spec/ports", json!([]))], &["spec.ports: Required value"]),
         (
