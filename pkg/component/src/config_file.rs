@@ -23,6 +23,21 @@ pub fn load(path: &str, api_version: &str, kind: &str) -> anyhow::Result<Value> 
     Ok(value)
 }
 
+/// Decodes a configuration type, which says `deny_unknown_fields`, with upstream's text for fields it
+/// does not know.
+///
+/// # Errors
+/// An unknown field, or a value of the wrong type.
+pub fn decode_strict<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
+    serde_json::from_value(value).map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+            Some(field) => format!("strict decoding error: unknown field {field:?}"),
+            None => format!("strict decoding error: {text}"),
+        }
+    })
+}
+
 /// A YAML or JSON text by Kubernetes' rules; an empty text is an empty object, a key given twice an
 /// error.
 ///
@@ -42,6 +57,21 @@ pub fn parse(text: &str) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Small {
+        a: i64,
+    }
+
+    #[test]
+    fn unknown_fields_are_named_as_upstream_does() {
+        assert_eq!(super::decode_strict(serde_json::json!({"a": 1})), Ok(Small { a: 1 }));
+        let error = super::decode_strict::<Small>(serde_json::json!({"a": 1, "b": 2})).unwrap_err();
+        assert_eq!(error, "strict decoding error: unknown field \"b\"");
+    }
+
     #[test]
     fn yaml_is_read_and_a_repeated_key_refused() {
         assert_eq!(
