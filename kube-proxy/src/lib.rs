@@ -13,6 +13,7 @@ mod backend;
 mod changes;
 mod config;
 mod config_file;
+mod conntrack;
 mod health;
 mod metrics;
 mod model;

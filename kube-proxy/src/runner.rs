@@ -1,6 +1,7 @@
 //! The loop: watch, gather, decide what changed, tell the kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use crate::backend::nftables::{self, Desired, Local, Nft, Settings};
 use crate::changes;
 use crate::config::{Action, Config, DetectLocal, NodeportAddresses};
 use crate::config_file::File;
+use crate::conntrack::{self, Targets};
 use crate::health::{self, Health};
 use crate::metrics;
-use crate::model::{Family, NodeInfo, ServiceName};
+use crate::model::{Family, NodeInfo, Protocol, ServiceName, ServicePort};
 use crate::system;
-use crate::topology::choose;
+use crate::topology::{Chosen, choose};
 
 /// Services of another proxy, and those without an address.
 const NOT_OURS: &str = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
@@ -108,6 +110,10 @@ async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()
         settings: Settings::default(),
         health,
         config,
+        udp: BTreeMap::new(),
+        // Flows may be left over from before.
+        udp_changed: true,
+        udp_gone: Vec::new(),
     };
     proxier.run(&dirty, shutdown).await;
     Ok(())
@@ -163,6 +169,33 @@ struct Proxier {
     settings: Settings,
     health: Arc<Health>,
     config: Config,
+    /// UDP ports with where they lead, by Service.
+    udp: BTreeMap<ServiceName, Vec<UdpPort>>,
+    /// UDP endpoints changed: flows to old ones are to be forgotten.
+    udp_changed: bool,
+    /// UDP ports as they were before they changed.
+    udp_gone: Vec<UdpPort>,
+}
+
+/// What `conntrack.rs` must know of one UDP port.
+#[derive(PartialEq, Eq)]
+struct UdpPort {
+    addresses: Vec<IpAddr>,
+    port: u16,
+    node_port: u16,
+    endpoints: BTreeSet<SocketAddr>,
+}
+
+impl UdpPort {
+    fn of(port: &ServicePort, chosen: &Chosen) -> Self {
+        let lists = [&chosen.internal, &chosen.external, &chosen.from_inside];
+        Self {
+            addresses: port.external_ips.iter().copied().chain([port.cluster_ip]).collect(),
+            port: port.port,
+            node_port: port.node_port,
+            endpoints: lists.into_iter().flatten().copied().collect(),
+        }
+    }
 }
 
 struct Table {
@@ -194,6 +227,7 @@ impl Proxier {
                 }
             }
             if self.apply().await {
+                self.forget_flows().await;
                 self.health.updated();
                 next = Instant::now() + self.config.min_sync_period;
             } else {
@@ -267,18 +301,57 @@ impl Proxier {
         let service = self.services.get(namespace, name);
         let slices = self.slices.by_index(BY_SERVICE, key);
         let mut elements: BTreeMap<Family, Vec<_>> = BTreeMap::new();
+        let mut udp = Vec::new();
         for port in service.iter().flat_map(|service| changes::service_ports(service)) {
             let endpoints = changes::endpoints(&port, slices.iter().map(|slice| &**slice), &self.node.name);
             let chosen = choose(&port, &endpoints, &self.node);
+            if port.protocol == Protocol::Udp {
+                udp.push(UdpPort::of(&port, &chosen));
+            }
             elements
                 .entry(port.family)
                 .or_default()
                 .extend(nftables::elements(&port, &chosen));
         }
+        let old = self.udp.remove(&owner).unwrap_or_default();
+        if old != udp {
+            self.udp_changed = true;
+            // What is not there any more leads nowhere.
+            self.udp_gone.extend(old.into_iter().map(|port| UdpPort {
+                endpoints: BTreeSet::new(),
+                ..port
+            }));
+        }
+        if !udp.is_empty() {
+            self.udp.insert(owner.clone(), udp);
+        }
         for table in &mut self.tables {
             table
                 .desired
                 .set(&owner, elements.remove(&table.family).unwrap_or_default());
+        }
+    }
+
+    // After the rules: a flow that is forgotten takes its next packet through them.
+    async fn forget_flows(&mut self) {
+        if !std::mem::take(&mut self.udp_changed) {
+            return;
+        }
+        let mut targets = Targets::default();
+        let gone = std::mem::take(&mut self.udp_gone);
+        for port in self.udp.values().flatten().chain(&gone) {
+            targets.add(
+                port.addresses.iter().copied(),
+                port.port,
+                port.node_port,
+                &port.endpoints,
+            );
+        }
+        match tokio::task::spawn_blocking(move || conntrack::clean(&targets)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(flows)) => tracing::info!(flows, "forgot UDP flows to endpoints that are gone"),
+            Ok(Err(error)) => tracing::warn!(%error, "UDP flows to endpoints that are gone are not forgotten"),
+            Err(error) => tracing::error!(%error, "forgetting UDP flows failed"),
         }
     }
 
