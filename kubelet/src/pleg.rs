@@ -1,6 +1,8 @@
 //! Notices changes of containers by comparing what the runtime lists with what it listed before
 //! (upstream: pkg/kubelet/pleg/generic.go).
 
+mod metrics;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +16,18 @@ use crate::shared::{Poke, Shared};
 
 /// How often the runtime is asked (upstream: `genericPlegRelistPeriod`).
 const PERIOD: Duration = Duration::from_secs(1);
+/// How often, while containers come and go: short-lived ones should not wait for a second each.
+const BUSY_PERIOD: Duration = Duration::from_millis(200);
+/// How long after a change.
+const BUSY: Duration = Duration::from_secs(3);
 /// After this long without an answer the kubelet is not healthy (upstream: `relistThreshold`).
 const THRESHOLD: Duration = Duration::from_secs(180);
 
-/// Container and sandbox states of one pod, by identifier.
+/// Container and sandbox states of one pod, by identifier; sandboxes are told apart by `SANDBOX`.
 type Pod = BTreeMap<String, i32>;
+
+/// Added to the state of a sandbox.
+const SANDBOX: i32 = 100;
 
 /// When the runtime last answered.
 pub(crate) struct Pleg {
@@ -34,22 +43,25 @@ impl Pleg {
         let task = pleg.clone();
         tokio::spawn(async move {
             let mut known: HashMap<String, Pod> = HashMap::new();
-            let mut tick = tokio::time::interval(PERIOD);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut changed_at: Option<Instant> = None;
             loop {
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    _ = tick.tick() => {}
-                }
+                let begun = Instant::now();
                 match list(shared.runtime.as_ref()).await {
                     Ok(now) => {
                         *task.last.lock() = Instant::now();
+                        metrics::relisted(begun.elapsed(), &now);
                         for uid in changed(&known, &now) {
+                            changed_at = Some(Instant::now());
                             shared.poke(Poke::Runtime(uid));
                         }
                         known = now;
                     }
                     Err(error) => tracing::debug!(%error, "cannot list containers"),
+                }
+                let busy = changed_at.is_some_and(|at| at.elapsed() < BUSY);
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(if busy { BUSY_PERIOD } else { PERIOD }) => {}
                 }
             }
         });
@@ -81,7 +93,9 @@ async fn list(runtime: &dyn Runtime) -> Result<HashMap<String, Pod>> {
     let mut pods: HashMap<String, Pod> = HashMap::new();
     for sandbox in runtime.list_sandboxes(None).await? {
         if let Some(uid) = sandbox.labels.get(POD_UID) {
-            pods.entry(uid.clone()).or_default().insert(sandbox.id, sandbox.state);
+            pods.entry(uid.clone())
+                .or_default()
+                .insert(sandbox.id, SANDBOX + sandbox.state);
         }
     }
     for container in runtime.list_containers(None).await? {

@@ -24,6 +24,7 @@ use crate::runtime::Runtime;
 use crate::runtime::backoff::{Backoff, INITIAL};
 use crate::runtime::cri::CriRuntime;
 use crate::runtime::image::Images;
+use crate::runtime::log_rotation;
 use crate::server;
 use crate::shared::Shared;
 use crate::status::StatusManager;
@@ -120,7 +121,10 @@ pub async fn run_with(
         tokio::spawn(node::lease::run(shared.clone(), client.clone(), shutdown.clone()));
         tokio::spawn(node::register::csi_node(shared.clone(), client.clone()));
     }
-    tokio::spawn(node::register::run(shared.clone(), pleg, shutdown.clone()));
+    tokio::spawn(node::register::run(shared.clone(), pleg.clone(), shutdown.clone()));
+    tokio::spawn(log_rotation::run(shared.clone(), shutdown.clone()));
+    write_state_files(&shared.config.root_dir);
+    feed_watchdog(pleg, shutdown.clone());
     let unsynced = start_sources(&shared, &services, changes, &shutdown);
     component::sd_notify::ready();
     let workers = Arc::new(Workers::new(shared.clone()));
@@ -199,6 +203,48 @@ async fn wait_for_runtime(runtime: &dyn Runtime, shutdown: &CancellationToken) {
             () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
         }
     }
+}
+
+/// The state of resource managers that manage nothing, as an upstream kubelet expects to find it when
+/// it takes this node back: a file that is missing or of another policy is fine, a broken one is not.
+fn write_state_files(root: &std::path::Path) {
+    const FILES: &[(&str, &str)] = &[
+        (
+            "cpu_manager_state",
+            r#"{"policyName":"none","defaultCpuSet":"","checksum":1353318690}"#,
+        ),
+        (
+            "memory_manager_state",
+            r#"{"policyName":"None","machineState":{},"checksum":4236770233}"#,
+        ),
+    ];
+    for (name, content) in FILES {
+        let path = root.join(name);
+        if !path.exists()
+            && let Err(error) = std::fs::write(&path, content)
+        {
+            tracing::warn!(%error, path = %path.display(), "cannot write the state file");
+        }
+    }
+}
+
+/// Tells systemd that the kubelet lives, as long as it does.
+fn feed_watchdog(pleg: Arc<Pleg>, shutdown: CancellationToken) {
+    let Some(interval) = component::sd_notify::watchdog_interval() else {
+        return;
+    };
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(interval / 2) => {}
+            }
+            match pleg.check() {
+                Ok(()) => component::sd_notify::watchdog(),
+                Err(error) => tracing::error!(%error, "not healthy: the watchdog goes hungry"),
+            }
+        }
+    });
 }
 
 fn swap_is_on() -> bool {

@@ -14,6 +14,7 @@ pub(crate) mod gc;
 pub(crate) mod image;
 pub(crate) mod kill;
 pub(crate) mod log_files;
+pub(crate) mod log_rotation;
 pub(crate) mod plan;
 pub(crate) mod sandbox;
 pub(crate) mod security;

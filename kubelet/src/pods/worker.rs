@@ -23,6 +23,9 @@ const RETRY: Duration = Duration::from_secs(10);
 /// When to try again after the runtime or a volume failed.
 const QUICK_RETRY: Duration = Duration::from_secs(3);
 
+/// How long a static pod waits for its mirror.
+const MIRROR_LIMIT: Duration = Duration::from_secs(5);
+
 /// Where a pod is in its life on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -329,7 +332,8 @@ impl Worker {
             return Synced::later(RETRY);
         }
         if pod.is_static() {
-            mirror::ensure(shared, pod).await;
+            // A pod that does not need the apiserver must not wait for it: it may be the apiserver.
+            let _ = tokio::time::timeout(MIRROR_LIMIT, mirror::ensure(shared, pod)).await;
         }
         if let Err(error) = make_directories(shared, pod) {
             let text = format!("error making pod data directories: {error}");

@@ -102,7 +102,7 @@ impl Task {
             };
             shared.probes.set_verdict(&id, kind, kind.initial());
         }
-        if record.on_hold {
+        if record.on_hold || status.pod_ip.is_none() {
             return Round::Idle;
         }
         let Some(running) = current.state.as_ref().and_then(|s| s.running.as_ref()) else {
@@ -209,12 +209,10 @@ impl Task {
         }
     }
 
+    /// Empty while the pod has no address.
     fn pod_ip(&self) -> String {
         let status = self.shared.statuses.get(self.pod.uid());
-        status
-            .and_then(|s| s.pod_ip)
-            .or_else(|| self.shared.facts.host_ips().into_iter().next())
-            .unwrap_or_else(|| "127.0.0.1".to_owned())
+        status.and_then(|s| s.pod_ip).unwrap_or_default()
     }
 }
 

@@ -56,8 +56,11 @@ pub(crate) async fn container(
     reason: Option<KillReason>,
     override_grace: Option<Duration>,
 ) -> super::Result<()> {
-    if status.state == State::Exited {
-        return Ok(());
+    match status.state {
+        State::Exited => return Ok(()),
+        // It never ran: there is nothing to stop, and the runtime would leave it as it is.
+        State::Created => return shared.runtime.remove_container(&status.id).await,
+        State::Running | State::Unknown => {}
     }
     let mut grace = grace_of(pod, status, reason, override_grace);
     let about = container_reference(pod, &status.name);
