@@ -116,8 +116,8 @@ impl Allocators {
         }
     }
 
-    /// Makes the records agree with the stored Services: marks what they use, frees addresses of
-    /// Services that are gone. Run at start.
+    /// Makes the records agree with the stored Services: marks what they use, frees what belongs to
+    /// Services that are gone. Run at start and every few minutes.
     pub(crate) async fn repair(&self) -> Result<()> {
         let services = self.objects.list("", "services", "").await?;
         let mut ports = BTreeSet::new();
@@ -129,7 +129,7 @@ impl Allocators {
             }
             ports.extend(h.ports);
         }
-        self.ports.reset(&ports).await?;
+        self.ports.repair(&ports).await?;
         self.ips.sweep(&services).await
     }
 

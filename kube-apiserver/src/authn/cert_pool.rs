@@ -106,3 +106,40 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let m = std::fs::metadata(path).ok()?;
     Some((m.modified().ok()?, m.len()))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn ca(name: &str) -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut p = rcgen::CertificateParams::new(vec![]).unwrap();
+        p.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        p.distinguished_name.push(rcgen::DnType::CommonName, name);
+        p.self_signed(&key).unwrap().pem()
+    }
+
+    /// Lets the next look at the file happen now.
+    fn expire(pool: &CertPool) {
+        let mut state = pool.state.lock();
+        state.checked = Instant::now().checked_sub(CHECK_EVERY).unwrap();
+    }
+
+    #[test]
+    fn a_changed_bundle_is_read_again_and_a_broken_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.crt");
+        let (one, two) = (ca("one"), format!("{}{}", ca("two"), ca("three")));
+        std::fs::write(&file, &one).unwrap();
+        let pool = CertPool::load(&file).unwrap();
+        assert_eq!(pool.current().pem, one);
+        std::fs::write(&file, &two).unwrap();
+        expire(&pool);
+        assert_eq!(pool.current().pem, two);
+        std::fs::write(&file, "broken").unwrap();
+        expire(&pool);
+        assert_eq!(pool.current().pem, two);
+        assert!(CertPool::load(&dir.path().join("missing")).is_err());
+    }
+}

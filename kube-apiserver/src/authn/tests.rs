@@ -324,3 +324,42 @@ fn all_pem_forms_of_keys_are_read() {
     assert_eq!(doc["jwks_uri"], json!("https://10.0.0.1:6443/openid/v1/jwks"));
     assert!(oidc_discovery::Metadata::new("kubernetes", "", "x", &keys).is_none());
 }
+
+#[test]
+fn front_proxies_name_users_only_with_their_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("front-proxy-ca.crt");
+    let (ca, proxy) = chain("front-proxy-client", &[], 0);
+    std::fs::write(&file, ca).unwrap();
+    let strings = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let mut rh = request_header::RequestHeader {
+        pool: Arc::new(cert_pool::CertPool::load(&file).unwrap()),
+        allowed_names: strings(&["front-proxy-client"]),
+        username_headers: strings(&["X-Remote-User"]),
+        uid_headers: strings(&["X-Remote-Uid"]),
+        group_headers: strings(&["X-Remote-Group"]),
+        extra_prefixes: strings(&["X-Remote-Extra-"]),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert("x-remote-user", HeaderValue::from_static("ann"));
+    headers.append("x-remote-group", HeaderValue::from_static("a"));
+    headers.append("x-remote-group", HeaderValue::from_static("b"));
+    headers.insert("x-remote-extra-acme.com%2fproject", HeaderValue::from_static("p"));
+    let user = rh.authenticate(&headers, &proxy).unwrap().unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.groups.as_slice()),
+        ("ann", strings(&["a", "b"]).as_slice())
+    );
+    assert_eq!(user.extra["acme.com/project"], ["p"]);
+    let (_, foreign) = chain("front-proxy-client", &[], 0);
+    assert!(rh.authenticate(&headers, &foreign).is_err());
+    assert_eq!(rh.authenticate(&headers, &[]), Ok(None));
+    rh.allowed_names = strings(&["other"]);
+    assert!(
+        rh.authenticate(&headers, &proxy)
+            .unwrap_err()
+            .contains("is not in the allowed list")
+    );
+    rh.strip(&mut headers);
+    assert!(headers.is_empty());
+}

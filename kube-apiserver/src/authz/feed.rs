@@ -17,8 +17,9 @@ use crate::registry::store::ChangeKind;
 /// Takes one change: namespace, name, and the object's new state or `None` when it is gone.
 pub(crate) type Apply = Box<dyn Fn(&str, &str, Option<&Value>) + Send + Sync>;
 
-/// How long to wait before a broken watch is started again.
+/// How long to wait before a broken watch is started again; doubles while the store does not answer.
 const PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Says when the first lists of several feeds are in.
 #[derive(Clone, Default)]
@@ -49,14 +50,16 @@ pub(crate) fn follow(store: Arc<Store>, shutdown: CancellationToken, apply: Appl
     let (done, synced) = watch::channel(false);
     tokio::spawn(async move {
         let mut known = HashSet::new();
+        let mut pause = PAUSE;
         loop {
+            let watched = tokio::select! {
+                () = shutdown.cancelled() => return,
+                watched = once(&store, &apply, &mut known, &done) => watched,
+            };
+            pause = if watched { PAUSE } else { (pause * 2).min(MAX_PAUSE) };
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = once(&store, &apply, &mut known, &done) => {}
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     });
@@ -65,11 +68,14 @@ pub(crate) fn follow(store: Arc<Store>, shutdown: CancellationToken, apply: Appl
 
 type Key = (String, String);
 
-/// One list and the watch behind it, until it breaks.
-async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done: &watch::Sender<bool>) {
+/// One list and the watch behind it, until it breaks; false when it did not come to the watch.
+async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done: &watch::Sender<bool>) -> bool {
     let list = match store.list("", &ListOptions::default()).await {
         Ok(list) => list,
-        Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot list"),
+        Err(error) => {
+            tracing::warn!(resource = %store.group_resource(), %error, "cannot list");
+            return false;
+        }
     };
     let mut present = HashSet::with_capacity(list.items.len());
     for e in &list.items {
@@ -88,12 +94,18 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
     };
     let mut stream = match store.watch("", &options).await {
         Ok(stream) => stream,
-        Err(error) => return tracing::warn!(resource = %store.group_resource(), %error, "cannot watch"),
+        Err(error) => {
+            tracing::warn!(resource = %store.group_resource(), %error, "cannot watch");
+            return false;
+        }
     };
     while let Some(item) = stream.next().await {
         let change = match item {
             Ok(change) => change,
-            Err(error) => return tracing::info!(resource = %store.group_resource(), %error, "watch ended"),
+            Err(error) => {
+                tracing::info!(resource = %store.group_resource(), %error, "watch ended");
+                return true;
+            }
         };
         let key = key(&change.entry.value());
         match change.kind {
@@ -108,6 +120,7 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
             ChangeKind::Bookmark => {}
         }
     }
+    true
 }
 
 fn key(obj: &Value) -> Key {

@@ -19,7 +19,10 @@ use crate::services::Allocators;
 
 const RETRY: Duration = Duration::from_secs(1);
 const ENDPOINTS_PERIOD: Duration = Duration::from_secs(10);
+/// In rounds of [`ENDPOINTS_PERIOD`].
 const NAMESPACES_EVERY: u32 = 6;
+/// In rounds of [`ENDPOINTS_PERIOD`]: three minutes.
+const REPAIR_EVERY: u32 = 18;
 
 /// What the bootstrap writes about this server.
 #[derive(Clone)]
@@ -98,13 +101,9 @@ pub(crate) fn start(
             }
             finished.lock().push(hook);
         }
-        if let Some(a) = &allocators
-            && let Err(error) = a.repair().await
-        {
-            tracing::warn!(%error, "cannot repair the service allocations");
-        }
+        repair(allocators.as_deref()).await;
         tx.send_replace(true);
-        reconcile(&config, &registry, &shutdown).await;
+        reconcile(&config, &registry, allocators.as_deref(), &shutdown).await;
     });
     (progress, handle)
 }
@@ -160,21 +159,37 @@ async fn endpoints(config: &Config, registry: &Registry, target: &Target) -> Res
     kubernetes_service::reconcile_endpoints(registry, &ips, target).await
 }
 
-async fn reconcile(config: &Config, registry: &Registry, shutdown: &CancellationToken) {
-    let mut round = 0;
+async fn repair(allocators: Option<&Allocators>) {
+    if let Some(a) = allocators
+        && let Err(error) = a.repair().await
+    {
+        tracing::warn!(%error, "cannot repair the service allocations");
+    }
+}
+
+async fn reconcile(
+    config: &Config,
+    registry: &Registry,
+    allocators: Option<&Allocators>,
+    shutdown: &CancellationToken,
+) {
+    let mut round: u32 = 0;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             () = tokio::time::sleep(ENDPOINTS_PERIOD) => {}
         }
-        round += 1;
+        round = round.wrapping_add(1);
         if let Err(error) = kubernetes_service(config, registry).await {
             tracing::warn!(%error, "cannot reconcile the kubernetes Service");
         }
-        if round % NAMESPACES_EVERY == 0
+        if round.is_multiple_of(NAMESPACES_EVERY)
             && let Err(error) = namespaces::reconcile(registry).await
         {
             tracing::warn!(%error, "cannot reconcile the system namespaces");
+        }
+        if round.is_multiple_of(REPAIR_EVERY) {
+            repair(allocators).await;
         }
     }
     if config.endpoint_reconciler != "none"

@@ -21,6 +21,8 @@ const MANAGED_LABEL: &str = "ipaddress.kubernetes.io/managed-by";
 const MANAGER: &str = "ipallocator.k8s.io";
 /// More misses in a row mean the range is full for all purposes.
 const MAX_TRIES: usize = 20_000;
+/// Age below which an address without Service is not a leak (upstream's repair loop).
+const GRACE_SECONDS: i64 = 60;
 
 /// Allocates addresses of the service networks.
 pub(crate) struct ClusterIps {
@@ -187,7 +189,8 @@ impl ClusterIps {
         self.reserve(ip, ns, name, false).await.map(drop)
     }
 
-    /// Deletes our objects whose Service is gone or has another address.
+    /// Deletes our objects whose Service is gone or has another address. Young ones are spared: their
+    /// Service may be about to be written.
     pub(crate) async fn sweep(&self, services: &[Arc<Value>]) -> Result<()> {
         let used: BTreeSet<IpAddr> = services.iter().flat_map(|s| fields::cluster_ips(s)).collect();
         for object in self.objects.list(GROUP, RESOURCE, "").await? {
@@ -195,10 +198,18 @@ impl ClusterIps {
             if ours
                 && let Ok(ip) = text(&object, "/metadata/name").parse::<IpAddr>()
                 && !used.contains(&ip)
+                && older_than_grace(&object)
             {
                 self.release(ip).await?;
             }
         }
         Ok(())
     }
+}
+
+fn older_than_grace(object: &Value) -> bool {
+    let created = text(object, "/metadata/creationTimestamp").parse::<jiff::Timestamp>();
+    created.map_or(true, |t| {
+        jiff::Timestamp::now().as_second() - t.as_second() > GRACE_SECONDS
+    })
 }

@@ -2,11 +2,12 @@
 //!
 //! Upstream: `pkg/registry/core/service/portallocator`, `storage/alloc.go` `allocNodePort`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::status::{ApiError, Result};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rand::Rng as _;
 use serde_json::{Value, json};
 
@@ -26,7 +27,12 @@ pub(crate) trait Ports: Send + Sync {
 pub(crate) struct NodePorts {
     store: Box<dyn Ports>,
     range: (u16, u16),
+    /// Marked ports that no Service used, and how many repairs in a row said so.
+    suspects: Mutex<HashMap<u16, u32>>,
 }
+
+/// Upstream's `numRepairsBeforeLeakCleanup`.
+const REPAIRS_BEFORE_CLEANUP: u32 = 3;
 
 const ROUNDS: usize = 32;
 
@@ -36,6 +42,7 @@ impl NodePorts {
         NodePorts {
             store: Box::new(store),
             range,
+            suspects: Mutex::default(),
         }
     }
 
@@ -85,14 +92,26 @@ impl NodePorts {
         self.change(|used| used.difference(ports).copied().collect()).await
     }
 
-    /// Sets the ports in use.
-    pub(crate) async fn reset(&self, ports: &BTreeSet<u16>) -> Result<()> {
-        let within: BTreeSet<u16> = ports
-            .iter()
-            .filter(|p| (self.range.0..=self.range.1).contains(p))
-            .copied()
-            .collect();
-        self.change(|_| within.clone()).await
+    /// Marks the ports that stored Services use. A marked port that none uses may belong to a Service
+    /// about to be written: it is freed when several repairs in a row found it unused.
+    pub(crate) async fn repair(&self, ports: &BTreeSet<u16>) -> Result<()> {
+        let within = |p: &&u16| (self.range.0..=self.range.1).contains(*p);
+        let wanted: BTreeSet<u16> = ports.iter().filter(within).copied().collect();
+        let (marked, _) = self.store.load(self.range).await?;
+        let leaked: BTreeSet<u16> = {
+            let mut suspects = self.suspects.lock();
+            suspects.retain(|p, _| marked.contains(p) && !wanted.contains(p));
+            for p in marked.difference(&wanted) {
+                *suspects.entry(*p).or_default() += 1;
+            }
+            suspects
+                .iter()
+                .filter(|(_, n)| **n >= REPAIRS_BEFORE_CLEANUP)
+                .map(|(p, _)| *p)
+                .collect()
+        };
+        self.change(|used| used.union(&wanted).filter(|p| !leaked.contains(p)).copied().collect())
+            .await
     }
 
     async fn change(&self, f: impl Fn(&BTreeSet<u16>) -> BTreeSet<u16> + Send) -> Result<()> {

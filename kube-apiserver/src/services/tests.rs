@@ -226,6 +226,12 @@ async fn repair_marks_what_is_used_and_frees_the_rest() {
         "ipaddresses",
         super::cluster_ips::object("10.96.0.9".parse().unwrap(), "ns", "gone"),
     );
+    f.ports.0.lock().0.insert(30031);
+    for _ in 0..2 {
+        f.allocators.repair().await.unwrap();
+        // A port without Service may belong to one that is being written.
+        assert_eq!(f.ports.0.lock().0, BTreeSet::from([30005, 30031]));
+    }
     f.allocators.repair().await.unwrap();
     assert_eq!(f.objects.names("networking.k8s.io", "ipaddresses"), ["10.96.0.5"]);
     assert_eq!(f.ports.0.lock().0, BTreeSet::from([30005]));
