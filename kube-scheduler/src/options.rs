@@ -75,8 +75,8 @@ impl Options {
         if let Some(path) = &self.config_file {
             // Upstream: with a file, the flags that have a field in it do not count.
             let value = component::config_file::load(path, API_VERSION, KIND)?;
-            self.configuration = component::config_file::decode_strict(value)
-                .map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
+            self.configuration =
+                component::config_file::decode_strict(value).map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
         }
         let mut errors = self.secure_serving.validate();
         let configuration = &self.configuration;

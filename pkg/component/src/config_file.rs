@@ -31,7 +31,10 @@ pub fn load(path: &str, api_version: &str, kind: &str) -> anyhow::Result<Value> 
 pub fn decode_strict<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| {
         let text = error.to_string();
-        match text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+        match text
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split('`').next())
+        {
             Some(field) => format!("strict decoding error: unknown field {field:?}"),
             None => format!("strict decoding error: {text}"),
         }
