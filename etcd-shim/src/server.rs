@@ -152,10 +152,12 @@ fn component_dir(directory: &std::path::Path) -> std::io::Result<()> {
 }
 
 async fn bind(listen: &Listen, config: &Config) -> anyhow::Result<(serving::Server, SocketAddr)> {
-    let address = tokio::net::lookup_host(&listen.address)
+    let found = tokio::net::lookup_host(&listen.address)
         .await
-        .with_context(|| format!("resolve {}", listen.address))?
-        .next()
+        .with_context(|| format!("resolve {}", listen.address))?;
+    // "localhost" is 127.0.0.1 first, as in Go.
+    let address = found
+        .min_by_key(SocketAddr::is_ipv6)
         .with_context(|| format!("{} has no address", listen.address))?;
     let mut server = serving::Server::bind(address)
         .await

@@ -15,6 +15,7 @@ mod config;
 mod config_file;
 mod conntrack;
 mod health;
+mod leftovers;
 mod metrics;
 mod model;
 mod options;

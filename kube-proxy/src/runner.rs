@@ -20,6 +20,7 @@ use crate::config::{Action, Config, DetectLocal, NodeportAddresses};
 use crate::config_file::File;
 use crate::conntrack::{self, Targets};
 use crate::health::{self, Health};
+use crate::leftovers;
 use crate::metrics;
 use crate::model::{Family, NodeInfo, Protocol, ServiceName, ServicePort};
 use crate::system;
@@ -52,6 +53,7 @@ pub async fn run(action: Action, shutdown: CancellationToken) -> anyhow::Result<
 /// # Errors
 /// `nft` is missing or refused.
 pub async fn clean_up() -> anyhow::Result<()> {
+    leftovers::remove().await;
     Nft.run(&nftables::remove_tables()).await.context("remove rules")
 }
 
@@ -208,6 +210,7 @@ struct Table {
 impl Proxier {
     async fn run(mut self, dirty: &Dirty, shutdown: CancellationToken) {
         let mut next = Instant::now();
+        let mut looked_for_leftovers = false;
         // The first round takes everything there is.
         self.look_at_node();
         dirty.take();
@@ -228,6 +231,10 @@ impl Proxier {
             }
             if self.apply().await {
                 self.forget_flows().await;
+                if !std::mem::replace(&mut looked_for_leftovers, true) {
+                    // Ours are in place: no moment without any.
+                    leftovers::remove().await;
+                }
                 self.health.updated();
                 next = Instant::now() + self.config.min_sync_period;
             } else {
