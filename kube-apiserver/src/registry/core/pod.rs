@@ -1,6 +1,7 @@
 //! Pods and their subresources (pkg/registry/core/pod/strategy.go).
 
 use api::core::v1::{defaults, validation};
+use apimachinery::field::{Error, Path};
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
 use serde_json::Value;
 
@@ -46,6 +47,7 @@ pub(crate) static EPHEMERAL_CONTAINERS: Typed<Rules<Pod>> = Typed(Rules::updatin
         *new = old.clone();
         new.metadata.resource_version = metadata.resource_version;
         new.spec.get_or_insert_default().ephemeral_containers = added;
+        defaults::pod(new);
         let changed = differ(&new.spec, &old.spec);
         next_generation(new, old, changed);
     },
@@ -57,10 +59,20 @@ pub(crate) static RESIZE: Typed<Rules<Pod>> = Typed(Rules::updating(
     defaults::pod,
     |_, new, old| {
         new.status.clone_from(&old.status);
+        defaults::pod(new);
         let changed = differ(&new.spec, &old.spec);
         next_generation(new, old, changed);
     },
-    validation::pod_resize,
+    |new, old| {
+        let mut errs = validation::pod_resize(new, old);
+        let class = new.spec.as_ref().map_or("", rules::qos::compute);
+        if class != rules::qos::pod_qos(old) {
+            let rule = "Pod QOS Class may not change as a result of resizing";
+            let value = rules::qos::pod_qos(old);
+            errs.push(Error::invalid(&Path::new("spec"), value, rule));
+        }
+        errs
+    },
 ));
 
 /// `podStrategy.PrepareForCreate`: Pending, with its class of service; gated pods say so.
@@ -163,6 +175,32 @@ mod tests {
         assert_eq!(pod["metadata"]["generation"], 1);
         assert_eq!(pod["kind"], "Pod");
         assert!(STRATEGY.validate_create(&RequestContext::internal(), &pod).is_empty());
+    }
+
+    #[test]
+    fn a_resize_keeps_the_class_of_service() {
+        let ctx = RequestContext::internal();
+        let pod = |cpu: &str, memory: &str| {
+            let mut pod = json!({"metadata": {"name": "x", "namespace": "n", "resourceVersion": "1"},
+                "spec": {"containers": [{"name": "c", "image": "i",
+                    "resources": {"requests": {"cpu": cpu, "memory": memory}}}]},
+                "status": {"qosClass": "Burstable"}});
+            RESIZE.default(&mut pod);
+            pod
+        };
+        let old = pod("1", "1Gi");
+        assert_eq!(RESIZE.validate_update(&ctx, &pod("2", "1Gi"), &old), vec![]);
+        let mut none = old.clone();
+        none["spec"]["containers"][0]["resources"] = json!({});
+        let errs = RESIZE.validate_update(&ctx, &none, &old);
+        let texts: Vec<String> = errs.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
+                "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
+            ]
+        );
     }
 
     #[test]
