@@ -107,23 +107,25 @@ impl Cluster {
         });
     }
 
-    /// `ctr` on the cluster's containerd, in the kubelet's namespace: its output.
-    pub fn ctr(&self, args: &[&str]) -> String {
+    /// Containers and sandboxes of the cluster's containerd that carry a label, such as
+    /// `io.kubernetes.pod.namespace`.
+    pub fn containers(&self, label: &str, value: &str) -> Vec<String> {
         let socket = self.state.join("containerd/containerd.sock");
-        let output = command_output(
-            Command::new("ctr")
-                .arg("-a")
-                .arg(socket)
-                .args(["-n", "k8s.io"])
-                .args(args),
-            "apt-get install containerd",
-        );
+        let filter = format!("labels.{label:?}=={value}");
+        let mut ctr = Command::new("ctr");
+        ctr.arg("-a")
+            .arg(socket)
+            .args(["-n", "k8s.io", "containers", "list", "-q", &filter]);
+        let output = command_output(&mut ctr, "apt-get install containerd");
         assert!(
             output.status.success(),
-            "ctr {args:?}: {}",
+            "ctr: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Keys of the store below a prefix, read with `etcdctl`.

@@ -7,19 +7,8 @@ use crate::cluster::{Cluster, command_output};
 /// Everything that still names the namespace or one of the pods, one line each.
 pub fn of_namespace(cluster: &Cluster, namespace: &str, pod_uids: &[String]) -> Vec<String> {
     let mut found = Vec::new();
-    let containers = cluster.ctr(&["containers", "list"]);
-    for id in containers
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_whitespace().next())
-    {
-        if cluster
-            .ctr(&["containers", "info", id])
-            .contains(&format!("\"io.kubernetes.pod.namespace\": \"{namespace}\""))
-        {
-            found.push(format!("container {id}"));
-        }
-    }
+    let containers = cluster.containers("io.kubernetes.pod.namespace", namespace);
+    found.extend(containers.into_iter().map(|id| format!("container {id}")));
     let rules = command_output(
         Command::new("nft").args(["list", "ruleset"]),
         "apt-get install nftables",

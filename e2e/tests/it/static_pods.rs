@@ -40,16 +40,9 @@ fn file_runs_as_mirror_pod_and_stops_when_removed() {
 
     fs::remove_file(&path).expect("removing the manifest");
     wait::until("the mirror pod to go", || pods().map_or(Ok(()), Err));
+    let name = pod.strip_prefix("pod/").expect("kubectl -o name prints the kind");
     wait::until("the container to go", || {
-        let containers = cluster.ctr(&["containers", "list"]);
-        let running = containers
-            .lines()
-            .filter(|line| line.contains("corten/web"))
-            .filter(|line| {
-                let id = line.split_whitespace().next().unwrap_or_default();
-                cluster.ctr(&["containers", "info", id]).contains("static-web")
-            });
-        let left: Vec<_> = running.collect();
+        let left = cluster.containers("io.kubernetes.pod.name", name);
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     });
 }
