@@ -9,11 +9,15 @@ pub(crate) mod namespace;
 pub(crate) mod node_ipam;
 pub(crate) mod node_lifecycle;
 pub(crate) mod pod_gc;
+pub(crate) mod pv_protection;
+pub(crate) mod pvc_protection;
 pub(crate) mod replicaset;
 pub(crate) mod root_ca_publisher;
 pub(crate) mod serviceaccount;
 pub(crate) mod serviceaccount_token;
 pub(crate) mod taint_eviction;
+
+mod finalizers;
 
 use k8s_openapi::{Metadata, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 

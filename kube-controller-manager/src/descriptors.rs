@@ -33,6 +33,8 @@ macro_rules! descriptors {
 
 descriptors! {
     "namespace-controller" "namespace" namespace,
+    "persistentvolumeclaim-protection-controller" "pvc-protection" pvc_protection,
+    "persistentvolume-protection-controller" "pv-protection" pv_protection,
     "garbage-collector-controller" "garbagecollector" garbage_collector,
     "serviceaccount-token-controller" "serviceaccount-token" serviceaccount_token,
     "serviceaccount-controller" "serviceaccount" serviceaccount,
@@ -80,10 +82,6 @@ const NOT_HERE: &[&str] = &[
     "persistentvolume-binder",
     "persistentvolume-expander-controller",
     "persistentvolume-expander",
-    "persistentvolume-protection-controller",
-    "persistentvolumeclaim-protection-controller",
-    "pv-protection",
-    "pvc-protection",
     "replicationcontroller",
     "replicationcontroller-controller",
     "resourceclaim-controller",
