@@ -114,6 +114,7 @@ impl SyncLoop {
         match self.shared.pods.get(uid) {
             None => {
                 self.workers.forget(uid);
+                self.shared.statuses.forget(uid);
                 let (shared, uid) = (self.shared.clone(), uid.to_owned());
                 tokio::spawn(async move {
                     gc::forget_pod(&shared, &uid).await;

@@ -441,6 +441,9 @@ impl Worker {
             };
             let mut status = self.generate(&pod, &seen, false);
             if let Some((reason, message)) = &failure {
+                if seen.containers.is_empty() {
+                    status = rejected(&pod);
+                }
                 fail(&mut status, reason, message);
             }
             self.publish(&pod, status);
@@ -464,6 +467,9 @@ impl Worker {
             shared.probes.remove(&self.uid);
             let mut status = self.generate(&pod, &seen, true);
             if let Some((reason, message)) = &failure {
+                if seen.containers.is_empty() {
+                    status = rejected(&pod);
+                }
                 fail(&mut status, reason, message);
             }
             self.publish(&pod, status);
@@ -504,6 +510,15 @@ impl Worker {
         }
         shared.cgroups.remove(&self.uid);
         true
+    }
+}
+
+/// The status of a pod that was never let in (upstream: kubelet.go `rejectPod`).
+fn rejected(pod: &Pod) -> PodStatus {
+    PodStatus {
+        observed_generation: pod.metadata.generation,
+        qos_class: Some(rules::qos::pod_qos(pod).to_owned()),
+        ..PodStatus::default()
     }
 }
 

@@ -204,10 +204,12 @@ fn registry_of(image: &str) -> &str {
     }
 }
 
+/// An image that names no user runs as root (upstream: kuberuntime/helpers.go `getImageUser`).
 fn present(image: v1::Image) -> Present {
+    let root = image.username.is_empty().then_some(0);
     Present {
         user: ImageUser {
-            uid: image.uid.map(|u| u.value),
+            uid: image.uid.map(|u| u.value).or(root),
             name: image.username,
         },
         reference: image.id,

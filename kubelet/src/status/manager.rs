@@ -84,9 +84,19 @@ impl StatusManager {
     /// A newer object for a pod whose worker is done (its deletion came later).
     pub(crate) fn update_target(&self, uid: &str, target: Arc<Pod>) {
         if let Some(entry) = self.entries.lock().get_mut(uid) {
+            if entry.pod.metadata.uid != target.metadata.uid {
+                // Another object, a new mirror: it has none of what was written before.
+                entry.version += 1;
+                entry.deleted = false;
+            }
             entry.pod = target;
         }
         self.work.notify_one();
+    }
+
+    /// Forgets a pod that is gone from the API and from this node.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.entries.lock().remove(uid);
     }
 
     /// Forgets pods that are not in `known`.
