@@ -113,36 +113,60 @@ pub(crate) fn carry_over(new: &mut Value, old: &Value) {
     {
         new["spec"]["healthCheckNodePort"] = p.clone();
     }
-    // A type that has none keeps none (upstream `dropTypeDependentFields`).
-    if needs_cluster_ip(old) && kind(new) == "ExternalName" && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
-        for f in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            remove(&mut new["spec"], f);
+    drop_stale(new, old);
+}
+
+/// Takes out what the new type has no use for, unless the client changed it too: then validation
+/// speaks (upstream `dropTypeDependentFields`).
+fn drop_stale(new: &mut Value, old: &Value) {
+    let same = |new: &Value, field: &str| new["spec"].get(field) == old["spec"].get(field);
+    if kind(old) != "ExternalName" && kind(new) == "ExternalName" {
+        if same(new, "clusterIP") && same(new, "clusterIPs") {
+            remove(&mut new["spec"], "clusterIP");
+            remove(&mut new["spec"], "clusterIPs");
         }
-    }
-    if needs_node_ports(old) && !needs_node_ports(new) && kind(new) != "LoadBalancer" {
-        let same = items(new, "/spec/ports").iter().all(|p| {
-            p.get("nodePort").is_none()
-                || items(old, "/spec/ports")
-                    .iter()
-                    .any(|o| o.get("nodePort") == p.get("nodePort"))
-        });
-        if same {
-            for p in new["spec"]
-                .get_mut("ports")
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten()
-            {
-                remove(p, "nodePort");
+        for field in ["ipFamilies", "ipFamilyPolicy"] {
+            if same(new, field) {
+                remove(&mut new["spec"], field);
             }
         }
     }
-    if needs_health_check_port(old)
-        && !needs_health_check_port(new)
-        && new["spec"].get("healthCheckNodePort") == old["spec"].get("healthCheckNodePort")
-    {
-        remove(&mut new["spec"], "healthCheckNodePort");
+    // A load balancer keeps the node ports it has, even when it shall get no new ones.
+    let with_node_ports = |service: &Value| matches!(kind(service), "NodePort" | "LoadBalancer");
+    if with_node_ports(old) && !with_node_ports(new) && same_node_ports(new, old) {
+        let ports = new["spec"].get_mut("ports").and_then(Value::as_array_mut);
+        ports.into_iter().flatten().for_each(|port| remove(port, "nodePort"));
     }
+    let balanced = |service: &Value| kind(service) == "LoadBalancer";
+    let rules: [(&str, fn(&Value) -> bool); 4] = [
+        ("healthCheckNodePort", needs_health_check_port),
+        ("allocateLoadBalancerNodePorts", balanced),
+        ("loadBalancerClass", balanced),
+        ("externalTrafficPolicy", externally_accessible),
+    ];
+    for (field, applies) in rules {
+        if applies(old) && !applies(new) && same(new, field) {
+            remove(&mut new["spec"], field);
+        }
+    }
+}
+
+/// `ExternallyAccessible`.
+fn externally_accessible(service: &Value) -> bool {
+    match kind(service) {
+        "NodePort" | "LoadBalancer" => true,
+        "ClusterIP" => !items(service, "/spec/externalIPs").is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether `new` has no node port that `old` lacks.
+fn same_node_ports(new: &Value, old: &Value) -> bool {
+    let ports = |service| -> BTreeSet<u64> {
+        let list: &[Value] = items(service, "/spec/ports");
+        list.iter().filter_map(|p| p["nodePort"].as_u64()).collect()
+    };
+    ports(new).is_subset(&ports(old))
 }
 
 fn protocol(port: &Value) -> Value {

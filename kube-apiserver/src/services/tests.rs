@@ -267,3 +267,37 @@ fn ranges_leave_out_network_and_broadcast() {
     let all: BTreeSet<IpAddr> = r.candidates().collect();
     assert_eq!(all.len(), 254);
 }
+
+#[test]
+fn a_changed_type_takes_along_what_it_can_use_only() {
+    let from = json!({
+        "type": "LoadBalancer", "clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30001,
+        "allocateLoadBalancerNodePorts": true, "loadBalancerClass": "a/b", "ports": [{"port": 80, "nodePort": 30000}],
+    });
+    let change = |changes: Value| {
+        let mut spec = from.clone();
+        for (field, value) in changes.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let mut new = service(spec);
+        fields::carry_over(&mut new, &service(from.clone()));
+        new["spec"].take()
+    };
+    let addresses = json!({"clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack", "ports": [{"port": 80}], "type": "ClusterIP"});
+    assert_eq!(change(json!({"type": "ClusterIP"})), addresses);
+    assert_eq!(
+        change(json!({"type": "ExternalName", "externalName": "a.b"})),
+        json!({"type": "ExternalName", "externalName": "a.b", "ports": [{"port": 80}]})
+    );
+    // What the client changed as well is left for validation to refuse.
+    let odd = change(json!({"type": "ClusterIP", "externalTrafficPolicy": "Cluster",
+        "ports": [{"port": 80, "nodePort": 30009}]}));
+    assert_eq!(odd["externalTrafficPolicy"], "Cluster");
+    assert_eq!(odd["ports"][0]["nodePort"], 30009);
+    let node_port = change(json!({"type": "NodePort"}));
+    assert_eq!(node_port["ports"][0]["nodePort"], 30000);
+    assert_eq!(node_port["externalTrafficPolicy"], "Local");
+    assert_eq!(node_port.get("loadBalancerClass"), None);
+}
