@@ -1,8 +1,11 @@
 //! Pods and their subresources (pkg/registry/core/pod/strategy.go).
 
+use std::collections::BTreeMap;
+
 use api::core::v1::{defaults, validation};
 use apimachinery::field::{Error, Path};
-use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{Affinity, Pod, PodCondition, PodSpec, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use serde_json::Value;
 
 use crate::registry::strategies::rules::{Fields, Rules, differ, first_generation, flag_at, next_generation, text_at};
@@ -87,6 +90,8 @@ fn prepare_create(pod: &mut Pod) {
         message: Some("Scheduling is blocked due to non-empty scheduling gates".to_string()),
         ..PodCondition::default()
     };
+    let labels = pod.metadata.labels.clone().unwrap_or_default();
+    label_keys(spec, &labels);
     let qos = rules::qos::compute(spec);
     pod.status = Some(PodStatus {
         phase: Some(rules::pods::PENDING.to_string()),
@@ -94,6 +99,57 @@ fn prepare_create(pod: &mut Pod) {
         conditions: gated.then(|| vec![condition]),
         ..PodStatus::default()
     });
+}
+
+/// Keys that stand for the pod's own labels become requirements of the selectors beside them
+/// (`mutatePodAffinity`, `mutateTopologySpreadConstraints`).
+fn label_keys(spec: &mut PodSpec, labels: &BTreeMap<String, String>) {
+    let mut add = |selector: &mut Option<LabelSelector>, keys: &Option<Vec<String>>, operator: &str| {
+        let Some(selector) = selector else { return };
+        for key in keys.iter().flatten() {
+            let Some(value) = labels.get(key) else { continue };
+            let requirement = LabelSelectorRequirement {
+                key: key.clone(),
+                operator: operator.to_string(),
+                values: Some(vec![value.clone()]),
+            };
+            let all = selector.match_expressions.get_or_insert_default();
+            if !all.contains(&requirement) {
+                all.push(requirement);
+            }
+        }
+    };
+    let mut none = Affinity::default();
+    let affinity = spec.affinity.as_mut().unwrap_or(&mut none);
+    let pods = affinity.pod_affinity.iter_mut().flat_map(|a| {
+        let soft = a
+            .preferred_during_scheduling_ignored_during_execution
+            .iter_mut()
+            .flatten();
+        let hard = a
+            .required_during_scheduling_ignored_during_execution
+            .iter_mut()
+            .flatten();
+        hard.chain(soft.map(|w| &mut w.pod_affinity_term))
+    });
+    let others = affinity.pod_anti_affinity.iter_mut().flat_map(|a| {
+        let soft = a
+            .preferred_during_scheduling_ignored_during_execution
+            .iter_mut()
+            .flatten();
+        let hard = a
+            .required_during_scheduling_ignored_during_execution
+            .iter_mut()
+            .flatten();
+        hard.chain(soft.map(|w| &mut w.pod_affinity_term))
+    });
+    for term in pods.chain(others) {
+        add(&mut term.label_selector, &term.match_label_keys, "In");
+        add(&mut term.label_selector, &term.mismatch_label_keys, "NotIn");
+    }
+    for constraint in spec.topology_spread_constraints.iter_mut().flatten() {
+        add(&mut constraint.label_selector, &constraint.match_label_keys, "In");
+    }
 }
 
 /// `podStrategy.PrepareForUpdate`.
@@ -175,6 +231,23 @@ mod tests {
         assert_eq!(pod["metadata"]["generation"], 1);
         assert_eq!(pod["kind"], "Pod");
         assert!(STRATEGY.validate_create(&RequestContext::internal(), &pod).is_empty());
+    }
+
+    #[test]
+    fn label_keys_become_requirements() {
+        let mut pod = json!({"metadata": {"name": "x", "namespace": "n", "labels": {"v": "1"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}],
+                "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone",
+                    "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {},
+                    "matchLabelKeys": ["v", "absent"]}]}});
+        STRATEGY.default(&mut pod);
+        STRATEGY.prepare_for_create(&RequestContext::internal(), &mut pod);
+        assert_eq!(
+            pod["spec"]["topologySpreadConstraints"][0]["labelSelector"],
+            json!({"matchExpressions": [{"key": "v", "operator": "In", "values": ["1"]}]})
+        );
+        assert!(pod["spec"].get("affinity").is_none());
+        assert_eq!(STRATEGY.validate_create(&RequestContext::internal(), &pod), vec![]);
     }
 
     #[test]

@@ -65,12 +65,17 @@ pub fn stateful_set(obj: &mut StatefulSet) {
         .for_each(persistent_volume_claim);
     or(&mut spec.pod_management_policy, "OrderedReady");
     let strategy = spec.update_strategy.get_or_insert_default();
-    or(&mut strategy.type_, "RollingUpdate");
-    if text(&strategy.type_) == "RollingUpdate" {
-        let rolling = strategy
+    if text(&strategy.type_).is_empty() {
+        or(&mut strategy.type_, "RollingUpdate");
+        strategy
             .rolling_update
             .get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
+    }
+    if text(&strategy.type_) == "RollingUpdate"
+        && let Some(rolling) = &mut strategy.rolling_update
+    {
         rolling.partition.get_or_insert(0);
+        rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
     }
     let retention = spec
         .persistent_volume_claim_retention_policy

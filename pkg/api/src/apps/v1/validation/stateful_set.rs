@@ -4,13 +4,13 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 
 use super::deployment::decremented;
-use super::selector_and_template;
+use super::{at_most_all, int_or_percent, number, selector_and_template};
 use crate::check::{equal, non_negative, one_of, text, to_value};
 use crate::meta;
 
 /// A new StatefulSet (`ValidateStatefulSet`).
 pub fn stateful_set_create(obj: &StatefulSet) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    let mut errs = meta::create(&obj.metadata, true, meta::name_label);
     let empty = StatefulSetSpec::default();
     spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty));
     errs
@@ -38,8 +38,16 @@ fn spec(errs: &mut ErrorList, spec: &StatefulSetSpec) {
             "only allowed for updateStrategy 'RollingUpdate'",
         )),
         ("RollingUpdate", Some(rolling)) => {
-            let path = strategy_path.child("rollingUpdate").child("partition");
-            non_negative(errs, &path, rolling.partition.map(i64::from));
+            let path = strategy_path.child("rollingUpdate");
+            non_negative(errs, &path.child("partition"), rolling.partition.map(i64::from));
+            if let Some(limit) = &rolling.max_unavailable {
+                let path = path.child("maxUnavailable");
+                int_or_percent(errs, limit, &path);
+                if number(limit) == 0 {
+                    errs.push(Error::invalid(&path, &to_value(limit), "cannot be 0"));
+                }
+                at_most_all(errs, limit, &path);
+            }
         }
         ("OnDelete" | "RollingUpdate", None) => {}
         (_, _) => errs.push(Error::invalid(

@@ -165,6 +165,7 @@ fn pod_term(errs: &mut ErrorList, term: &PodAffinityTerm, path: &Path) {
             qualified_name(errs, &path.index(index), key);
         }
     }
+    named_twice(errs, matched, term.label_selector.as_ref(), path);
     for (index, key) in matched.iter().enumerate().filter(|(_, k)| mismatched.contains(k)) {
         let rule = "exists in both matchLabelKeys and mismatchLabelKeys";
         errs.push(Error::invalid(&path.child("matchLabelKeys").index(index), key, rule));
@@ -276,18 +277,25 @@ fn spread_keys(errs: &mut ErrorList, keys: &[String], selector: Option<&LabelSel
     if selector.is_none() {
         errs.push(Error::forbidden(path, NEEDS_SELECTOR));
     }
-    let used: BTreeSet<&String> = selector
-        .into_iter()
-        .flat_map(|s| {
-            let labels = s.match_labels.iter().flatten().map(|(k, _)| k);
-            labels.chain(list(&s.match_expressions).iter().map(|e| &e.key))
-        })
-        .collect();
     for (index, key) in keys.iter().enumerate() {
         qualified_name(errs, &path.index(index), key);
-        if used.contains(key) {
+    }
+    named_twice(errs, keys, selector, path);
+}
+
+/// A label key's requirement is added to the selector when a pod is created, so that it may be
+/// there once; a second one is the user's own
+/// (`validateMatchLabelKeysAndMismatchLabelKeys`).
+fn named_twice(errs: &mut ErrorList, keys: &[String], selector: Option<&LabelSelector>, path: &Path) {
+    let Some(selector) = selector else { return };
+    let mut seen: BTreeSet<&String> = selector.match_labels.iter().flatten().map(|(k, _)| k).collect();
+    for expression in list(&selector.match_expressions) {
+        let index = keys.iter().position(|k| *k == expression.key);
+        if !seen.insert(&expression.key)
+            && let Some(index) = index
+        {
             let rule = "exists in both matchLabelKeys and labelSelector";
-            errs.push(Error::invalid(&path.index(index), key, rule));
+            errs.push(Error::invalid(&path.index(index), &expression.key, rule));
         }
     }
 }
