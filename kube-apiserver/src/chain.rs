@@ -61,7 +61,12 @@ impl Chain {
         let guard = metrics::started(&labels, long);
 
         // Panic recovery: one request must not take the process down.
-        let answered = AssertUnwindSafe(self.filtered(info, request, long))
+        let ctx = RequestContext {
+            info,
+            ..Default::default()
+        };
+        let warnings = ctx.warnings.clone();
+        let answered = AssertUnwindSafe(self.filtered(ctx, request, long))
             .catch_unwind()
             .await;
         let mut response = match answered {
@@ -73,18 +78,19 @@ impl Chain {
                 respond::error(&accept, &e)
             }
         };
+        headers::warnings(response.headers_mut(), &warnings.lock());
         headers::finish(response.headers_mut(), &audit_id);
         metrics::finished(&labels, response.status(), started.elapsed(), long);
         drop(guard);
         Ok(response)
     }
 
-    async fn filtered(&self, info: RequestInfo, mut request: Request<Body>, long: bool) -> Result<Response<Body>> {
-        let mut ctx = RequestContext {
-            info,
-            ..Default::default()
-        };
-        let warnings = ctx.warnings.clone();
+    async fn filtered(
+        &self,
+        mut ctx: RequestContext,
+        mut request: Request<Body>,
+        long: bool,
+    ) -> Result<Response<Body>> {
         // Authentication: who asks. Credentials are gone from the headers afterwards.
         let certs = request.extensions().get::<PeerCerts>().map(|c| c.0.clone());
         ctx.user = self
@@ -100,17 +106,15 @@ impl Chain {
 
         let deadline = if long { None } else { Some(self.deadline(&request)?) };
         let answer = self.dispatch(ctx, request);
-        let mut response = match deadline {
-            None => answer.await?,
+        match deadline {
+            None => answer.await,
             Some(d) => tokio::time::timeout(d, answer).await.map_err(|_| {
                 ApiError::timeout(
                     "request did not complete within requested timeout - context deadline exceeded",
                     0,
                 )
-            })??,
-        };
-        headers::warnings(response.headers_mut(), &warnings.lock());
-        Ok(response)
+            })?,
+        }
     }
 
     async fn authorize(&self, authorizer: &Union, ctx: &RequestContext) -> Result<()> {

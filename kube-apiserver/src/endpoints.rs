@@ -20,6 +20,7 @@ mod subresources;
 pub(crate) mod table;
 mod update;
 mod watch;
+mod write_options;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,9 @@ use crate::registry::{Registry, Store, convert};
 use crate::request::{Query, RequestContext};
 use crate::resources::{self, Resource, Subresource};
 use crate::services::Allocators;
+
+/// Subresources that pass the request on (upstream's `Connecter`s).
+const CONNECTS: [&str; 4] = ["attach", "exec", "portforward", "proxy"];
 
 /// Everything the handlers need.
 pub(crate) struct Api {
@@ -167,11 +171,14 @@ impl Api {
             Some(s) => s.verbs.contains(&verb.as_str()) || s.name == "proxy",
             None => row.has_verb(&verb),
         };
-        if !served || verb == "create" && row.namespaced && info.namespace.is_empty() {
+        if !served || !shaped(row, sub, info) {
             return Err(method_not_allowed());
         }
         let query = Query::parse(request.uri().query().unwrap_or(""));
-        ctx.dry_run = dry_run(&query)?;
+        // A query behind these belongs to whoever is connected to.
+        if !sub.is_some_and(|s| CONNECTS.contains(&s.name)) {
+            ctx.dry_run = write_options::dry_run(&verb, &query)?;
+        }
         let (head, body) = request.into_parts();
         let call = Call {
             api: self,
@@ -221,18 +228,16 @@ fn named(info: &crate::request::RequestInfo) -> bool {
     info.parts.len() > 1
 }
 
-fn dry_run(query: &Query) -> Result<bool> {
-    let mut on = false;
-    for value in query.all("dryRun").filter(|v| !v.is_empty()) {
-        if value != "All" {
-            let path = apimachinery::field::Path::new("dryRun");
-            let e = apimachinery::field::Error::not_supported(&path, value, &["All"]);
-            let gk = apimachinery::gvk::GroupKind::new("meta.k8s.io", "CreateOptions");
-            return Err(ApiError::invalid(&gk, "", vec![e]));
-        }
-        on = true;
+/// Whether a path of this shape has the verb: creation names no object, and only reading goes over
+/// all namespaces.
+fn shaped(row: &Resource, sub: Option<&Subresource>, info: &crate::request::RequestInfo) -> bool {
+    let all_namespaces = row.namespaced && info.namespace.is_empty();
+    match info.verb.as_str() {
+        "create" => !all_namespaces && (sub.is_some() || !named(info)),
+        "update" | "patch" => named(info),
+        "deletecollection" => !all_namespaces,
+        _ => true,
     }
-    Ok(on)
 }
 
 /// A client's object as the store wants it: hub version, defaults filled in.
@@ -240,4 +245,36 @@ fn settle(store: &Store, row: &Resource, obj: serde_json::Value) -> serde_json::
     let mut obj = convert::to_hub(row, obj);
     store.strategy.default(&mut obj);
     obj
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::request::RequestInfo;
+
+    #[test]
+    fn paths_have_the_verbs_of_their_shape_only() {
+        let cases = [
+            ("POST", "/api/v1/namespaces/n/pods", true),
+            ("POST", "/api/v1/namespaces/n/pods/x", false),
+            ("POST", "/api/v1/namespaces/n/pods/x/binding", true),
+            ("POST", "/api/v1/pods", false),
+            ("POST", "/api/v1/namespaces", true),
+            ("POST", "/api/v1/namespaces/n", false),
+            ("PUT", "/api/v1/namespaces/n/pods", false),
+            ("PUT", "/api/v1/namespaces/n", true),
+            ("PUT", "/api/v1/namespaces/n/finalize", true),
+            ("PATCH", "/api/v1/nodes", false),
+            ("PATCH", "/api/v1/nodes/x/status", true),
+            ("DELETE", "/api/v1/pods", false),
+            ("DELETE", "/api/v1/namespaces/n/pods", true),
+            ("GET", "/api/v1/pods", true),
+        ];
+        for (method, path, there) in cases {
+            let info = RequestInfo::parse(&method.parse().unwrap(), path, "");
+            let (row, sub) = find(&info);
+            assert_eq!(shaped(row.unwrap(), sub, &info), there, "{method} {path}");
+        }
+    }
 }

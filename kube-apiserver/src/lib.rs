@@ -22,3 +22,4 @@ pub(crate) mod resources;
 pub mod server;
 pub(crate) mod services;
 pub(crate) mod storage;
+pub(crate) mod watchcache;

@@ -26,6 +26,7 @@ use crate::services::Allocators;
 use crate::storage::etcd::{Dialer, Etcd};
 use crate::storage::memory::Memory;
 use crate::storage::{Storage, compact};
+use crate::watchcache::WatchCache;
 
 /// Time open requests get once the server goes down.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -43,6 +44,11 @@ pub async fn run(
     let storage: Arc<dyn Storage> = match &options.storage {
         StorageOptions::Etcd { servers, tls } => Arc::new(Etcd::new(Dialer::new(servers, tls)?, &options.etcd_prefix)),
         StorageOptions::Memory => Arc::new(Memory::default()),
+    };
+    let storage: Arc<dyn Storage> = if options.watch_cache {
+        WatchCache::start(storage, &options.etcd_prefix, shutdown.clone())
+    } else {
+        storage
     };
     let config = registry::Config {
         prefix: options.etcd_prefix.clone(),

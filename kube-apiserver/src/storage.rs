@@ -48,7 +48,8 @@ pub(crate) struct Event {
 pub(crate) enum WatchItem {
     /// A change.
     Event(Event),
-    /// All changes up to this revision have been delivered.
+    /// All changes up to this revision have been delivered. Comes at the latest behind each batch
+    /// of changes: those of one revision are complete only then.
     Progress(i64),
 }
 
@@ -66,6 +67,8 @@ pub(crate) struct ListRequest {
     pub(crate) limit: usize,
     /// As of this revision; 0: now, consistently.
     pub(crate) revision: i64,
+    /// With `revision` 0: any moment not older than this will do (0: any).
+    pub(crate) at_least: Option<i64>,
 }
 
 /// The answer to a [`ListRequest`].
@@ -134,7 +137,7 @@ pub(crate) trait Storage: Send + Sync {
     ) -> Result<Write, StorageError>;
     /// Deletes `key` if it is still at revision `expected`.
     async fn delete(&self, key: &str, expected: i64) -> Result<Write, StorageError>;
-    /// Changes below `prefix` after revision `after`, in order; 0: from now on.
+    /// Changes below `prefix` (empty: all keys) after revision `after`, in order; 0: from now on.
     async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError>;
     /// Gives up history below `rev`.
     async fn compact(&self, rev: i64) -> Result<(), StorageError>;

@@ -1,7 +1,7 @@
 //! Headers every answer carries, and those that carry warnings.
 
 use http::HeaderMap;
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, WARNING};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT, WARNING};
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// Longest audit id taken over from a client (upstream `maxAuditIDLength`).
@@ -21,8 +21,10 @@ pub(super) fn audit_id(headers: &HeaderMap) -> String {
 /// What an error needs to know of the request once the request is consumed.
 pub(super) fn for_errors(headers: &HeaderMap) -> HeaderMap {
     let mut few = HeaderMap::new();
-    for value in headers.get_all(ACCEPT) {
-        few.append(ACCEPT, value.clone());
+    for name in [ACCEPT, USER_AGENT] {
+        for value in headers.get_all(&name) {
+            few.append(name.clone(), value.clone());
+        }
     }
     few
 }

@@ -30,20 +30,12 @@ pub(crate) enum Strictness {
 }
 
 impl Strictness {
-    /// Reads the query parameter.
-    pub(crate) fn parse(query: &Query) -> Result<Self> {
-        match query.get("fieldValidation").unwrap_or("") {
-            "" | "Warn" => Ok(Strictness::Warn),
-            "Ignore" => Ok(Strictness::Ignore),
-            "Strict" => Ok(Strictness::Strict),
-            other => {
-                let e = Error::not_supported(&Path::new("fieldValidation"), other, &["", "Ignore", "Warn", "Strict"]);
-                Err(ApiError::invalid(
-                    &GroupKind::new("meta.k8s.io", "CreateOptions"),
-                    "",
-                    vec![e],
-                ))
-            }
+    /// Reads the query parameter, which `write_options` has checked.
+    pub(crate) fn parse(query: &Query) -> Self {
+        match query.get("fieldValidation") {
+            Some("Ignore") => Strictness::Ignore,
+            Some("Strict") => Strictness::Strict,
+            _ => Strictness::Warn,
         }
     }
 
@@ -121,7 +113,7 @@ pub(crate) fn decode(
     let decoded = match format {
         Format::Json => json::decode_request(api::schema(), &want, body)?,
         Format::Yaml => {
-            let (text, mut strict) = yaml::to_json(body).map_err(|e| ApiError::bad_request(e.to_string()))?;
+            let (text, mut strict) = yaml::to_json(body).map_err(|e| json::unrecognized(&want, body, e))?;
             let mut decoded = json::decode_request(api::schema(), &want, &text)?;
             strict.append(&mut decoded.strict);
             decoded.strict = strict;
@@ -184,9 +176,17 @@ pub(crate) fn decode_options(format: Format, body: &[u8], kind: &str) -> Result<
                 Format::Yaml => yaml::decode(schema, ty, body),
                 _ => json::decode(schema, ty, body),
             };
-            decoded
+            let object = decoded
                 .map(|d| d.object)
-                .map_err(|e| ApiError::bad_request(e.to_string()))
+                .map_err(|e| ApiError::bad_request(e.to_string()))?;
+            // Another object must not pass for options that name nothing.
+            match meta::kind(&object) {
+                "" => Ok(object),
+                own if own == kind => Ok(object),
+                _ => Err(ApiError::bad_request(format!(
+                    "decoded object cannot be converted to {kind}"
+                ))),
+            }
         }
     }
 }
@@ -232,32 +232,74 @@ pub(crate) fn check_patched(
     let Some(ty) = schema.kind(&want) else {
         return Ok(patched);
     };
-    let decoded = json::conform(schema, ty, &patched).map_err(|e| {
-        ApiError::invalid(
-            &want.group_kind(),
-            meta::name(&patched),
-            vec![Error::invalid(
-                &Path::new("patch"),
-                patched.to_string().as_str(),
-                e.to_string(),
-            )],
-        )
-    })?;
+    // Upstream names neither kind nor object here (`jsonPatcher.applyPatchToCurrentObject`).
+    let invalid = |why: String| {
+        let e = Error::invalid(&Path::new("patch"), patched.to_string().as_str(), why);
+        ApiError::invalid(&GroupKind::new("", ""), "", vec![e])
+    };
+    let (api_version, kind) = (meta::api_version(&patched), meta::kind(&patched));
+    if api_version != want.api_version() || kind != want.kind {
+        return Err(invalid(format!(
+            "converting ({}.{kind}) to ({}.{}): unknown conversion",
+            api_version.rsplit('/').next().unwrap_or_default(),
+            apimachinery::schema::group_prefix(&want.group),
+            want.kind
+        )));
+    }
+    let decoded = json::conform(schema, ty, &patched).map_err(|e| invalid(e.to_string()))?;
     let mut object = decoded.object;
     meta::set_gvk(&mut object, &want.api_version(), &want.kind);
     match strictness {
-        Strictness::Strict if !decoded.strict.is_empty() => Err(ApiError::invalid(
-            &want.group_kind(),
-            meta::name(&object),
-            vec![Error::invalid(
-                &Path::new("patch"),
-                patched.to_string().as_str(),
-                json::strict_error(&decoded.strict),
-            )],
-        )),
+        Strictness::Strict if !decoded.strict.is_empty() => Err(invalid(json::strict_error(&decoded.strict))),
         _ => {
             strictness.settle(decoded.strict, &want, ctx)?;
             Ok(object)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    const CONFIG_MAP: Expected = ("", "v1", "ConfigMap");
+
+    fn patched(change: Value, strictness: Strictness) -> ApiError {
+        let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        patch::merge::apply(&mut object, &change);
+        check_patched(object, CONFIG_MAP, strictness, &RequestContext::internal()).unwrap_err()
+    }
+
+    #[test]
+    fn a_patch_with_a_wrong_result_is_refused_namelessly() {
+        let e = patched(json!({"data": {"a": 1}}), Strictness::Warn);
+        assert!(e.message.starts_with(" \"\" is invalid: patch: Invalid value: \"{"), "{}", e.message);
+        assert!(e.message.ends_with("of type string"), "{}", e.message);
+        let e = patched(json!({"x": 1}), Strictness::Strict);
+        assert!(e.message.ends_with("strict decoding error: unknown field \"x\""), "{}", e.message);
+        let e = patched(json!({"kind": "Secret"}), Strictness::Warn);
+        let why = "converting (v1.Secret) to (core.ConfigMap): unknown conversion";
+        assert!(e.message.ends_with(why), "{}", e.message);
+    }
+
+    #[test]
+    fn another_object_is_no_delete_options() {
+        let decode = |body: &[u8]| decode_options(Format::Json, body, "DeleteOptions");
+        assert!(decode(br#"{"gracePeriodSeconds": 1}"#).is_ok());
+        assert!(decode(br#"{"kind": "DeleteOptions", "apiVersion": "v1"}"#).is_ok());
+        assert_eq!(decode(br#"{"kind": "Pod", "apiVersion": "v1"}"#).unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn a_body_that_is_no_yaml_is_unrecognized() {
+        let ctx = RequestContext::internal();
+        let e = decode(Format::Yaml, b"a: b: c", CONFIG_MAP, Strictness::Warn, &ctx).unwrap_err();
+        let start = "the object provided is unrecognized (must be of type ConfigMap): error converting YAML to JSON";
+        assert!(e.message.starts_with(start), "{}", e.message);
+        assert!(e.message.ends_with("(613a20623a2063)"), "{}", e.message);
     }
 }

@@ -12,7 +12,7 @@ use crate::authz::reviews::{Reviews, is_review};
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
     let format = negotiate::input(&call.head.headers)?;
-    let strictness = codec::Strictness::parse(&call.query)?;
+    let strictness = codec::Strictness::parse(&call.query);
     let bytes = call.body().await?;
     let obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
 

@@ -157,9 +157,16 @@ pub(crate) fn output(headers: &HeaderMap, query: &Query, views: bool) -> Result<
     Err(ApiError::not_acceptable(&accepted()))
 }
 
-/// The encoding for an error, which must always find one.
-pub(crate) fn error_format(headers: &HeaderMap) -> Format {
-    output(headers, &Query::default(), true).map_or(Format::Json, |o| o.format)
+/// How to write an error, which must always find a way.
+pub(crate) fn error_output(headers: &HeaderMap) -> Output {
+    let found = output(headers, &Query::default(), true).unwrap_or_else(|_| Output {
+        pretty: pretty(headers, &Query::default()),
+        ..Output::default()
+    });
+    Output {
+        view: View::Object,
+        ..found
+    }
 }
 
 /// People at a terminal get indented JSON (upstream `isPrettyPrint`).
@@ -225,5 +232,17 @@ mod tests {
         assert_eq!(input(&h).unwrap(), Format::Json);
         h.insert(CONTENT_TYPE, "text/plain".parse().unwrap());
         assert_eq!(input(&h).unwrap_err().code, 415);
+    }
+
+    #[test]
+    fn errors_are_indented_for_people_too() {
+        let mut h = HeaderMap::new();
+        h.insert(ACCEPT, "text/html".parse().unwrap());
+        assert!(!error_output(&h).pretty);
+        h.insert(USER_AGENT, "curl/8.0".parse().unwrap());
+        assert!(error_output(&h).pretty);
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        h.insert(ACCEPT, table.parse().unwrap());
+        assert_eq!(error_output(&h).view, View::Object);
     }
 }

@@ -40,7 +40,7 @@ impl Patch {
         let Some(kind) = kind else {
             return Err(ApiError::unsupported_media_type(&MEDIA_TYPES.map(|(m, _)| m)));
         };
-        let strictness = codec::Strictness::parse(&call.query)?;
+        let strictness = codec::Strictness::parse(&call.query);
         let bytes = call.body().await?;
         let body = codec::decode_patch(&bytes)?;
         Ok(Patch { kind, body, strictness })

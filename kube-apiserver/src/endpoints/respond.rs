@@ -42,10 +42,7 @@ pub(crate) fn value(status: StatusCode, out: &Output, v: &Value) -> Result<Respo
 
 /// An error as a `Status`, in the encoding the client reads.
 pub(crate) fn error(headers: &HeaderMap, e: &ApiError) -> Response<Body> {
-    let out = Output {
-        format: negotiate::error_format(headers),
-        ..Default::default()
-    };
+    let out = negotiate::error_output(headers);
     let code = StatusCode::from_u16(e.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut r = value(code, &out, &e.to_value()).unwrap_or_else(|_| bytes(code, "application/json", e.to_json()));
     if let Some(seconds) = e.retry_after().filter(|s| *s > 0) {

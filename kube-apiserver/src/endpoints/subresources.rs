@@ -34,7 +34,7 @@ type Change = Box<dyn Fn(&Call, &Value) -> Result<Value> + Send + Sync>;
 /// Reads a body of the subresource's kind.
 async fn read(call: &Call) -> Result<Value> {
     let format = negotiate::input(&call.head.headers)?;
-    let strictness = codec::Strictness::parse(&call.query)?;
+    let strictness = codec::Strictness::parse(&call.query);
     let bytes = call.body().await?;
     codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)
 }

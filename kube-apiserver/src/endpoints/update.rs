@@ -13,7 +13,7 @@ use crate::admission::Operation;
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
     let format = negotiate::input(&call.head.headers)?;
-    let strictness = codec::Strictness::parse(&call.query)?;
+    let strictness = codec::Strictness::parse(&call.query);
     let bytes = call.body().await?;
     let obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
     let name = call.ctx.info.name.clone();
@@ -26,7 +26,9 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
 /// The body may leave its name out, but not have another (upstream `checkName`).
 pub(super) fn check_name(obj: &Value, name: &str) -> Result<()> {
     match meta::name(obj) {
-        "" => Err(ApiError::bad_request("name must be provided")),
+        "" => Err(ApiError::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))),
         own if own == name => Ok(()),
         own => Err(ApiError::bad_request(format!(
             "the name of the object ({own}) does not match the name on the URL ({name})"

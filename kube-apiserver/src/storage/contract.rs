@@ -200,6 +200,17 @@ async fn memory_keeps_the_contract() {
     contract(Arc::new(Memory::default())).await;
 }
 
+#[tokio::test]
+async fn the_watch_cache_keeps_the_contract() {
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    contract(crate::watchcache::WatchCache::start(
+        Arc::new(Memory::default()),
+        "/r",
+        shutdown,
+    ))
+    .await;
+}
+
 /// A Debian etcd of this test's own, gone when dropped.
 struct Process {
     child: std::process::Child,
@@ -253,5 +264,20 @@ async fn etcd_keeps_the_contract() {
         assert!(rounds < 200, "etcd did not come up");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    contract(Arc::new(storage)).await;
+    let storage: Arc<dyn Storage> = Arc::new(storage);
+    contract(storage.clone()).await;
+    // Once more through a watch cache, on keys that are gone again.
+    for kv in storage
+        .list(&ListRequest {
+            prefix: "/r/".into(),
+            ..Default::default()
+        })
+        .await
+        .unwrap()
+        .items
+    {
+        done(storage.delete(&kv.key, kv.mod_rev).await.unwrap());
+    }
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    contract(crate::watchcache::WatchCache::start(storage, "/r", shutdown)).await;
 }

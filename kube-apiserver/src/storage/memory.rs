@@ -71,12 +71,11 @@ impl State {
             prev: prev.map(|p| (p.value, p.mod_rev)),
         };
         self.watchers.retain(|w| {
+            // A full channel loses the watcher: it must list again, as with etcd.
             !key.starts_with(&w.prefix)
-                || match w.tx.try_send(Ok(WatchItem::Event(event.clone()))) {
-                    Ok(()) => true,
-                    // A full channel loses the watcher: it must list again, as with etcd.
-                    Err(_) => false,
-                }
+                || [WatchItem::Event(event.clone()), WatchItem::Progress(rev)]
+                    .into_iter()
+                    .all(|item| w.tx.try_send(Ok(item)).is_ok())
         });
         self.log.push(event);
         rev
@@ -206,10 +205,12 @@ impl Storage for Memory {
         } else {
             vec![]
         };
-        let (tx, rx) = mpsc::channel(WATCH_BUFFER + backlog.len());
+        let (tx, rx) = mpsc::channel(WATCH_BUFFER + 2 * backlog.len());
         for event in backlog {
             // The channel was sized for the backlog.
+            let rev = event.rev;
             let _ = tx.try_send(Ok(WatchItem::Event(event)));
+            let _ = tx.try_send(Ok(WatchItem::Progress(rev)));
         }
         s.watchers.push(Watcher {
             prefix: prefix.to_owned(),

@@ -3,7 +3,7 @@
 use api::apiregistration::v1::defaults;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 
-use crate::registry::strategies::rules::Rules;
+use crate::registry::strategies::rules::{Rules, keep_metadata};
 use crate::registry::strategy::Typed;
 
 /// APIServices.
@@ -26,6 +26,9 @@ pub(crate) static STRATEGY: Typed<Rules<APIService>> = Typed(Rules {
 /// The status subresource.
 static STATUS: Typed<Rules<APIService>> = Typed(Rules::updating(
     defaults::api_service,
-    |_, new, old| new.spec.clone_from(&old.spec),
+    |_, new, old| {
+        new.spec.clone_from(&old.spec);
+        keep_metadata(new, old);
+    },
     |new, old| api::meta::update(&new.metadata, &old.metadata),
 ));

@@ -25,6 +25,32 @@ pub(crate) static STRATEGY: Typed<Rules<Deployment>> = Typed(Rules {
 /// `deployments/status`.
 static STATUS: Typed<Rules<Deployment>> = Typed(Rules::updating(
     defaults::deployment,
-    |_, new, old| new.spec.clone_from(&old.spec),
+    |_, new, old| {
+        new.spec.clone_from(&old.spec);
+        new.metadata.labels.clone_from(&old.metadata.labels);
+    },
     validation::deployment_status_update,
 ));
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::registry::strategy::Strategy as _;
+    use crate::request::RequestContext;
+
+    #[test]
+    fn the_status_leaves_labels_alone() {
+        let object = |label: &str| {
+            json!({
+                "metadata": {"name": "d", "labels": {"l": label}, "annotations": {"a": label}},
+                "spec": {"selector": {}, "template": {}},
+            })
+        };
+        let mut new = object("new");
+        STATUS.prepare_for_update(&RequestContext::internal(), &mut new, &object("old"));
+        assert_eq!(new["metadata"]["labels"]["l"], "old");
+        assert_eq!(new["metadata"]["annotations"]["a"], "new");
+    }
+}

@@ -3,7 +3,7 @@
 use api::flowcontrol::v1::defaults;
 use k8s_openapi::api::flowcontrol::v1::PriorityLevelConfiguration;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, differ, first_generation, keep_metadata, next_generation};
 use crate::registry::strategy::Typed;
 
 /// PriorityLevelConfigurations.
@@ -28,6 +28,9 @@ pub(crate) static STRATEGY: Typed<Rules<PriorityLevelConfiguration>> = Typed(Rul
 /// The status subresource.
 static STATUS: Typed<Rules<PriorityLevelConfiguration>> = Typed(Rules::updating(
     defaults::priority_level_configuration,
-    |_, new, old| new.spec.clone_from(&old.spec),
+    |_, new, old| {
+        new.spec.clone_from(&old.spec);
+        keep_metadata(new, old);
+    },
     |new, old| api::meta::update(&new.metadata, &old.metadata),
 ));

@@ -126,7 +126,14 @@ impl Store {
             if exact {
                 request.revision = rv;
                 fixed = rv;
+            } else {
+                request.at_least = Some(rv);
             }
+        }
+
+        // "0" takes whatever is at hand.
+        if wanted == Some(0) && !paging && options.version_match != Some(Match::Exact) {
+            request.at_least = Some(0);
         }
 
         if let Some(name) = selection.single_name()

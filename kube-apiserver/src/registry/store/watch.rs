@@ -13,7 +13,7 @@ use serde_json::json;
 use super::bookmarks::{self, Step};
 use super::list::too_large_version;
 use super::{Entry, Store, meta};
-use crate::registry::options::ListOptions;
+use crate::registry::options::{ListOptions, Match};
 use crate::registry::selection::Selection;
 use crate::storage::{Event, StorageError, WatchItem};
 
@@ -66,9 +66,12 @@ impl Store {
         };
         let mut initial = vec![];
         let after = if state_first {
+            let at_hand = !options.resource_version.is_empty();
             let now = ListOptions {
                 labels: options.labels.clone(),
                 fields: options.fields.clone(),
+                resource_version: options.resource_version.clone(),
+                version_match: at_hand.then_some(Match::NotOlderThan),
                 ..Default::default()
             };
             let list = self.list(ns, &now).await?;

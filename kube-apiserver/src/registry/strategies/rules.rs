@@ -114,6 +114,15 @@ pub(crate) fn next_generation<T: Metadata<Ty = ObjectMeta>>(new: &mut T, old: &T
     new.metadata_mut().generation = if changed { Some(before.unwrap_or(0) + 1) } else { before };
 }
 
+/// What a status update may not change of the metadata (upstream `ResetObjectMetaForStatus`).
+pub(crate) fn keep_metadata<T: Metadata<Ty = ObjectMeta>>(new: &mut T, old: &T) {
+    let (new, old) = (new.metadata_mut(), old.metadata());
+    new.labels.clone_from(&old.labels);
+    new.annotations.clone_from(&old.annotations);
+    new.finalizers.clone_from(&old.finalizers);
+    new.owner_references.clone_from(&old.owner_references);
+}
+
 /// Whether two parts differ in meaning.
 pub(crate) fn differ<T: Serialize + PartialEq>(new: &T, old: &T) -> bool {
     new != old && !api::semantic_equal(new, old)

@@ -21,7 +21,12 @@ pub(super) async fn open(dialer: &Dialer, prefix: &str, after: i64) -> Result<Wa
     // The sender must live as long as the stream: closing the request side ends the watch.
     let (tx, rx) = mpsc::channel(1);
     let create = pb::WatchCreateRequest {
-        key: Bytes::copy_from_slice(prefix.as_bytes()),
+        // One zero byte to one zero byte: all keys.
+        key: if prefix.is_empty() {
+            Bytes::from_static(b"\0")
+        } else {
+            Bytes::copy_from_slice(prefix.as_bytes())
+        },
         range_end: prefix_end(prefix).into(),
         start_revision: if after > 0 { after + 1 } else { 0 },
         prev_kv: true,
@@ -75,10 +80,13 @@ fn items_of(r: Result<pb::WatchResponse, tonic::Status>) -> Vec<Result<WatchItem
     if r.events.is_empty() {
         return vec![Ok(WatchItem::Progress(revision))];
     }
-    r.events
+    let events: Vec<Event> = r.events.into_iter().filter_map(event).collect();
+    // A response never ends within a revision.
+    let last = events.last().map(|e| Ok(WatchItem::Progress(e.rev)));
+    events
         .into_iter()
-        .filter_map(event)
         .map(|e| Ok(WatchItem::Event(e)))
+        .chain(last)
         .collect()
 }
 

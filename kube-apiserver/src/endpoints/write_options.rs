@@ -1,0 +1,97 @@
+//! The query options of a write: `dryRun`, `fieldManager`, `fieldValidation`, `force`.
+//!
+//! Rules: upstream `apimachinery/pkg/apis/meta/v1/validation/validation.go`
+//! (`ValidateCreateOptions`, `ValidateUpdateOptions`, `ValidatePatchOptions`).
+
+use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::gvk::GroupKind;
+use apimachinery::status::{ApiError, Result};
+
+use crate::request::Query;
+
+/// `FieldManagerMaxLength`.
+const MAX_MANAGER: usize = 128;
+/// In the order errors name them.
+const VALIDATIONS: [&str; 4] = ["", "Ignore", "Strict", "Warn"];
+
+/// Whether the write shall leave no trace; an error when an option is wrong for `verb`.
+pub(super) fn dry_run(verb: &str, query: &Query) -> Result<bool> {
+    let kind = match verb {
+        "create" => "CreateOptions",
+        "update" => "UpdateOptions",
+        "patch" => "PatchOptions",
+        "delete" | "deletecollection" => "DeleteOptions",
+        _ => return Ok(false),
+    };
+    let mut errors = ErrorList::new();
+    if kind != "DeleteOptions" {
+        manager(&mut errors, query.get("fieldManager").unwrap_or_default());
+    }
+    let values: Vec<&str> = query.all("dryRun").filter(|v| !v.is_empty()).collect();
+    for value in values.iter().filter(|v| **v != "All") {
+        errors.push(Error::not_supported(&Path::new("dryRun"), *value, &["All"]));
+    }
+    let validation = query.get("fieldValidation").unwrap_or_default();
+    if kind != "DeleteOptions" && !VALIDATIONS.contains(&validation) {
+        errors.push(Error::not_supported(
+            &Path::new("fieldValidation"),
+            validation,
+            &VALIDATIONS,
+        ));
+    }
+    if kind == "PatchOptions" && query.get("force").is_some_and(|v| !v.is_empty()) {
+        errors.push(Error::forbidden(
+            &Path::new("force"),
+            "may not be specified for non-apply patch",
+        ));
+    }
+    if errors.is_empty() {
+        return Ok(!values.is_empty());
+    }
+    Err(ApiError::invalid(&GroupKind::new("meta.k8s.io", kind), "", errors))
+}
+
+/// `ValidateFieldManager`.
+fn manager(errors: &mut ErrorList, name: &str) {
+    let path = Path::new("fieldManager");
+    if name.len() > MAX_MANAGER {
+        errors.push(Error::too_long(&path, MAX_MANAGER));
+    }
+    for (at, c) in name.char_indices().filter(|(_, c)| c.is_control()) {
+        let rule = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+        errors.push(Error::invalid(&path, name, rule));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn wrong_options_are_named_with_the_kind_of_their_verb() {
+        let cases = [
+            ("create", "dryRun=x", r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#),
+            ("update", "fieldValidation=x", r#"UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn""#),
+            ("patch", "force=true", r#"PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch"#),
+            ("delete", "dryRun=x", r#"DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#),
+            ("create", "fieldManager=a%01", r#"CreateOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "a\x01": invalid character U+0001 (at position 1)"#),
+        ];
+        for (verb, query, message) in cases {
+            assert_eq!(dry_run(verb, &Query::parse(query)).unwrap_err().message, message);
+        }
+        let long = format!("fieldManager={}", "a".repeat(129));
+        assert_eq!(
+            dry_run("create", &Query::parse(&long)).unwrap_err().message,
+            r#"CreateOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes"#
+        );
+    }
+
+    #[test]
+    fn only_writes_are_dry() {
+        assert!(dry_run("patch", &Query::parse("dryRun=All&fieldManager=kubectl")).unwrap());
+        assert!(!dry_run("patch", &Query::parse("dryRun=")).unwrap());
+        assert!(!dry_run("get", &Query::parse("dryRun=x")).unwrap());
+    }
+}

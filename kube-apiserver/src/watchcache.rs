@@ -1,0 +1,138 @@
+//! A copy of the store in memory, fed by one watch, behind the same [`Storage`] trait.
+//!
+//! One etcd watch over all keys feeds an ordered map and a ring of recent events. LIST and WATCH are
+//! answered from there; GET and writes go to the store below. Because the watch sees every revision,
+//! a consistent LIST needs no progress requests (etcd 3.4 has none): read the store's revision, wait
+//! until the copy has it, answer from a snapshot. Whatever the copy cannot answer (old revisions, a
+//! copy that is not filled yet) goes to the store.
+
+mod feed;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::storage::{CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchStream, Write};
+use state::{Snapshot, State};
+
+/// Longest wait for the copy to catch up before the store is asked (upstream `blockTimeout`).
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The wrapped store.
+pub(crate) struct WatchCache {
+    inner: Arc<dyn Storage>,
+    shared: Arc<Shared>,
+}
+
+/// What the feed writes and readers read.
+struct Shared {
+    state: Mutex<State>,
+    /// All changes up to this revision are in `state`; 0 until the copy is filled.
+    seen: watch::Sender<i64>,
+}
+
+impl WatchCache {
+    /// Wraps `inner` and starts to copy everything below `root` (`/registry`), until `shutdown`.
+    pub(crate) fn start(inner: Arc<dyn Storage>, root: &str, shutdown: CancellationToken) -> Arc<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            seen: watch::channel(0).0,
+        });
+        tokio::spawn(feed::run(inner.clone(), shared.clone(), format!("{root}/"), shutdown));
+        Arc::new(WatchCache { inner, shared })
+    }
+
+    /// A snapshot that has at least revision `rev`, if the copy gets there in time.
+    async fn snapshot(&self, rev: i64) -> Option<Snapshot> {
+        let mut seen = self.shared.seen.subscribe();
+        let reached = seen.wait_for(|s| *s > 0 && *s >= rev);
+        match tokio::time::timeout(PATIENCE, reached).await {
+            Ok(Ok(_)) => Some(self.shared.state.lock().snapshot()),
+            _ => None,
+        }
+    }
+
+    fn filled(&self) -> bool {
+        *self.shared.seen.borrow() > 0
+    }
+}
+
+#[async_trait]
+impl Storage for WatchCache {
+    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+        self.inner.get(key).await
+    }
+
+    async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {
+        if !self.filled() {
+            return self.inner.list(req).await;
+        }
+        let snapshot = match (req.revision, req.at_least) {
+            (0, Some(rev)) => self.snapshot(rev).await,
+            (0, None) => self.snapshot(self.inner.current_revision().await?).await,
+            (exact, _) => self.shared.state.lock().snapshot_at(exact),
+        };
+        let Some(snapshot) = snapshot else {
+            return self.inner.list(req).await;
+        };
+        let page = snapshot.page(req);
+        if page.more && req.revision == 0 {
+            // The pages behind this one ask for this moment again.
+            self.shared.state.lock().keep(snapshot);
+        }
+        Ok(page)
+    }
+
+    async fn current_revision(&self) -> Result<i64, StorageError> {
+        self.inner.current_revision().await
+    }
+
+    async fn create(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Write, StorageError> {
+        self.inner.create(key, value, ttl).await
+    }
+
+    async fn update(
+        &self,
+        key: &str,
+        value: Bytes,
+        expected: i64,
+        ttl: Option<Duration>,
+    ) -> Result<Write, StorageError> {
+        self.inner.update(key, value, expected, ttl).await
+    }
+
+    async fn delete(&self, key: &str, expected: i64) -> Result<Write, StorageError> {
+        self.inner.delete(key, expected).await
+    }
+
+    async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError> {
+        let here = self.shared.state.lock().subscribe(prefix, after);
+        match here {
+            Some(stream) => Ok(stream),
+            None => self.inner.watch(prefix, after).await,
+        }
+    }
+
+    async fn compact(&self, rev: i64) -> Result<(), StorageError> {
+        self.inner.compact(rev).await?;
+        self.shared.state.lock().forget(rev);
+        Ok(())
+    }
+
+    async fn compact_turn(&self, version: i64, rev: i64) -> Result<CompactTurn, StorageError> {
+        self.inner.compact_turn(version, rev).await
+    }
+
+    async fn health(&self) -> Result<(), StorageError> {
+        self.inner.health().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! The copy: an ordered map, recent events, and who listens. No I/O.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Bound;
+
+use imbl::OrdMap;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::storage::{Event, KeyValue, ListPage, ListRequest, StorageError, WatchItem, WatchStream};
+
+/// Events kept for watches that start in the past, by number and by bytes.
+const RING_EVENTS: usize = 20_000;
+const RING_BYTES: usize = 64 << 20;
+/// Moments kept for lists that are read page by page.
+const MOMENTS: usize = 32;
+/// Events a watcher may lag behind before it is cut off: it resumes from its last revision.
+const LAG: usize = 1024;
+
+/// All keys at one moment; cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Snapshot {
+    revision: i64,
+    keys: OrdMap<String, KeyValue>,
+}
+
+impl Snapshot {
+    /// The page a request asks for.
+    pub(super) fn page(&self, req: &ListRequest) -> ListPage {
+        let start = if req.start.is_empty() { &req.prefix } else { &req.start };
+        let mut page = ListPage {
+            revision: self.revision,
+            ..Default::default()
+        };
+        let from: (Bound<&String>, Bound<&String>) = (Bound::Included(start), Bound::Unbounded);
+        for (key, kv) in self.keys.range::<_, String>(from) {
+            if !key.starts_with(&req.prefix) {
+                break;
+            }
+            page.count += 1;
+            if req.limit == 0 || page.items.len() < req.limit {
+                page.items.push(kv.clone());
+            } else {
+                page.more = true;
+            }
+        }
+        page
+    }
+}
+
+struct Listener {
+    prefix: String,
+    after: i64,
+    tx: mpsc::Sender<Result<WatchItem, StorageError>>,
+}
+
+/// The copy and its listeners.
+#[derive(Default)]
+pub(super) struct State {
+    filled: bool,
+    now: Snapshot,
+    /// All events after this revision are in `ring`.
+    oldest: i64,
+    ring: VecDeque<Event>,
+    ring_bytes: usize,
+    moments: VecDeque<Snapshot>,
+    /// By the first two segments of their prefix, which hold all of a resource.
+    listeners: HashMap<String, Vec<Listener>>,
+}
+
+/// `/registry/pods/ns/name` -> `/registry/pods`.
+fn root(key: &str) -> &str {
+    let end = key.match_indices('/').nth(2).map_or(key.len(), |(i, _)| i);
+    &key[..end]
+}
+
+fn size(e: &Event) -> usize {
+    const FIXED: usize = 120;
+    e.key.len() + e.value.as_ref().map_or(0, bytes::Bytes::len) + e.prev.as_ref().map_or(0, |(b, _)| b.len()) + FIXED
+}
+
+impl State {
+    /// Starts over from a full list. Watchers may have missed something: they are cut off.
+    pub(super) fn reset(&mut self, revision: i64, all: Vec<KeyValue>) {
+        let keys = all.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
+        *self = State {
+            filled: true,
+            now: Snapshot { revision, keys },
+            oldest: revision,
+            ..Default::default()
+        };
+    }
+
+    /// Takes one event over and passes it on.
+    pub(super) fn apply(&mut self, e: Event) {
+        match &e.value {
+            Some(value) => {
+                let create_rev = self.now.keys.get(&e.key).map_or(e.rev, |kv| kv.create_rev);
+                let kv = KeyValue {
+                    key: e.key.clone(),
+                    value: value.clone(),
+                    mod_rev: e.rev,
+                    create_rev,
+                };
+                self.now.keys.insert(e.key.clone(), kv);
+            }
+            None => {
+                self.now.keys.remove(&e.key);
+            }
+        }
+        if let Some(listeners) = self.listeners.get_mut(root(&e.key)) {
+            listeners.retain(|l| {
+                e.rev <= l.after
+                    || !e.key.starts_with(&l.prefix)
+                    || l.tx.try_send(Ok(WatchItem::Event(e.clone()))).is_ok()
+            });
+        }
+        self.ring_bytes += size(&e);
+        self.ring.push_back(e);
+        while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(e) = self.ring.pop_front() {
+            self.ring_bytes -= size(&e);
+            self.oldest = self.oldest.max(e.rev);
+        }
+    }
+
+    /// All events up to `revision` have been applied.
+    pub(super) fn advance(&mut self, revision: i64) {
+        self.now.revision = self.now.revision.max(revision);
+    }
+
+    /// Tells every listener how far the copy is; those that are gone are forgotten.
+    pub(super) fn tell(&mut self) {
+        let revision = self.now.revision;
+        self.listeners.retain(|_, all| {
+            all.retain(|l| match l.tx.try_send(Ok(WatchItem::Progress(revision))) {
+                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+            });
+            !all.is_empty()
+        });
+    }
+
+    /// The copy now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.now.clone()
+    }
+
+    /// The copy as it was at a revision, if that moment was kept.
+    pub(super) fn snapshot_at(&self, revision: i64) -> Option<Snapshot> {
+        if self.filled && self.now.revision == revision {
+            return Some(self.now.clone());
+        }
+        self.moments.iter().find(|m| m.revision == revision).cloned()
+    }
+
+    /// Keeps a moment for the next pages.
+    pub(super) fn keep(&mut self, snapshot: Snapshot) {
+        if self.moments.iter().all(|m| m.revision != snapshot.revision) {
+            self.moments.push_back(snapshot);
+            if self.moments.len() > MOMENTS {
+                self.moments.pop_front();
+            }
+        }
+    }
+
+    /// Events below `prefix` after a revision; `None` when the ring does not reach back that far.
+    pub(super) fn subscribe(&mut self, prefix: &str, after: i64) -> Option<WatchStream> {
+        if !self.filled || after < self.oldest || root(prefix) == prefix {
+            return None;
+        }
+        let missed = self.ring.iter().rev().take_while(|e| e.rev > after).count();
+        let backlog: Vec<&Event> = self
+            .ring
+            .iter()
+            .skip(self.ring.len() - missed)
+            .filter(|e| e.rev > after && e.key.starts_with(prefix))
+            .collect();
+        let (tx, rx) = mpsc::channel(LAG + backlog.len());
+        for e in backlog {
+            // The channel was made large enough.
+            let _ = tx.try_send(Ok(WatchItem::Event(e.clone())));
+        }
+        let listener = Listener {
+            prefix: prefix.to_owned(),
+            after,
+            tx,
+        };
+        self.listeners
+            .entry(root(prefix).to_owned())
+            .or_default()
+            .push(listener);
+        Some(Box::pin(ReceiverStream::new(rx)))
+    }
+
+    /// History below `revision` is given up.
+    pub(super) fn forget(&mut self, revision: i64) {
+        while self.ring.front().is_some_and(|e| e.rev < revision) {
+            self.drop_oldest();
+        }
+        self.oldest = self.oldest.max(revision - 1);
+        self.moments.retain(|m| m.revision >= revision);
+    }
+}
