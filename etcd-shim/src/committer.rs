@@ -3,9 +3,11 @@
 
 use std::sync::Weak;
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::metrics;
 use crate::mvcc::Core;
 use crate::store::Store;
 
@@ -13,8 +15,8 @@ use crate::store::Store;
 const MAX_BATCH: usize = 1024;
 /// Operations that may wait before their senders do.
 const MAX_QUEUE: usize = 4096;
-/// Batches between two looks at the quota.
-const QUOTA_INTERVAL: u32 = 256;
+/// Bytes written between two looks at the quota.
+const QUOTA_INTERVAL: usize = 4 << 20;
 
 type Apply = Box<dyn FnOnce(&mut Core) -> Acknowledge + Send>;
 type Acknowledge = Box<dyn FnOnce() + Send>;
@@ -97,7 +99,7 @@ impl Committer {
 }
 
 fn run(mut queue: Queue, mut core: Core, store: &Weak<Store>) {
-    let mut batches = 0u32;
+    let (mut unmeasured, mut measured) = (0, false);
     let mut stopping = false;
     while !stopping {
         let mut acknowledges = Vec::new();
@@ -126,15 +128,18 @@ fn run(mut queue: Queue, mut core: Core, store: &Weak<Store>) {
         let Some(store) = store.upgrade() else { return };
         let batch = core.take_batch();
         if !batch.is_empty() {
+            let started = Instant::now();
             if let Err(error) = store.engine().commit(&batch) {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, source, "write failed, the store stops");
                 return;
             }
+            metrics::committed(started.elapsed(), acknowledges.len());
+            unmeasured += batch.changes.iter().map(|change| change.record.weight()).sum::<usize>();
             store.publish(&core, batch.changes);
-            batches = batches.wrapping_add(1);
-            if batches % QUOTA_INTERVAL == 1 {
+            if unmeasured >= QUOTA_INTERVAL || !measured {
                 store.over_quota();
+                (unmeasured, measured) = (0, true);
             }
         }
         core.no_space = store.no_space();

@@ -1,6 +1,10 @@
-//! `/metrics`: read off the store when asked; nothing is counted on the way of a request.
+//! `/metrics`: most is read off the store when asked; only commits are counted as they happen.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use component::metrics::prometheus::Histogram;
 
 use crate::VERSION;
 use crate::store::Store;
@@ -69,3 +73,27 @@ pub(crate) fn render(store: &Store) -> String {
     text.push_str(&component::metrics::text());
     text
 }
+
+/// A batch of so many operations is durable; writing it took so long.
+pub(crate) fn committed(took: Duration, operations: usize) {
+    COMMIT.observe(took.as_secs_f64());
+    BATCH.observe(operations as f64);
+}
+
+// One flush makes a batch durable: etcd counts the same under two names, its log's and its backend's.
+static COMMIT: LazyLock<Histogram> = LazyLock::new(|| {
+    let buckets = component::metrics::exponential_buckets(0.0001, 2.0, 14);
+    component::metrics::histogram(
+        "etcd_disk_wal_fsync_duration_seconds",
+        "Seconds until a batch was durable",
+        &buckets,
+    )
+});
+static BATCH: LazyLock<Histogram> = LazyLock::new(|| {
+    let buckets = component::metrics::exponential_buckets(1.0, 2.0, 11);
+    component::metrics::histogram(
+        "corten_store_batch_operations",
+        "Operations that shared a flush",
+        &buckets,
+    )
+});

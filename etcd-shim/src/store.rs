@@ -289,3 +289,6 @@ impl Published {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,7 @@ async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()
             family,
             desired: Desired::default(),
             whole: false,
+            refused: false,
         }),
         node: NodeInfo::default(),
         settings: Settings::default(),
@@ -205,6 +206,8 @@ struct Table {
     desired: Desired,
     /// The kernel has what is wanted, but for the changes not taken yet.
     whole: bool,
+    /// The kernel refused the last update.
+    refused: bool,
 }
 
 impl Proxier {
@@ -367,6 +370,9 @@ impl Proxier {
         for table in &mut self.tables {
             let started = std::time::Instant::now();
             let full = !table.whole;
+            if table.refused && table.desired.is_empty() {
+                continue;
+            }
             let text = if full {
                 nftables::full(table.family, &self.settings, &table.desired.take_all())
             } else {
@@ -378,13 +384,18 @@ impl Proxier {
             };
             match Nft.run(&text).await {
                 Ok(()) => {
-                    table.whole = true;
+                    (table.whole, table.refused) = (true, false);
                     metrics::synced(started.elapsed(), full);
                     tracing::debug!(family = ?table.family, full, bytes = text.len(), took = ?started.elapsed(), "rules updated");
                 }
                 Err(error) => {
                     // Whatever state it is in: replace it all next time.
-                    table.whole = false;
+                    (table.whole, table.refused) = (false, true);
+                    if table.desired.is_empty() {
+                        // A kernel without this IP version, perhaps; nobody needs it.
+                        tracing::warn!(family = ?table.family, error = &error as &dyn std::error::Error, "no rules for this family");
+                        continue;
+                    }
                     good = false;
                     metrics::failed();
                     tracing::error!(family = ?table.family, error = &error as &dyn std::error::Error, "rules not updated");

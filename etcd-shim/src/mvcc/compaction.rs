@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Core, Error};
 
 /// Keys visited per step: about a millisecond of work between two commits.
-const KEYS_PER_STEP: usize = 2000;
+const KEYS_PER_STEP: usize = 1000;
 
 /// A compaction under way.
 #[derive(Clone, Debug)]

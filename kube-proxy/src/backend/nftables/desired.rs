@@ -72,6 +72,11 @@ impl Desired {
             .map(|owner| format!("{}/{}", owner.namespace, owner.name))
     }
 
+    /// Whether nobody wants anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.owned.is_empty()
+    }
+
     /// What changed since the last call, which is from now on taken as applied.
     pub(crate) fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
