@@ -93,6 +93,7 @@ impl SyncLoop {
                 if pod.is_static() {
                     self.drop_mirror(&pod);
                 }
+                self.shared.statuses.abandon(pod.uid());
                 self.workers.remove(pod.uid());
                 if self.workers.is_finished(pod.uid()) {
                     self.finished(pod.uid());

@@ -33,6 +33,8 @@ struct Entry {
     /// The worker is done: once written, a deleted pod leaves the API.
     finished: bool,
     deleted: bool,
+    /// The object is gone: there is nothing left to write to.
+    gone: bool,
 }
 
 impl StatusManager {
@@ -65,6 +67,7 @@ impl StatusManager {
                     written: u64::from(unchanged),
                     finished: false,
                     deleted: false,
+                    gone: false,
                 };
                 entries.insert(pod.uid().to_owned(), entry);
             }
@@ -92,6 +95,13 @@ impl StatusManager {
             entry.pod = target;
         }
         self.work.notify_one();
+    }
+
+    /// The object of a pod is gone; its status is still kept for those who ask here.
+    pub(crate) fn abandon(&self, uid: &str) {
+        if let Some(entry) = self.entries.lock().get_mut(uid) {
+            entry.gone = true;
+        }
     }
 
     /// Forgets a pod that is gone from the API and from this node.
@@ -122,9 +132,7 @@ impl StatusManager {
             failed = false;
             let pending: Vec<String> = {
                 let entries = self.entries.lock();
-                let waiting = entries
-                    .iter()
-                    .filter(|(_, e)| e.version > e.written || (e.finished && e.wants_deletion() && !e.deleted));
+                let waiting = entries.iter().filter(|(_, e)| !e.gone && e.has_work());
                 waiting.map(|(uid, _)| uid.clone()).collect()
             };
             let writes = pending.into_iter().map(|uid| {
@@ -144,6 +152,7 @@ impl StatusManager {
             .entries
             .lock()
             .get(uid)
+            .filter(|e| !e.gone)
             .map(|e| (e.pod.clone(), e.status.clone(), e.version, e.version > e.written))
         else {
             return true;
@@ -229,6 +238,11 @@ impl StatusManager {
 }
 
 impl Entry {
+    /// Something is to be written, or the object to be deleted.
+    fn has_work(&self) -> bool {
+        self.version > self.written || (self.finished && self.wants_deletion() && !self.deleted)
+    }
+
     fn wants_deletion(&self) -> bool {
         self.pod.metadata.deletion_timestamp.is_some() && !self.pod.is_mirror()
     }

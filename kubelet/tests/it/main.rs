@@ -2,6 +2,8 @@
 //! what leaves it stops. The clock is paused: waiting costs nothing.
 #![allow(clippy::unwrap_used)]
 
+mod with_api;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,11 @@ impl Node {
     }
 
     fn start_at(root: tempfile::TempDir, runtime: Arc<FakeRuntime>) -> Self {
+        Self::start_with(root, runtime, None)
+    }
+
+    /// With an apiserver, when there is a kubeconfig.
+    fn start_with(root: tempfile::TempDir, runtime: Arc<FakeRuntime>, kubeconfig: Option<&Path>) -> Self {
         let path = |name: &str| root.path().join(name).display().to_string();
         let file = format!(
             "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
@@ -37,12 +44,13 @@ impl Node {
             path("logs/pods"),
         );
         std::fs::write(root.path().join("config.yaml"), file).unwrap();
-        let args = [
+        let mut args = vec![
             format!("--config={}", path("config.yaml")),
             format!("--root-dir={}", path("kubelet")),
             "--hostname-override=n1".to_owned(),
             "--node-ip=127.0.0.1".to_owned(),
         ];
+        args.extend(kubeconfig.map(|path| format!("--kubeconfig={}", path.display())));
         let config = Options::from_values(&table().parse(args).unwrap()).validate().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(kubelet::run_with(config, runtime.clone(), false, stop.clone()));
