@@ -104,7 +104,7 @@ fn prepare_create(pod: &mut Pod) {
 /// Keys that stand for the pod's own labels become requirements of the selectors beside them
 /// (`mutatePodAffinity`, `mutateTopologySpreadConstraints`).
 fn label_keys(spec: &mut PodSpec, labels: &BTreeMap<String, String>) {
-    let mut add = |selector: &mut Option<LabelSelector>, keys: &Option<Vec<String>>, operator: &str| {
+    let add = |selector: &mut Option<LabelSelector>, keys: &Option<Vec<String>>, operator: &str| {
         let Some(selector) = selector else { return };
         for key in keys.iter().flatten() {
             let Some(value) = labels.get(key) else { continue };
