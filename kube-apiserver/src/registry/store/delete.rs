@@ -55,7 +55,15 @@ impl Store {
             };
             let mut obj = self.decode(&kv.value, kv.mod_rev)?;
             self.preconditions(name, options, &obj, kv.mod_rev, marked_already)?;
-            hooks.validate(None, Some(&obj)).await?;
+            if !marked_already {
+                hooks.validate(None, Some(&obj)).await?;
+            } else if self.pending(&obj) {
+                // Someone put a finalizer on it since we marked it.
+                return Ok(Deleted {
+                    entry: self.wrap(kv.mod_rev, obj),
+                    gone: false,
+                });
+            }
             let mark = if marked_already {
                 Marked::Now
             } else {
