@@ -66,9 +66,7 @@ impl Chain {
             ..Default::default()
         };
         let warnings = ctx.warnings.clone();
-        let answered = AssertUnwindSafe(self.filtered(ctx, request, long))
-            .catch_unwind()
-            .await;
+        let answered = AssertUnwindSafe(self.filtered(ctx, request, long)).catch_unwind().await;
         let mut response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(e)) => respond::error(&accept, &e),

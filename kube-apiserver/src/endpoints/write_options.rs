@@ -72,11 +72,31 @@ mod tests {
     #[test]
     fn wrong_options_are_named_with_the_kind_of_their_verb() {
         let cases = [
-            ("create", "dryRun=x", r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#),
-            ("update", "fieldValidation=x", r#"UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn""#),
-            ("patch", "force=true", r#"PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch"#),
-            ("delete", "dryRun=x", r#"DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#),
-            ("create", "fieldManager=a%01", r#"CreateOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "a\x01": invalid character U+0001 (at position 1)"#),
+            (
+                "create",
+                "dryRun=x",
+                r#"CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#,
+            ),
+            (
+                "update",
+                "fieldValidation=x",
+                r#"UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn""#,
+            ),
+            (
+                "patch",
+                "force=true",
+                r#"PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch"#,
+            ),
+            (
+                "delete",
+                "dryRun=x",
+                r#"DeleteOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "x": supported values: "All""#,
+            ),
+            (
+                "create",
+                "fieldManager=a%01",
+                r#"CreateOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "a\x01": invalid character U+0001 (at position 1)"#,
+            ),
         ];
         for (verb, query, message) in cases {
             assert_eq!(dry_run(verb, &Query::parse(query)).unwrap_err().message, message);

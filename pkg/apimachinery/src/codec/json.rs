@@ -116,6 +116,15 @@ pub fn cannot_be_handled(actual: &GroupVersionKind, expected_kind: &str, why: im
     ))
 }
 
+/// 400 for a body in which no object can be seen at all (upstream: apiserver `transformDecodeError`).
+pub fn unrecognized(expected: &GroupVersionKind, body: &[u8], why: impl fmt::Display) -> ApiError {
+    ApiError::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): {why} ({})",
+        expected.kind,
+        summary(body)
+    ))
+}
+
 /// Decodes a request's body that should be of the `expected` kind.
 ///
 /// A body without `apiVersion` and `kind` gets the expected ones. A body of another version of the same kind is
@@ -125,13 +134,7 @@ pub fn cannot_be_handled(actual: &GroupVersionKind, expected_kind: &str, why: im
 /// 400 with upstream's text when the body is no JSON, of an unknown kind, of a kind other than the expected, or has
 /// a value of the wrong type.
 pub fn decode_request(schema: &Schema, expected: &GroupVersionKind, body: &[u8]) -> Result<Decoded, ApiError> {
-    let unrecognized = |why: &dyn fmt::Display| {
-        ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): {why} ({})",
-            expected.kind,
-            summary(body)
-        ))
-    };
+    let unrecognized = |why: &dyn fmt::Display| unrecognized(expected, body, why);
     let (api_version, kind) = type_meta(body)
         .map_err(|error| unrecognized(&format!("couldn't get version/kind; json parse error: {error}")))?;
     let mut actual = expected.clone();

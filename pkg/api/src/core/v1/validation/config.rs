@@ -29,7 +29,8 @@ pub fn config_map_create(obj: &ConfigMap) -> ErrorList {
         size += value.0.len();
     }
     if size > MAX_SIZE {
-        errs.push(Error::too_long(&Path::root(), MAX_SIZE));
+        // Upstream's path has one empty name here, which prints as an index.
+        errs.push(Error::too_long(&Path::new("[]"), MAX_SIZE));
     }
     errs
 }

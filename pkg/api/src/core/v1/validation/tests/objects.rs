@@ -7,6 +7,16 @@ use super::{messages, metadata, object, with};
 use crate::core::v1::{defaults, validation as v};
 
 #[test]
+fn a_config_map_too_large_is_named_as_upstream_names_it() {
+    let map: ConfigMap = serde_json::from_value(json!({
+        "metadata": {"name": "a", "namespace": "b"}, "data": {"a": "x".repeat(1 << 20), "b": "x"},
+    }))
+    .expect("a test object");
+    let errors = messages(&v::config_map_create(&map));
+    assert_eq!(errors, ["[]: Too long: may not be more than 1048576 bytes"]);
+}
+
+#[test]
 fn config_maps_hold_known_keys_once() {
     let map = |changes: Value| -> ConfigMap {
         let mut obj = json!({"metadata": metadata()});
