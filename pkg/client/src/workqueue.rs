@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::metrics::{self, QueuePhase};
 use crate::rate_limit::TokenBucket;
 
 /// How long failing items wait.
@@ -68,10 +69,11 @@ impl<T> Ord for Delayed<T> {
 }
 
 struct State<T> {
-    ready: VecDeque<T>,
+    ready: VecDeque<(T, Instant)>,
     /// Everything that needs work: what is ready, and what was added while being worked on.
     dirty: HashSet<T>,
-    processing: HashSet<T>,
+    /// What workers have, and since when.
+    processing: HashMap<T, Instant>,
     delayed: BinaryHeap<Delayed<T>>,
     /// When each delayed item is due; entries of the heap that disagree are stale.
     due: HashMap<T, Instant>,
@@ -164,7 +166,7 @@ impl<T: Clone + Eq + Hash + Send + 'static> WorkQueue<T> {
         let state = State {
             ready: VecDeque::new(),
             dirty: HashSet::new(),
-            processing: HashSet::new(),
+            processing: HashMap::new(),
             delayed: BinaryHeap::new(),
             due: HashMap::new(),
             failures: HashMap::new(),
@@ -255,9 +257,10 @@ impl<T: Clone + Eq + Hash + Send + 'static> WorkQueue<T> {
             let next_due = {
                 let mut state = self.shared.state.lock();
                 let promoted = state.promote(Instant::now());
-                if let Some(item) = state.take() {
+                if let Some((item, waited)) = state.take() {
                     let more = !state.ready.is_empty();
                     drop(state);
+                    metrics::queue(&self.shared.name, QueuePhase::Waiting, waited);
                     if promoted > 1 || more {
                         self.shared.changed.notify_one();
                     }
@@ -283,11 +286,17 @@ impl<T: Clone + Eq + Hash + Send + 'static> WorkQueue<T> {
     /// The worker is finished with the item.
     pub fn done(&self, item: &T) {
         let mut state = self.shared.state.lock();
-        state.processing.remove(item);
-        if state.dirty.contains(item) {
-            state.ready.push_back(item.clone());
-            drop(state);
+        let since = state.processing.remove(item);
+        let again = state.dirty.contains(item);
+        if again {
+            state.ready.push_back((item.clone(), Instant::now()));
+        }
+        drop(state);
+        if again {
             self.shared.changed.notify_one();
+        }
+        if let Some(since) = since {
+            metrics::queue(&self.shared.name, QueuePhase::Working, since.elapsed());
         }
     }
 
@@ -341,10 +350,10 @@ impl<T: Clone + Eq + Hash> State<T> {
             return false;
         }
         self.stats.adds += 1;
-        if self.processing.contains(&item) {
+        if self.processing.contains_key(&item) {
             return false;
         }
-        self.ready.push_back(item);
+        self.ready.push_back((item, Instant::now()));
         true
     }
 
@@ -361,11 +370,13 @@ impl<T: Clone + Eq + Hash> State<T> {
         promoted
     }
 
-    fn take(&mut self) -> Option<T> {
-        let item = self.ready.pop_front()?;
+    /// The next item and how long it waited.
+    fn take(&mut self) -> Option<(T, Duration)> {
+        let (item, since) = self.ready.pop_front()?;
         self.dirty.remove(&item);
-        self.processing.insert(item.clone());
-        Some(item)
+        let now = Instant::now();
+        self.processing.insert(item.clone(), now);
+        Some((item, now.duration_since(since)))
     }
 }
 

@@ -195,3 +195,24 @@ async fn tokens_are_sent_and_a_shared_one_is_waited_for() {
     shared.set("late".into());
     assert!(waiting.await.unwrap().contains("Bearer late"));
 }
+
+#[tokio::test]
+async fn rotated_client_certificates_are_used_by_new_connections_and_half_a_rotation_by_none() {
+    let server = server().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (cert, key) = (dir.path().join("c.crt"), dir.path().join("c.key"));
+    std::fs::write(&cert, &server.client_cert).unwrap();
+    std::fs::write(&key, server.client_key.serialize_pem()).unwrap();
+    let mut config = server.config();
+    config.client_certificate = Some(Data::File(cert.clone()));
+    config.client_key = Some(Data::File(key.clone()));
+    let transport = Transport::new(&config).unwrap();
+    get(&transport, "/x").await.unwrap();
+    std::fs::write(&cert, "half written").unwrap();
+    get(&transport, "/x").await.unwrap();
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    // The same certificate in other bytes is enough to be new.
+    std::fs::write(&cert, format!("{}\n", server.client_cert)).unwrap();
+    assert!(get(&transport, "/x").await.unwrap().contains("cert=true"));
+    assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+}
