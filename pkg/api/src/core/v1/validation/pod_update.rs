@@ -378,7 +378,7 @@ pub fn pod_ephemeral_containers_update(new: &Pod, old: &Pod) -> ErrorList {
     let (new_spec, old_spec) = specs(new, old, &empty);
     if is_mirror(old) {
         let rule = "static pods do not support ephemeral containers";
-        return vec![Error::forbidden(&Path::root(), rule)];
+        return vec![Error::forbidden(&Path::new("[]"), rule)];
     }
     let mut errs = meta::update(&new.metadata, &old.metadata);
     errs.extend(metadata_and_spec(new, new_spec));
@@ -414,7 +414,7 @@ pub fn pod_resize(new: &Pod, old: &Pod) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
     errs.extend(metadata_and_spec(new, new_spec));
     if is_mirror(old) {
-        return vec![Error::forbidden(&Path::root(), "static pods cannot be resized")];
+        return vec![Error::forbidden(&Path::new("[]"), "static pods cannot be resized")];
     }
     let path = Path::new("spec");
     let mut munged = new_spec.clone();
