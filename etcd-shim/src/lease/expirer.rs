@@ -26,11 +26,12 @@ pub(crate) async fn expire(store: Arc<Store>) {
                 () = store.stopped() => return,
             },
         }
-        let expired = store.lessor().lock().expired(Instant::now(), AT_A_TIME);
+        let now = Instant::now();
+        let expired = store.lessor().lock().expired(now, AT_A_TIME);
         for id in expired {
             let revoke = move |core: &mut crate::mvcc::Core| {
                 // A keep-alive may have come first.
-                if core.lessor().lock().has_expired(id, Instant::now()) {
+                if core.lessor().lock().has_expired(id, now) {
                     let _ = txn::lease_revoke(core, id);
                 }
             };

@@ -25,6 +25,7 @@ pub(super) struct Service {
 impl Lease for Service {
     async fn lease_grant(&self, request: Request<LeaseGrantRequest>) -> Result<Response<LeaseGrantResponse>, Status> {
         let request = request.into_inner();
+        let now = Instant::now();
         let (id, ttl) = self
             .store
             .write(move |core| {
@@ -33,7 +34,7 @@ impl Lease for Service {
                     // Positive, as etcd's are.
                     id = rand::random::<i64>() & i64::MAX;
                 }
-                txn::lease_grant(core, id, request.ttl, Instant::now()).map(|ttl| (id, ttl))
+                txn::lease_grant(core, id, request.ttl, now).map(|ttl| (id, ttl))
             })
             .await??;
         self.store.lease_changed.notify_one();
