@@ -237,6 +237,15 @@ pub(crate) fn check_patched(
         let e = Error::invalid(&Path::new("patch"), text.as_str(), why);
         ApiError::invalid(&GroupKind::new("", ""), "", vec![e])
     };
+    let (api_version, kind) = (meta::api_version(&patched), meta::kind(&patched));
+    if api_version != want.api_version() || kind != want.kind {
+        return Err(refused(format!(
+            "converting ({}.{kind}) to ({}.{}): unknown conversion",
+            api_version.rsplit('/').next().unwrap_or_default(),
+            apimachinery::schema::group_prefix(&want.group),
+            want.kind
+        )));
+    }
     let decoded = json::conform(schema, ty, &patched).map_err(|e| refused(e.to_string()))?;
     if strictness == Strictness::Strict && !decoded.strict.is_empty() {
         return Err(refused(json::strict_error(&decoded.strict)));
@@ -245,4 +254,52 @@ pub(crate) fn check_patched(
     meta::set_gvk(&mut object, &want.api_version(), &want.kind);
     strictness.settle(decoded.strict, &want, ctx)?;
     Ok(object)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    const CONFIG_MAP: Expected = ("", "v1", "ConfigMap");
+
+    fn patched(change: Value, strictness: Strictness) -> ApiError {
+        let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        patch::merge::apply(&mut object, &change);
+        check_patched(object, CONFIG_MAP, strictness, &RequestContext::internal()).unwrap_err()
+    }
+
+    #[test]
+    fn a_patch_with_a_wrong_result_is_refused_namelessly() {
+        let e = patched(json!({"data": {"a": 1}}), Strictness::Warn);
+        let start = " \"\" is invalid: patch: Invalid value: \"{";
+        assert!(e.message.starts_with(start), "{}", e.message);
+        assert!(e.message.ends_with("of type string"), "{}", e.message);
+        let e = patched(json!({"x": 1}), Strictness::Strict);
+        let why = "strict decoding error: unknown field \"x\"";
+        assert!(e.message.ends_with(why), "{}", e.message);
+        let e = patched(json!({"kind": "Secret"}), Strictness::Warn);
+        let why = "converting (v1.Secret) to (core.ConfigMap): unknown conversion";
+        assert!(e.message.ends_with(why), "{}", e.message);
+    }
+
+    #[test]
+    fn another_object_is_no_delete_options() {
+        let decode = |body: &[u8]| decode_options(Format::Json, body, "DeleteOptions");
+        assert!(decode(br#"{"gracePeriodSeconds": 1}"#).is_ok());
+        assert!(decode(br#"{"kind": "DeleteOptions", "apiVersion": "v1"}"#).is_ok());
+        assert_eq!(decode(br#"{"kind": "Pod", "apiVersion": "v1"}"#).unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn a_body_that_is_no_yaml_is_unrecognized() {
+        let ctx = RequestContext::internal();
+        let e = decode(Format::Yaml, b"a: b: c", CONFIG_MAP, Strictness::Warn, &ctx).unwrap_err();
+        let start = "the object provided is unrecognized (must be of type ConfigMap): error converting YAML to JSON";
+        assert!(e.message.starts_with(start), "{}", e.message);
+        assert!(e.message.ends_with("(613a20623a2063)"), "{}", e.message);
+    }
 }
