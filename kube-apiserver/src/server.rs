@@ -31,14 +31,15 @@ use crate::watchcache::WatchCache;
 /// Time open requests get once the server goes down.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Runs until `shutdown`, then drains. `listening` is told the bound address.
+/// Runs until `shutdown`, then drains. `when_ready` is told the bound address once
+/// the bootstrap is done.
 ///
 /// # Errors
 /// Files that cannot be read, an address that cannot be bound.
 pub async fn run(
     options: Options,
     shutdown: CancellationToken,
-    listening: Option<oneshot::Sender<SocketAddr>>,
+    when_ready: Option<oneshot::Sender<SocketAddr>>,
 ) -> anyhow::Result<()> {
     serving::install_crypto_provider();
     let storage: Arc<dyn Storage> = match &options.storage {
@@ -127,15 +128,17 @@ pub async fn run(
         ready.wait().await;
         filled.wait().await;
         tracing::info!(bootstrapped = ready.done(), "ready");
+        component::sd_notify::ready();
+        if let Some(tx) = when_ready {
+            // Nobody waits for it any more: fine.
+            let _ = tx.send(address);
+        }
     });
     tracing::info!(%address, version = component::version::GIT_VERSION, "serving");
-    if let Some(tx) = listening {
-        // Nobody waits for it any more: fine.
-        let _ = tx.send(address);
-    }
     let (delay, begin, end) = (options.shutdown_delay, shutdown.clone(), closing.clone());
     tokio::spawn(async move {
         begin.cancelled().await;
+        component::sd_notify::stopping();
         tokio::time::sleep(delay).await;
         end.cancel();
     });
