@@ -3,9 +3,10 @@
 
 use std::sync::LazyLock;
 
+use client::metrics::QueuePhase;
 use component::metrics::prometheus::core::{Collector, Desc};
 use component::metrics::prometheus::proto::MetricFamily;
-use component::metrics::prometheus::{IntCounterVec, IntGaugeVec, Opts};
+use component::metrics::prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Opts};
 
 static MASTER: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     component::metrics::gauge_vec(
@@ -15,9 +16,39 @@ static MASTER: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
+static WAITED: LazyLock<HistogramVec> = LazyLock::new(|| {
+    queue_times(
+        "workqueue_queue_duration_seconds",
+        "How long in seconds a key waits in the queue before it is taken.",
+    )
+});
+
+static WORKED: LazyLock<HistogramVec> = LazyLock::new(|| {
+    queue_times(
+        "workqueue_work_duration_seconds",
+        "How long in seconds a worker takes for a key of the queue.",
+    )
+});
+
+fn queue_times(name: &str, help: &str) -> HistogramVec {
+    component::metrics::histogram_vec(
+        name,
+        help,
+        &["name"],
+        &component::metrics::exponential_buckets(1e-8, 10.0, 10),
+    )
+}
+
 /// Registers everything; call once.
 pub(crate) fn register() {
     client::metrics::observe_requests(component::metrics::rest_client_request);
+    client::metrics::observe_queues(|queue, phase, took| {
+        let times = match phase {
+            QueuePhase::Waiting => &WAITED,
+            QueuePhase::Working => &WORKED,
+        };
+        times.with_label_values(&[queue]).observe(took.as_secs_f64());
+    });
     if let Err(error) = component::metrics::registry().register(Box::new(Queues::new())) {
         tracing::debug!(%error, "work queue metrics are registered already");
     }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use k8s_openapi::api::discovery::v1::{
+    Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForNode, ForZone,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rules::pods::is_pod_ready;
 
@@ -227,6 +229,7 @@ fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<String>,
         .as_ref()
         .and_then(|s| s.node_name.clone())
         .filter(|n| !n.is_empty());
+    let zone = node_name.as_deref().and_then(zone);
     Endpoint {
         addresses: addresses_of(pod, family).into_iter().map(str::to_owned).collect(),
         conditions: Some(EndpointConditions {
@@ -235,10 +238,29 @@ fn endpoint(service: &Service, pod: &Pod, zone: &dyn Fn(&str) -> Option<String>,
             terminating: Some(terminating),
         }),
         hostname: hostname(pod, service),
-        zone: node_name.as_deref().and_then(zone),
+        hints: ready
+            .then(|| hints(service, node_name.as_deref(), zone.as_deref()))
+            .flatten(),
+        zone,
         node_name,
         target_ref: Some(target(pod)),
         ..Endpoint::default()
+    }
+}
+
+/// Who should prefer the endpoint, when the Service asks for closeness. Upstream: endpointslice/trafficdist.
+fn hints(service: &Service, node: Option<&str>, zone: Option<&str>) -> Option<EndpointHints> {
+    let for_zones = zone.map(|name| vec![ForZone { name: name.to_owned() }]);
+    match service.spec.as_ref()?.traffic_distribution.as_deref()? {
+        "PreferClose" | "PreferSameZone" => Some(EndpointHints {
+            for_nodes: None,
+            for_zones: Some(for_zones?),
+        }),
+        "PreferSameNode" => {
+            let for_nodes = Some(vec![ForNode { name: node?.to_owned() }]);
+            Some(EndpointHints { for_nodes, for_zones })
+        }
+        _ => None,
     }
 }
 

@@ -211,3 +211,26 @@ fn both_families_get_their_slices() {
     let types: Vec<_> = plan.create.iter().map(|s| s.address_type.as_str()).collect();
     assert_eq!(types, ["IPv4", "IPv6"]);
 }
+
+#[test]
+fn a_service_that_asks_for_closeness_gets_hints_on_ready_endpoints() {
+    let mut service = service(IntOrString::Int(8080));
+    let hints = |service: &Service| {
+        let pods = [pod("a", "10.0.0.1", true), pod("b", "10.0.0.2", false)];
+        let pods: Vec<_> = pods.into_iter().map(Arc::new).collect();
+        let plan = plan::plan(service, &pods, &|node| Some(format!("zone-of-{node}")), &[], 100);
+        let endpoints = plan.create[0].endpoints.clone().unwrap();
+        assert_eq!(endpoints[1].hints, None);
+        endpoints[0].hints.clone().map(|h| {
+            (
+                h.for_zones.map(|z| z[0].name.clone()),
+                h.for_nodes.map(|n| n[0].name.clone()),
+            )
+        })
+    };
+    assert_eq!(hints(&service), None);
+    service.spec.as_mut().unwrap().traffic_distribution = Some("PreferClose".into());
+    assert_eq!(hints(&service), Some((Some("zone-of-n1".into()), None)));
+    service.spec.as_mut().unwrap().traffic_distribution = Some("PreferSameNode".into());
+    assert_eq!(hints(&service), Some((Some("zone-of-n1".into()), Some("n1".into()))));
+}
