@@ -25,6 +25,7 @@ use crate::runtime::backoff::{Backoff, INITIAL};
 use crate::runtime::cri::CriRuntime;
 use crate::runtime::image::Images;
 use crate::runtime::log_rotation;
+use crate::runtime::resize::Given;
 use crate::server;
 use crate::shared::Shared;
 use crate::status::StatusManager;
@@ -106,6 +107,7 @@ pub async fn run_with(
         images: Images::new(config.file.serialize_image_pulls),
         crash_backoff: Backoff::new(INITIAL, config.file.max_restart_delay()),
         reasons: Reasons::default(),
+        given: Given::default(),
         facts,
         network: RwLock::new(Err(
             "container runtime status check may not have completed yet".to_owned()

@@ -16,6 +16,7 @@ pub(crate) mod kill;
 pub(crate) mod log_files;
 pub(crate) mod log_rotation;
 pub(crate) mod plan;
+pub(crate) mod resize;
 pub(crate) mod sandbox;
 pub(crate) mod security;
 pub(crate) mod status;
@@ -86,6 +87,8 @@ pub trait Runtime: Send + Sync {
     async fn list_containers(&self, pod_uid: Option<&str>) -> Result<Vec<v1::Container>>;
     /// One container.
     async fn container_status(&self, id: &str) -> Result<v1::ContainerStatus>;
+    /// Changes the limits of a running container.
+    async fn update_container(&self, id: &str, resources: v1::LinuxContainerResources) -> Result<()>;
     /// Tells the runtime to reopen a container's log after rotation.
     async fn reopen_log(&self, id: &str) -> Result<()>;
 

@@ -19,6 +19,7 @@ use crate::resources::cgroups::Cgroups;
 use crate::runtime::Runtime;
 use crate::runtime::backoff::Backoff;
 use crate::runtime::image::Images;
+use crate::runtime::resize::Given;
 use crate::status::StatusManager;
 use crate::status::reasons::Reasons;
 use crate::volumes::objects::Objects;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) images: Images,
     pub(crate) crash_backoff: Backoff,
     pub(crate) reasons: Reasons,
+    pub(crate) given: Given,
     pub(crate) facts: Facts,
     /// Why pods with a network of their own cannot start yet.
     pub(crate) network: RwLock<Result<(), String>>,

@@ -172,11 +172,15 @@ impl SyncLoop {
         shared
             .statuses
             .retain(&pods.iter().map(|p| p.uid().to_owned()).filter(|u| wanted(u)).collect());
-        let ids: HashSet<String> = match shared.runtime.list_containers(None).await {
-            Ok(list) => list.iter().map(|c| shared.container_id(&c.id)).collect(),
-            Err(_) => return,
+        let Ok(containers) = shared.runtime.list_containers(None).await else {
+            return;
         };
-        shared.probes.retain(|id| ids.contains(id));
+        let ids: HashSet<String> = containers.into_iter().map(|c| c.id).collect();
+        shared.given.retain(&ids);
+        let prefix = shared.container_id("");
+        shared
+            .probes
+            .retain(|id| id.strip_prefix(&prefix).is_some_and(|id| ids.contains(id)));
         shared.crash_backoff.collect(k8s_openapi::jiff::Timestamp::now());
         shared.cgroups.weigh_burstable(burstable_milli_cpu(&pods));
     }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{PodExt, mirror};
 use crate::runtime::status::{State as ContainerState, pod_status};
-use crate::runtime::{self, execute, kill, plan};
+use crate::runtime::{self, execute, kill, plan, resize};
 use crate::shared::{Poke, Shared};
 use crate::status::generate;
 use crate::volumes;
@@ -324,11 +324,9 @@ impl Worker {
         }
         // 4. What it refers to, its cgroup, mirror, directory and volumes.
         shared.objects.register(pod);
-        if let Err(error) = shared.cgroups.ensure(pod) {
-            let text = format!("unable to ensure pod container exists: {error}");
-            shared
-                .recorder
-                .warning(&pod.reference(), "FailedToCreatePodContainer", text);
+        if let Err(text) = resize::apply(shared, pod, &seen).await {
+            let about = pod.reference();
+            shared.recorder.warning(&about, "FailedToCreatePodContainer", text);
             return Synced::later(RETRY);
         }
         if pod.is_static() {

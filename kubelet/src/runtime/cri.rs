@@ -167,6 +167,15 @@ impl Runtime for CriRuntime {
         response.status.ok_or_else(|| empty("ContainerStatus"))
     }
 
+    async fn update_container(&self, id: &str, resources: v1::LinuxContainerResources) -> Result<()> {
+        let request = self.request(v1::UpdateContainerResourcesRequest {
+            container_id: id.to_owned(),
+            linux: Some(resources),
+            annotations: HashMap::new(),
+        });
+        answer(self.runtime.clone().update_container_resources(request).await).map(drop)
+    }
+
     async fn reopen_log(&self, id: &str) -> Result<()> {
         let request = self.request(v1::ReopenContainerLogRequest {
             container_id: id.to_owned(),

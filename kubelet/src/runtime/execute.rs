@@ -10,7 +10,7 @@ use super::backoff::go_seconds;
 use super::container::{self, Inputs};
 use super::plan::Plan;
 use super::status::{ContainerStatus, PodStatus, State};
-use super::{gc, kill, sandbox};
+use super::{gc, kill, resize, sandbox};
 use crate::downward::Addresses;
 use crate::pods::{PodExt, container_reference, find_container};
 use crate::probes::handler;
@@ -329,6 +329,7 @@ impl Start<'_> {
             .create_container(self.sandbox, config, self.config.clone())
             .await
             .map_err(|error| failed(StartError::new("CreateContainerError", error.message)))?;
+        shared.given.note(&id, resize::wanted(shared, pod, container));
         shared.recorder.normal(&about, "Created", "Container created");
         shared
             .runtime

@@ -285,6 +285,16 @@ impl Runtime for FakeRuntime {
         found.ok_or_else(|| not_found("container", id))
     }
 
+    async fn update_container(&self, id: &str, resources: v1::LinuxContainerResources) -> Result<()> {
+        let mut state = self.state.lock();
+        let (_, container) = state.containers.get(id).ok_or_else(|| not_found("container", id))?;
+        let name = container.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
+        state
+            .calls
+            .push(format!("update {name} cpu_quota={}", resources.cpu_quota));
+        Ok(())
+    }
+
     async fn reopen_log(&self, _id: &str) -> Result<()> {
         Ok(())
     }

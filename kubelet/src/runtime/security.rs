@@ -3,7 +3,9 @@
 
 use cri_proto::v1;
 use cri_proto::v1::security_profile::ProfileType;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSecurityContext, SeccompProfile, SecurityContext};
+use k8s_openapi::api::core::v1::{
+    AppArmorProfile, Container, Pod, PodSecurityContext, SELinuxOptions, SeccompProfile, SecurityContext,
+};
 
 use crate::pods::PodExt;
 
@@ -109,6 +111,7 @@ pub(crate) fn container(
             paths.iter().map(|p| (*p).to_owned()).collect()
         }
     };
+    let apparmor = own.app_armor_profile.as_ref().or(of_pod.app_armor_profile.as_ref());
     let seccomp = own.seccomp_profile.as_ref().or(of_pod.seccomp_profile.as_ref());
     let (user, username) = match (run_as_user, image.uid) {
         (Some(uid), _) | (None, Some(uid)) => (Some(uid), String::new()),
@@ -123,7 +126,11 @@ pub(crate) fn container(
         }),
         privileged,
         namespace_options: Some(namespaces(pod, target)),
-        selinux_options: None,
+        selinux_options: own
+            .se_linux_options
+            .as_ref()
+            .or(of_pod.se_linux_options.as_ref())
+            .map(selinux),
         run_as_user: user.map(|value| v1::Int64Value { value }),
         run_as_group: run_as_group.map(|value| v1::Int64Value { value }),
         run_as_username: username,
@@ -134,6 +141,7 @@ pub(crate) fn container(
         masked_paths: paths(MASKED_PATHS),
         readonly_paths: paths(READONLY_PATHS),
         seccomp: Some(seccomp_profile(seccomp, seccomp_default, seccomp_root)),
+        apparmor: apparmor.map(apparmor_profile),
         ..Default::default()
     })
 }
@@ -166,6 +174,26 @@ fn verify_non_root(
             image.name
         )),
         _ => Ok(()),
+    }
+}
+
+fn selinux(options: &SELinuxOptions) -> v1::SeLinuxOption {
+    v1::SeLinuxOption {
+        user: options.user.clone().unwrap_or_default(),
+        role: options.role.clone().unwrap_or_default(),
+        r#type: options.type_.clone().unwrap_or_default(),
+        level: options.level.clone().unwrap_or_default(),
+    }
+}
+
+fn apparmor_profile(given: &AppArmorProfile) -> v1::SecurityProfile {
+    match (given.type_.as_str(), &given.localhost_profile) {
+        ("Localhost", Some(name)) => v1::SecurityProfile {
+            profile_type: ProfileType::Localhost as i32,
+            localhost_ref: name.clone(),
+        },
+        ("RuntimeDefault", _) => profile(ProfileType::RuntimeDefault),
+        _ => profile(ProfileType::Unconfined),
     }
 }
 

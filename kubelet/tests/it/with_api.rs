@@ -158,3 +158,22 @@ async fn foreign_conditions_survive_status_writes() {
     let found = pods.get("gated").await.unwrap();
     assert!(rules::pods::is_condition_true(&found, "example.com/ok"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resized_pod_keeps_its_container() {
+    let (_server, client, node) = start().await;
+    let pods = Api::<Pod>::namespaced(client, "default");
+    let mut small = pod("small");
+    small.spec.as_mut().unwrap().containers[0].resources =
+        serde_json::from_value(json!({"limits": {"cpu": "100m"}, "requests": {"cpu": "100m"}})).unwrap();
+    pods.create(&small).await.unwrap();
+    soon("the pod is ready", async || is_ready(&pods.get("small").await.unwrap())).await;
+    let more = json!({"limits": {"cpu": "200m"}, "requests": {"cpu": "200m"}});
+    let patch = client::Patch::Strategic(json!({"spec": {"containers": [{"name": "a", "resources": more}]}}));
+    pods.patch("small", &patch, Some("resize")).await.unwrap();
+    soon("the container is updated", async || {
+        node.count("update a cpu_quota=20000") == 1
+    })
+    .await;
+    assert_eq!((node.count("start a"), node.count("stop a")), (1, 0));
+}
