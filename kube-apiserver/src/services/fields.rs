@@ -138,7 +138,8 @@ fn drop_stale(new: &mut Value, old: &Value) {
         ports.into_iter().flatten().for_each(|port| remove(port, "nodePort"));
     }
     let balanced = |service: &Value| kind(service) == "LoadBalancer";
-    let rules: [(&str, fn(&Value) -> bool); 4] = [
+    type Applies = fn(&Value) -> bool;
+    let rules: [(&str, Applies); 4] = [
         ("healthCheckNodePort", needs_health_check_port),
         ("allocateLoadBalancerNodePorts", balanced),
         ("loadBalancerClass", balanced),

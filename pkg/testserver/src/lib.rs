@@ -95,7 +95,12 @@ impl TestServer {
         for (file, name, organization) in USERS {
             pki.user(&at(&format!("{file}.kubeconfig")), &address, name, organization)?;
         }
-        Ok(TestServer { address, dir, shutdown, task })
+        Ok(TestServer {
+            address,
+            dir,
+            shutdown,
+            task,
+        })
     }
 
     /// Where it listens.

@@ -26,9 +26,18 @@ impl Pki {
         std::fs::write(dir.join("ca.crt"), ca.pem())?;
         std::fs::write(dir.join("ca.key"), key.serialize_pem())?;
         let ca_pem = ca.pem();
-        let pki = Pki { issuer: Issuer::new(params, key), ca_pem };
+        let pki = Pki {
+            issuer: Issuer::new(params, key),
+            ca_pem,
+        };
 
-        let names = ["localhost", "kubernetes", "kubernetes.default", "127.0.0.1", "10.96.0.1"];
+        let names = [
+            "localhost",
+            "kubernetes",
+            "kubernetes.default",
+            "127.0.0.1",
+            "10.96.0.1",
+        ];
         let mut server = CertificateParams::new(names.map(str::to_owned))?;
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let (cert, key) = pki.sign(&server)?;
@@ -57,7 +66,11 @@ impl Pki {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let (cert, key) = self.sign(&params)?;
         let stem = file.with_extension("");
-        let (crt, keyfile, ca) = (stem.with_extension("crt"), stem.with_extension("key"), stem.with_extension("ca"));
+        let (crt, keyfile, ca) = (
+            stem.with_extension("crt"),
+            stem.with_extension("key"),
+            stem.with_extension("ca"),
+        );
         std::fs::write(&crt, cert)?;
         std::fs::write(&keyfile, key)?;
         std::fs::write(&ca, &self.ca_pem)?;

@@ -23,12 +23,23 @@ impl Caller {
     }
 
     async fn call(&self, method: Method, path: &str, content_type: &str, body: Value) -> Answer {
-        let body = if body.is_null() { vec![] } else { serde_json::to_vec(&body).unwrap() };
-        let mut request = Request::builder().method(method).uri(path).header("accept", "application/json");
+        let body = if body.is_null() {
+            vec![]
+        } else {
+            serde_json::to_vec(&body).unwrap()
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("accept", "application/json");
         if !content_type.is_empty() {
             request = request.header("content-type", content_type);
         }
-        let response = self.0.request_raw(request.body(Bytes::from(body)).unwrap()).await.unwrap();
+        let response = self
+            .0
+            .request_raw(request.body(Bytes::from(body)).unwrap())
+            .await
+            .unwrap();
         let (head, body) = response.into_parts();
         let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -63,7 +74,12 @@ async fn refusals_have_upstreams_code_reason_and_message() {
 
     let unknown = json!({"metadata": {"name": "b"}, "foo": 1});
     let cases: Vec<(Answer, u16, &str, &str)> = vec![
-        (admin.post(CMS, cm("a")).await, 409, "AlreadyExists", "configmaps \"a\" already exists"),
+        (
+            admin.post(CMS, cm("a")).await,
+            409,
+            "AlreadyExists",
+            "configmaps \"a\" already exists",
+        ),
         (
             admin.get("/apis/apps/v1/namespaces/default/deployments/x").await,
             404,
@@ -77,7 +93,9 @@ async fn refusals_have_upstreams_code_reason_and_message() {
             "namespaces \"none\" not found",
         ),
         (
-            admin.post(&format!("{CMS}?fieldValidation=Strict"), unknown.clone()).await,
+            admin
+                .post(&format!("{CMS}?fieldValidation=Strict"), unknown.clone())
+                .await,
             400,
             "BadRequest",
             "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"foo\"",
@@ -95,7 +113,9 @@ async fn refusals_have_upstreams_code_reason_and_message() {
             "the server could not find the requested resource",
         ),
         (
-            Caller::new(&server, "nobody").get("/api/v1/namespaces/default/secrets").await,
+            Caller::new(&server, "nobody")
+                .get("/api/v1/namespaces/default/secrets")
+                .await,
             403,
             "Forbidden",
             "secrets is forbidden: User \"nobody\" cannot list resource \"secrets\" in API group \"\" in the namespace \"default\"",
@@ -108,7 +128,12 @@ async fn refusals_have_upstreams_code_reason_and_message() {
         ),
     ];
     for (answer, code, reason, message) in cases {
-        assert_eq!((answer.code, answer.body["reason"].as_str()), (code, Some(reason)), "{}", answer.text);
+        assert_eq!(
+            (answer.code, answer.body["reason"].as_str()),
+            (code, Some(reason)),
+            "{}",
+            answer.text
+        );
         assert_eq!(answer.body["message"], message);
     }
     let warned = admin.post(CMS, unknown).await;
@@ -129,14 +154,23 @@ async fn the_three_patch_types_change_an_object() {
     let path = format!("{CMS}/a");
     let patches = [
         ("application/merge-patch+json", json!({"data": {"m": "1"}})),
-        ("application/strategic-merge-patch+json", json!({"data": {"s": "1", "k": null}})),
-        ("application/json-patch+json", json!([{"op": "add", "path": "/data/j", "value": "1"}])),
+        (
+            "application/strategic-merge-patch+json",
+            json!({"data": {"s": "1", "k": null}}),
+        ),
+        (
+            "application/json-patch+json",
+            json!([{"op": "add", "path": "/data/j", "value": "1"}]),
+        ),
     ];
     for (content_type, patch) in patches {
         let answer = admin.call(Method::PATCH, &path, content_type, patch).await;
         assert_eq!(answer.code, 200, "{}", answer.text);
     }
-    assert_eq!(admin.get(&path).await.body["data"], json!({"m": "1", "s": "1", "j": "1"}));
+    assert_eq!(
+        admin.get(&path).await.body["data"],
+        json!({"m": "1", "s": "1", "j": "1"})
+    );
     let refused = admin.call(Method::PATCH, &path, "application/json", json!({})).await;
     assert_eq!(refused.code, StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16());
     server.stop().await;
@@ -156,10 +190,19 @@ async fn scale_reads_and_writes_replicas() {
         .await;
     assert_eq!(answer.code, 201, "{}", answer.text);
     let scale = admin.get(&format!("{deployments}/d/scale")).await.body;
-    assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(2), &json!("a=b")));
+    assert_eq!(
+        (&scale["spec"]["replicas"], &scale["status"]["selector"]),
+        (&json!(2), &json!("a=b"))
+    );
     let patch = json!({"spec": {"replicas": 4}});
-    let answer =
-        admin.call(Method::PATCH, &format!("{deployments}/d/scale"), "application/merge-patch+json", patch).await;
+    let answer = admin
+        .call(
+            Method::PATCH,
+            &format!("{deployments}/d/scale"),
+            "application/merge-patch+json",
+            patch,
+        )
+        .await;
     assert_eq!(answer.code, 200, "{}", answer.text);
     assert_eq!(admin.get(&format!("{deployments}/d")).await.body["spec"]["replicas"], 4);
     server.stop().await;
@@ -178,7 +221,9 @@ async fn services_get_an_address_and_ports_and_give_them_back() {
     assert!(created.body["spec"]["ports"][0]["nodePort"].as_u64().unwrap() >= 30000);
     let address = format!("/apis/networking.k8s.io/v1/ipaddresses/{ip}");
     assert_eq!(admin.get(&address).await.code, 200);
-    admin.call(Method::DELETE, &format!("{services}/s"), "", Value::Null).await;
+    admin
+        .call(Method::DELETE, &format!("{services}/s"), "", Value::Null)
+        .await;
     assert_eq!(admin.get(&address).await.code, 404);
     server.stop().await;
 }

@@ -17,8 +17,15 @@ fn admin(server: &TestServer) -> Client {
 }
 
 async fn exchange(client: &Client, method: Method, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-    let request = Request::builder().method(method).uri(path).header("accept", PROTO).header("content-type", PROTO);
-    let response = client.request_raw(request.body(Bytes::from(body)).unwrap()).await.unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("accept", PROTO)
+        .header("content-type", PROTO);
+    let response = client
+        .request_raw(request.body(Bytes::from(body)).unwrap())
+        .await
+        .unwrap();
     let code = response.status().as_u16();
     (code, response.into_body().collect().await.unwrap().to_bytes().to_vec())
 }
@@ -59,9 +66,16 @@ async fn a_protobuf_watch_is_length_prefixed() {
         "{CMS}?watch=true&fieldSelector=metadata.name%3Da&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
     );
     let accept = format!("{PROTO};stream=watch, {PROTO}");
-    let request = Request::builder().uri(path).header("accept", accept).body(Bytes::new()).unwrap();
+    let request = Request::builder()
+        .uri(path)
+        .header("accept", accept)
+        .body(Bytes::new())
+        .unwrap();
     let response = client.request_raw(request).await.unwrap();
-    assert_eq!(response.headers()["content-type"], "application/vnd.kubernetes.protobuf;stream=watch");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/vnd.kubernetes.protobuf;stream=watch"
+    );
     let mut body = response.into_body();
     let mut buffer: Vec<u8> = vec![];
     let mut seen = vec![];
@@ -78,9 +92,15 @@ async fn a_protobuf_watch_is_length_prefixed() {
             buffer.drain(..4 + length);
         }
     }
-    assert_eq!((seen[0].0.as_str(), &seen[0].1["metadata"]["name"]), ("ADDED", &json!("a")));
+    assert_eq!(
+        (seen[0].0.as_str(), &seen[0].1["metadata"]["name"]),
+        ("ADDED", &json!("a"))
+    );
     assert_eq!(seen[1].0, "BOOKMARK");
-    assert_eq!(seen[1].1["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    assert_eq!(
+        seen[1].1["metadata"]["annotations"]["k8s.io/initial-events-end"],
+        "true"
+    );
     server.stop().await;
 }
 
@@ -93,11 +113,19 @@ async fn events_are_one_object_under_two_groups() {
         "reportingController": "example.com/c", "reportingInstance": "c-1", "action": "Test", "reason": "Testing",
         "regarding": {"kind": "Pod", "namespace": "default", "name": "p"}, "note": "hello", "type": "Normal"});
     let body = proto::encode_object(api::schema(), &event).unwrap();
-    let (code, created) =
-        exchange(&client, Method::POST, "/apis/events.k8s.io/v1/namespaces/default/events", body).await;
+    let (code, created) = exchange(
+        &client,
+        Method::POST,
+        "/apis/events.k8s.io/v1/namespaces/default/events",
+        body,
+    )
+    .await;
     assert_eq!(code, 201, "{}", decode(&created));
     let (_, core) = exchange(&client, Method::GET, "/api/v1/namespaces/default/events/e", vec![]).await;
     let core = decode(&core);
-    assert_eq!((&core["message"], &core["involvedObject"]["name"]), (&json!("hello"), &json!("p")));
+    assert_eq!(
+        (&core["message"], &core["involvedObject"]["name"]),
+        (&json!("hello"), &json!("p"))
+    );
     server.stop().await;
 }
