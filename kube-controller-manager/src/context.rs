@@ -32,8 +32,14 @@ pub(crate) struct ControllerContext {
 impl ControllerContext {
     pub(crate) fn new(config: Arc<Config>, client: Client, clients: Clients, shutdown: CancellationToken) -> Self {
         Self {
-            informers: Factory::new(client.clone(), shutdown.clone()),
-            recorder: Recorder::new(client, "kube-controller-manager", None, shutdown.clone()),
+            // A client of their own: a burst of events must not hold up the watches.
+            recorder: Recorder::new(
+                Client::new(client.config().clone()).unwrap_or_else(|_| client.clone()),
+                "kube-controller-manager",
+                None,
+                shutdown.clone(),
+            ),
+            informers: Factory::new(client, shutdown.clone()),
             config,
             shutdown,
             clients,

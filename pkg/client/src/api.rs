@@ -175,7 +175,22 @@ impl<K: DeserializeOwned> Api<K> {
         subresource: Option<&str>,
         params: &PatchParams,
     ) -> Result<K> {
-        let path = format!("{}{}", self.item(name, subresource)?, params.query().as_str());
+        self.send_patch(&self.item(name, subresource)?, patch, params).await
+    }
+
+    /// Changes a subresource whose answer is another kind (`scale`).
+    pub async fn patch_subresource<O: DeserializeOwned>(
+        &self,
+        name: &str,
+        subresource: &str,
+        patch: &Patch,
+    ) -> Result<O> {
+        self.send_patch(&self.item(name, Some(subresource))?, patch, &PatchParams::default())
+            .await
+    }
+
+    async fn send_patch<O: DeserializeOwned>(&self, path: &str, patch: &Patch, params: &PatchParams) -> Result<O> {
+        let path = format!("{path}{}", params.query().as_str());
         let body = codec::encode(patch.body())?;
         let request = build(Method::PATCH, &path, codec::ACCEPT, Some(patch.content_type()), body)?;
         codec::decode(&self.client.send(request).await?)
