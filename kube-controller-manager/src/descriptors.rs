@@ -117,6 +117,9 @@ pub(crate) fn enabled(words: &[String]) -> Result<Vec<&'static str>, Vec<String>
     if !errors.is_empty() {
         return Err(errors);
     }
+    for name in words.iter().filter(|word| NOT_HERE.contains(&word.as_str())) {
+        tracing::warn!(controller = %name, "asked for by --controllers and not part of this build yet");
+    }
     let is_on = |row: &Descriptor| {
         let named = words.iter().find_map(|word| match word.strip_prefix('-') {
             Some(name) if name == row.name || name == row.alias => Some(false),
