@@ -14,13 +14,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::nftables::{self, Desired, Local, Nft, Settings};
+use crate::backend::nftables::{self, Desired, Kernel, Local, Nft, Settings};
 use crate::changes;
 use crate::config::{Action, Config, DetectLocal, NodeportAddresses};
 use crate::config_file::File;
-use crate::conntrack::{self, Targets};
+use crate::conntrack::Targets;
 use crate::health::{self, Health};
-use crate::leftovers;
 use crate::metrics;
 use crate::model::{Family, NodeInfo, Protocol, ServiceName, ServicePort};
 use crate::system;
@@ -53,8 +52,8 @@ pub async fn run(action: Action, shutdown: CancellationToken) -> anyhow::Result<
 /// # Errors
 /// `nft` is missing or refused.
 pub async fn clean_up() -> anyhow::Result<()> {
-    leftovers::remove().await;
-    Nft.run(&nftables::remove_tables()).await.context("remove rules")
+    Nft.remove_leftovers().await;
+    Nft.apply(&nftables::remove_tables()).await.context("remove rules")
 }
 
 async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -68,6 +67,17 @@ async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()
         .with_user_agent("kube-proxy")
         .with_rate_limit(config.qps, config.burst);
     let client = client::Client::new(connection)?;
+    run_with(Nft, client, config, health, shutdown).await;
+    Ok(())
+}
+
+async fn run_with(
+    kernel: impl Kernel,
+    client: client::Client,
+    config: Config,
+    health: Arc<Health>,
+    shutdown: CancellationToken,
+) {
     let factory = Factory::new(client, shutdown.clone());
     let services = factory.informer_with::<Service>(|client| Source::of::<Service>(client).labels(NOT_OURS));
     let slices = factory.informer_with::<EndpointSlice>(|client| {
@@ -91,7 +101,7 @@ async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()
     nodes.add_handler(move |_| mark.node());
     factory.start();
     if !factory.wait_synced().await {
-        return Ok(());
+        return;
     }
     tracing::info!(
         services = services.reader().len(),
@@ -100,6 +110,7 @@ async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()
     );
     component::sd_notify::ready();
     let proxier = Proxier {
+        kernel,
         services: services.reader(),
         slices: slices.reader(),
         nodes: nodes.reader(),
@@ -119,7 +130,6 @@ async fn proxy(config: Config, shutdown: CancellationToken) -> anyhow::Result<()
         udp_gone: Vec::new(),
     };
     proxier.run(&dirty, shutdown).await;
-    Ok(())
 }
 
 /// What changed since it was last looked at; names only, the content is read from the stores.
@@ -163,7 +173,8 @@ impl Dirty {
     }
 }
 
-struct Proxier {
+struct Proxier<K> {
+    kernel: K,
     services: Reader<Service>,
     slices: Reader<EndpointSlice>,
     nodes: Reader<Node>,
@@ -210,7 +221,7 @@ struct Table {
     refused: bool,
 }
 
-impl Proxier {
+impl<K: Kernel> Proxier<K> {
     async fn run(mut self, dirty: &Dirty, shutdown: CancellationToken) {
         let mut next = Instant::now();
         let mut looked_for_leftovers = false;
@@ -236,7 +247,7 @@ impl Proxier {
                 self.forget_flows().await;
                 if !std::mem::replace(&mut looked_for_leftovers, true) {
                     // Ours are in place: no moment without any.
-                    leftovers::remove().await;
+                    self.kernel.remove_leftovers().await;
                 }
                 self.health.updated();
                 next = Instant::now() + self.config.min_sync_period;
@@ -357,11 +368,10 @@ impl Proxier {
                 &port.endpoints,
             );
         }
-        match tokio::task::spawn_blocking(move || conntrack::clean(&targets)).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(flows)) => tracing::info!(flows, "forgot UDP flows to endpoints that are gone"),
-            Ok(Err(error)) => tracing::warn!(%error, "UDP flows to endpoints that are gone are not forgotten"),
-            Err(error) => tracing::error!(%error, "forgetting UDP flows failed"),
+        match self.kernel.forget(targets).await {
+            Ok(0) => {}
+            Ok(flows) => tracing::info!(flows, "forgot UDP flows to endpoints that are gone"),
+            Err(error) => tracing::warn!(%error, "UDP flows to endpoints that are gone are not forgotten"),
         }
     }
 
@@ -382,7 +392,7 @@ impl Proxier {
                 }
                 nftables::incremental(table.family, &changes)
             };
-            match Nft.run(&text).await {
+            match self.kernel.apply(&text).await {
                 Ok(()) => {
                     (table.whole, table.refused) = (true, false);
                     metrics::synced(started.elapsed(), full);
@@ -405,3 +415,6 @@ impl Proxier {
         good
     }
 }
+
+#[cfg(test)]
+mod tests;

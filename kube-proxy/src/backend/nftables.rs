@@ -8,7 +8,9 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::apply::Nft;
+#[cfg(test)]
+pub(crate) use self::apply::NftError;
+pub(crate) use self::apply::{Kernel, Nft};
 pub(crate) use self::desired::Desired;
 pub(crate) use self::elements::elements;
 pub(crate) use self::render::{Local, Settings, full, incremental, remove_tables};
