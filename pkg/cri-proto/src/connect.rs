@@ -23,12 +23,10 @@ pub enum ConnectError {
 pub fn connect(endpoint: &str) -> Result<Channel, ConnectError> {
     let path = socket_path(endpoint)?;
     Ok(
-        Endpoint::from_static("http://cri.localhost").connect_with_connector_lazy(
-            tower::service_fn(move |_| {
-                let path = path.clone();
-                async move { UnixStream::connect(path).await.map(TokioIo::new) }
-            }),
-        ),
+        Endpoint::from_static("http://cri.localhost").connect_with_connector_lazy(tower::service_fn(move |_| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        })),
     )
 }
 
