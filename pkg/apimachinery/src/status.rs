@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::field::{self, quote};
 use crate::gvk::{GroupKind, GroupResource};
@@ -79,6 +79,8 @@ pub struct ApiError {
     pub message: String,
     /// What the error is about.
     pub details: Option<Box<Details>>,
+    /// How to go on with a list whose moment is gone (`metadata.continue`); empty for all other errors.
+    pub continue_token: String,
 }
 
 // === constructors ===
@@ -90,6 +92,7 @@ impl ApiError {
             reason: Cow::Borrowed(reason),
             message: message.into(),
             details: None,
+            continue_token: String::new(),
         }
     }
 
@@ -105,6 +108,7 @@ impl ApiError {
             reason: Cow::Borrowed(reason),
             message,
             details: Some(Box::new(details)),
+            continue_token: String::new(),
         }
     }
 
@@ -310,6 +314,7 @@ impl ApiError {
             reason: reason.into(),
             message: message.into(),
             details: None,
+            continue_token: String::new(),
         }
     }
 
@@ -317,6 +322,13 @@ impl ApiError {
     #[must_use]
     pub fn with_retry_after(mut self, seconds: i32) -> Self {
         self.details.get_or_insert_default().retry_after_seconds = seconds;
+        self
+    }
+
+    /// Adds the token a client may go on with.
+    #[must_use]
+    pub fn with_continue(mut self, token: String) -> Self {
+        self.continue_token = token;
         self
     }
 
@@ -457,6 +469,10 @@ impl ApiError {
             }),
         });
         meta::Status {
+            metadata: meta::ListMeta {
+                continue_: filled(&self.continue_token),
+                ..meta::ListMeta::default()
+            },
             status: Some("Failure".to_owned()),
             message: filled(&self.message),
             reason: filled(&self.reason),
@@ -471,7 +487,9 @@ impl ApiError {
         let mut status = Map::new();
         status.insert("kind".into(), "Status".into());
         status.insert("apiVersion".into(), "v1".into());
-        status.insert("metadata".into(), json!({}));
+        let mut metadata = Map::new();
+        put(&mut metadata, "continue", &self.continue_token);
+        status.insert("metadata".into(), metadata.into());
         status.insert("status".into(), "Failure".into());
         put(&mut status, "message", &self.message);
         put(&mut status, "reason", &self.reason);
@@ -518,6 +536,7 @@ impl ApiError {
             reason: Cow::Owned(status.reason.unwrap_or_default()),
             message: status.message.unwrap_or_default(),
             details,
+            continue_token: status.metadata.continue_.unwrap_or_default(),
         }
     }
 }

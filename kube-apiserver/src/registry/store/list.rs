@@ -221,7 +221,11 @@ impl Store {
 
     fn list_failed(&self, e: StorageError, paging: bool, request: &ListRequest) -> ApiError {
         match e {
-            StorageError::Compacted(_) if paging => ApiError::expired(CONTINUE_EXPIRED),
+            StorageError::Compacted(_) if paging => {
+                // From the same key on, as things are now (upstream `handleCompactedErrorForPaging`).
+                let start = request.start.strip_prefix(&request.prefix).unwrap_or(&request.start);
+                ApiError::expired(CONTINUE_EXPIRED).with_continue(encode_token(-1, start))
+            }
             StorageError::Future => too_large_version(request.revision, 0),
             other => self.failed(other, "list"),
         }

@@ -269,6 +269,25 @@ async fn lists_are_paged_by_tokens() {
 }
 
 #[tokio::test]
+async fn a_list_whose_moment_is_gone_goes_on_inconsistently() {
+    let s = store("", "configmaps");
+    for n in ["a", "b", "c"] {
+        create(&s, cm(n)).await;
+    }
+    let page = s.list("default", &options("limit=1")).await.unwrap();
+    let last = create(&s, cm("d")).await;
+    s.storage.compact(last.rev).await.unwrap();
+    let go_on = |token: &str| options(&format!("limit=1&continue={token}"));
+    let err = s.list("default", &go_on(&page.continue_token)).await.err().unwrap();
+    assert_eq!((err.code, err.reason.as_ref()), (410, "Expired"));
+    let status = err.to_value();
+    assert_eq!(status["metadata"]["continue"], err.continue_token.as_str());
+    let rest = s.list("default", &go_on(&err.continue_token)).await.unwrap();
+    assert_eq!(meta::name(&rest.items[0].value()), "b");
+    assert_eq!(rest.resource_version, last.rev);
+}
+
+#[tokio::test]
 async fn selectors_choose_and_pages_of_selections_are_full() {
     let s = store("", "configmaps");
     for n in ["a", "b", "c", "d"] {
