@@ -16,16 +16,21 @@ remove_containers() {
 	local id ctr=(ctr -a "$RUNTIME_SOCKET" -n k8s.io)
 	[[ -z $CONTAINERD_SOCKET && -S $RUNTIME_SOCKET ]] || return 0
 	step "removing containers"
+	local namespaces=()
+	for id in $("${ctr[@]}" containers list -q 2>/dev/null); do
+		# The runtime makes a network namespace for each sandbox; nobody else removes it.
+		namespaces+=($("${ctr[@]}" containers info "$id" 2>/dev/null | grep -o '/netns/cni-[0-9a-f-]*' | cut -d/ -f3 || true))
+	done
 	for id in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks kill --signal SIGKILL "$id" || true; done >/dev/null 2>&1
 	for id in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks delete --force "$id" || true; done >/dev/null 2>&1
 	for id in $("${ctr[@]}" containers list -q 2>/dev/null); do "${ctr[@]}" containers delete "$id" || true; done >/dev/null 2>&1
+	for id in "${namespaces[@]}"; do ip netns delete "$id" 2>/dev/null || true; done
 }
 
 forget_state() {
 	step "forgetting $STATE"
-	local mount name
-	# Volumes, snapshots and network namespaces that are still mounted below the state directory.
+	local mount
+	# Volumes and snapshots that are still mounted below the state directory.
 	while read -r mount; do umount -l "$mount" 2>/dev/null || true; done < <(awk -v dir="$STATE/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r)
-	for name in $(ip netns list 2>/dev/null | awk '/^cni-/ { print $1 }'); do ip netns delete "$name" || true; done
 	find "$STATE" -mindepth 1 -maxdepth 1 ! -name apt.log -exec rm -rf {} +
 }

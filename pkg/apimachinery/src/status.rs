@@ -478,7 +478,6 @@ impl ApiError {
             reason: filled(&self.reason),
             details,
             code: Some(i32::from(self.code)),
-            ..meta::Status::default()
         }
     }
 

@@ -37,30 +37,21 @@ impl From<WireError> for Status {
 }
 
 /// A request names no key.
-pub const EMPTY_KEY: WireError =
-    WireError::new(Code::InvalidArgument, "etcdserver: key is not provided");
+pub const EMPTY_KEY: WireError = WireError::new(Code::InvalidArgument, "etcdserver: key is not provided");
 /// `ignore_value` or `ignore_lease` on a key that does not exist.
-pub const KEY_NOT_FOUND: WireError =
-    WireError::new(Code::InvalidArgument, "etcdserver: key not found");
+pub const KEY_NOT_FOUND: WireError = WireError::new(Code::InvalidArgument, "etcdserver: key not found");
 /// A value beside `ignore_value`.
-pub const VALUE_PROVIDED: WireError =
-    WireError::new(Code::InvalidArgument, "etcdserver: value is provided");
+pub const VALUE_PROVIDED: WireError = WireError::new(Code::InvalidArgument, "etcdserver: value is provided");
 /// A lease beside `ignore_lease`.
-pub const LEASE_PROVIDED: WireError =
-    WireError::new(Code::InvalidArgument, "etcdserver: lease is provided");
+pub const LEASE_PROVIDED: WireError = WireError::new(Code::InvalidArgument, "etcdserver: lease is provided");
 /// More operations in a transaction than the server allows.
-pub const TOO_MANY_OPS: WireError = WireError::new(
-    Code::InvalidArgument,
-    "etcdserver: too many operations in txn request",
-);
+pub const TOO_MANY_OPS: WireError =
+    WireError::new(Code::InvalidArgument, "etcdserver: too many operations in txn request");
 /// A transaction would write a key twice.
-pub const DUPLICATE_KEY: WireError = WireError::new(
-    Code::InvalidArgument,
-    "etcdserver: duplicate key given in txn request",
-);
+pub const DUPLICATE_KEY: WireError =
+    WireError::new(Code::InvalidArgument, "etcdserver: duplicate key given in txn request");
 /// Unknown sort order or target.
-pub const INVALID_SORT_OPTION: WireError =
-    WireError::new(Code::InvalidArgument, "etcdserver: invalid sort option");
+pub const INVALID_SORT_OPTION: WireError = WireError::new(Code::InvalidArgument, "etcdserver: invalid sort option");
 /// The revision asked for is below the compaction.
 pub const COMPACTED: WireError = WireError::new(
     Code::OutOfRange,
@@ -72,24 +63,17 @@ pub const FUTURE_REVISION: WireError = WireError::new(
     "etcdserver: mvcc: required revision is a future revision",
 );
 /// The quota is used up.
-pub const NO_SPACE: WireError = WireError::new(
-    Code::ResourceExhausted,
-    "etcdserver: mvcc: database space exceeded",
-);
+pub const NO_SPACE: WireError = WireError::new(Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded");
 /// No such lease.
-pub const LEASE_NOT_FOUND: WireError =
-    WireError::new(Code::NotFound, "etcdserver: requested lease not found");
+pub const LEASE_NOT_FOUND: WireError = WireError::new(Code::NotFound, "etcdserver: requested lease not found");
 /// The lease ID is taken.
-pub const LEASE_EXISTS: WireError =
-    WireError::new(Code::FailedPrecondition, "etcdserver: lease already exists");
+pub const LEASE_EXISTS: WireError = WireError::new(Code::FailedPrecondition, "etcdserver: lease already exists");
 /// A lease longer than 9,000,000,000 s.
-pub const LEASE_TTL_TOO_LARGE: WireError =
-    WireError::new(Code::OutOfRange, "etcdserver: too large lease TTL");
+pub const LEASE_TTL_TOO_LARGE: WireError = WireError::new(Code::OutOfRange, "etcdserver: too large lease TTL");
 /// A watch stream was cut by the server.
 pub const WATCH_CANCELED: WireError = WireError::new(Code::Cancelled, "etcdserver: watch canceled");
 /// No such member.
-pub const MEMBER_NOT_FOUND: WireError =
-    WireError::new(Code::NotFound, "etcdserver: member not found");
+pub const MEMBER_NOT_FOUND: WireError = WireError::new(Code::NotFound, "etcdserver: member not found");
 /// Promotion of a member that is no learner.
 pub const MEMBER_NOT_LEARNER: WireError = WireError::new(
     Code::FailedPrecondition,
@@ -101,31 +85,22 @@ pub const MEMBER_NOT_ENOUGH_STARTED: WireError = WireError::new(
     "etcdserver: re-configuration failed due to not enough started members",
 );
 /// A request above the request size limit.
-pub const REQUEST_TOO_LARGE: WireError =
-    WireError::new(Code::InvalidArgument, "etcdserver: request is too large");
+pub const REQUEST_TOO_LARGE: WireError = WireError::new(Code::InvalidArgument, "etcdserver: request is too large");
 /// The server has too much to do.
-pub const TOO_MANY_REQUESTS: WireError =
-    WireError::new(Code::ResourceExhausted, "etcdserver: too many requests");
+pub const TOO_MANY_REQUESTS: WireError = WireError::new(Code::ResourceExhausted, "etcdserver: too many requests");
 /// No root user yet, so authentication cannot be switched on.
-pub const ROOT_USER_NOT_EXIST: WireError = WireError::new(
-    Code::FailedPrecondition,
-    "etcdserver: root user does not exist",
-);
+pub const ROOT_USER_NOT_EXIST: WireError =
+    WireError::new(Code::FailedPrecondition, "etcdserver: root user does not exist");
 /// Authentication is off.
-pub const AUTH_NOT_ENABLED: WireError = WireError::new(
-    Code::FailedPrecondition,
-    "etcdserver: authentication is not enabled",
-);
+pub const AUTH_NOT_ENABLED: WireError =
+    WireError::new(Code::FailedPrecondition, "etcdserver: authentication is not enabled");
 /// No leader: retry.
 pub const NO_LEADER: WireError = WireError::new(Code::Unavailable, "etcdserver: no leader");
 /// The leader changed under the request: retry.
-pub const LEADER_CHANGED: WireError =
-    WireError::new(Code::Unavailable, "etcdserver: leader changed");
+pub const LEADER_CHANGED: WireError = WireError::new(Code::Unavailable, "etcdserver: leader changed");
 /// Leadership cannot move to that member.
-pub const BAD_LEADER_TRANSFEREE: WireError = WireError::new(
-    Code::FailedPrecondition,
-    "etcdserver: bad leader transferee",
-);
+pub const BAD_LEADER_TRANSFEREE: WireError =
+    WireError::new(Code::FailedPrecondition, "etcdserver: bad leader transferee");
 /// The server is going down.
 pub const STOPPED: WireError = WireError::new(Code::Unavailable, "etcdserver: server stopped");
 /// The server gave up on the request; whether it was applied is unknown.
@@ -133,5 +108,4 @@ pub const TIMEOUT: WireError = WireError::new(Code::Unavailable, "etcdserver: re
 /// The store found its data damaged.
 pub const CORRUPT: WireError = WireError::new(Code::DataLoss, "etcdserver: corrupt cluster");
 /// The feature does not exist in this server.
-pub const NOT_CAPABLE: WireError =
-    WireError::new(Code::FailedPrecondition, "etcdserver: not capable");
+pub const NOT_CAPABLE: WireError = WireError::new(Code::FailedPrecondition, "etcdserver: not capable");
