@@ -43,7 +43,7 @@ cargo test --workspace --exclude e2e
 step "end-to-end tests"
 cleanup() {
 	hack/local-up-cluster.sh --state "$STATE" --down --clean >/dev/null 2>&1 || true
-	# The etcd of the external_etcd suite.
+	# The etcd of the suite on_etcd.
 	kill "$(cat "$STATE-etcd.pid" 2>/dev/null)" 2>/dev/null || true
 	rm -rf "$STATE-etcd.pid" "$STATE-etcd"
 }

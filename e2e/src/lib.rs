@@ -2,7 +2,7 @@
 //! containerd, driven with real `kubectl`.
 //!
 //! It is not a Kubernetes client: a test says what a person would type. Start at [`cluster`]; the
-//! suites are `tests/it` (our own store) and `tests/external_etcd` (Debian's etcd).
+//! suites are `tests/it` (our own store) and `tests/on_etcd` (Debian's etcd).
 
 pub mod cluster;
 pub mod http;

@@ -7,15 +7,20 @@ pid_of() {
 	[[ $(readlink "/proc/$pid/exe" 2>/dev/null) == $(cat "$STATE/pids/$1.exe" 2>/dev/null)* ]] && echo "$pid"
 }
 
-# start NAME BINARY FLAGS...: starts it unless it runs. DIR/cmd/NAME repeats the exact command.
+# start NAME BINARY FLAGS...: starts it unless it runs with just this command line; DIR/cmd/NAME has
+# it, to be read and repeated.
 start() {
-	local name=$1 binary=$2
+	local name=$1 binary=$2 command
 	shift 2
 	binary=$(readlink -f "${COMPONENT_PATH[$name]:-$binary}") || fail "$name: no such binary"
 	[[ -x $binary ]] || fail "$name: $binary is not there: run without --no-build"
-	printf '#!/bin/sh\nexec %s\n' "$(printf '%q ' "$binary" "$@")" >"$STATE/cmd/$name"
+	command=$(printf '#!/bin/sh\nexec %s' "$(printf '%q ' "$binary" "$@")")
+	if pid_of "$name" >/dev/null; then
+		if [[ $command == "$(cat "$STATE/cmd/$name")" ]]; then return; fi
+		stop "$name"
+	fi
+	printf '%s\n' "$command" >"$STATE/cmd/$name"
 	chmod 0755 "$STATE/cmd/$name"
-	if pid_of "$name" >/dev/null; then return; fi
 	step "starting $name"
 	printf '%s' "$binary" >"$STATE/pids/$name.exe"
 	setsid "$STATE/cmd/$name" >>"$STATE/logs/$name.log" 2>&1 </dev/null &
