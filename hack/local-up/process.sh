@@ -58,12 +58,16 @@ await() {
 	done
 }
 
-# Returns when any process of the cluster has ended.
+# Fails when any process of the cluster has ended. Those of an earlier run are not our children, so
+# they are looked at; the pause is a child that a signal interrupts.
 wait_for_a_dead_process() {
 	local name
-	wait -n || true
-	for name in "$STATE"/pids/*.pid; do
-		name=$(basename "$name" .pid)
-		pid_of "$name" >/dev/null || fail "$name has ended, see $STATE/logs/$name.log"
+	while true; do
+		for name in "$STATE"/pids/*.pid; do
+			name=$(basename "$name" .pid)
+			pid_of "$name" >/dev/null || fail "$name has ended, see $STATE/logs/$name.log"
+		done
+		sleep 2 &
+		wait $! || true
 	done
 }
