@@ -1,5 +1,7 @@
 //! Small checks that every rule set uses. Each appends to the error list it is given.
 
+mod collections;
+
 use std::collections::BTreeMap;
 
 use apimachinery::field::{Error, ErrorList, Path};
@@ -9,6 +11,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde_json::Value;
+
+pub(crate) use collections::{conditions, limited, limited_set, shown};
 
 /// Text of an optional string; absent is empty.
 pub(crate) fn text(value: &Option<String>) -> &str {

@@ -8,9 +8,12 @@
 //! `core::v1::validation::pod`, the largest rule set. [`schema`] is the table of facts about every
 //! type that drives codecs and patches.
 
+#[cfg(test)]
+pub(crate) mod cases;
 pub(crate) mod check;
 
 pub mod admissionregistration;
+pub mod apiextensions;
 pub mod apiregistration;
 pub mod apps;
 pub mod autoscaling;
@@ -25,6 +28,7 @@ pub mod networking;
 pub mod node;
 pub mod policy;
 pub mod rbac;
+pub mod resource;
 pub mod scheduling;
 pub mod schema;
 pub mod storage;

@@ -286,8 +286,7 @@ impl Error {
         if !matches!(self.kind, Required | Forbidden | TooLong | Internal) {
             match &self.bad_value {
                 BadValue::Omitted => {}
-                // Upstream replaces nil by the string "null", which then prints quoted.
-                BadValue::Null => text.push_str(": \"null\""),
+                BadValue::Null => text.push_str(": null"),
                 BadValue::Text(value) => {
                     text.push_str(": ");
                     text.push_str(&quote(value));

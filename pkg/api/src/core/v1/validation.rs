@@ -31,12 +31,14 @@ pub use pod_spec::{Options, pod_spec};
 pub use pod_update::{pod_ephemeral_containers_update, pod_resize, pod_status_update, pod_update};
 pub use quota::{limit_range, resource_quota_create, resource_quota_status_update, resource_quota_update};
 pub use replication::{ReplicaCounts, replica_counts, replication_controller_create, replication_controller_update};
+pub(crate) use resources::{is_extended, is_native};
 pub use scheduling::{node_selector, tolerations};
 pub use service::{service_create, service_status_update, service_update};
 pub use storage::{
     persistent_volume_claim_create, persistent_volume_claim_spec, persistent_volume_claim_status_update,
     persistent_volume_claim_update, persistent_volume_create, persistent_volume_update,
 };
+pub(crate) use volume::csi_driver_name;
 pub use volume::has_volume_source;
 
 #[cfg(test)]

@@ -179,12 +179,12 @@ fn is_huge_page(name: &str) -> bool {
 }
 
 /// Unprefixed or under `kubernetes.io` (`IsNativeResource`).
-fn is_native(name: &str) -> bool {
+pub(crate) fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 
 /// `IsExtendedResourceName`.
-fn is_extended(name: &str) -> bool {
+pub(crate) fn is_extended(name: &str) -> bool {
     !is_native(name)
         && !name.starts_with("requests.")
         && apimachinery::validation::is_qualified_name(&format!("requests.{name}")).is_empty()

@@ -228,9 +228,10 @@ pub(super) fn host_path(errs: &mut ErrorList, source: &HostPathVolumeSource, pat
 }
 
 /// `ValidateCSIDriverName`.
-pub(super) fn csi_driver_name(errs: &mut ErrorList, driver: &str, path: &Path) {
+pub(crate) fn csi_driver_name(errs: &mut ErrorList, driver: &str, path: &Path) {
     if driver.is_empty() {
         errs.push(Error::required(path, ""));
+        return;
     }
     if driver.len() > 63 {
         errs.push(Error::too_long(path, 63));

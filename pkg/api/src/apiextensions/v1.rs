@@ -1,0 +1,3 @@
+//! apiextensions/v1.
+
+pub mod defaults;

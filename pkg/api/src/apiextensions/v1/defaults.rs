@@ -1,0 +1,1 @@
+//! Defaults of apiextensions.k8s.io/v1.

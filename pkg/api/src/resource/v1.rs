@@ -1,0 +1,4 @@
+//! resource/v1.
+
+pub mod defaults;
+pub mod validation;
