@@ -61,7 +61,7 @@ pub(crate) struct Api {
     /// `serviceaccounts/token`.
     pub(crate) tokens: TokenRequests,
     /// The way to the kubelets.
-    pub(crate) nodes: Nodes,
+    pub(crate) nodes: Arc<Nodes>,
     /// Cluster IPs and node ports.
     pub(crate) allocators: Option<Arc<Allocators>>,
     /// Ends all watches.
@@ -175,8 +175,10 @@ impl Api {
             return Err(method_not_allowed());
         }
         let query = Query::parse(request.uri().query().unwrap_or(""));
-        // A query behind these belongs to whoever is connected to.
-        if !sub.is_some_and(|s| CONNECTS.contains(&s.name)) {
+        // A query behind these belongs to whoever is connected to; deletions read their options from
+        // the body first.
+        let deletes = matches!(verb.as_str(), "delete" | "deletecollection");
+        if !deletes && !sub.is_some_and(|s| CONNECTS.contains(&s.name)) {
             ctx.dry_run = write_options::dry_run(&verb, &query)?;
         }
         let (head, body) = request.into_parts();

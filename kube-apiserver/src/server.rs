@@ -106,7 +106,7 @@ pub async fn run(
         rbac: authz.rbac.clone(),
         admission: plugins,
         tokens: authn.tokens,
-        nodes: Nodes::new(&options.nodes)?,
+        nodes: Arc::new(Nodes::new(&options.nodes)?),
         allocators: Some(allocators),
         shutdown: closing.clone(),
         min_request_timeout: options.min_request_timeout,

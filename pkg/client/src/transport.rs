@@ -6,6 +6,7 @@
 mod dial;
 mod tls;
 mod token;
+pub mod unjudged;
 
 use std::pin::Pin;
 use std::sync::Arc;

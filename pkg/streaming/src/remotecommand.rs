@@ -31,6 +31,22 @@ const QUEUE: usize = 32;
 /// The largest status read from the error stream, in bytes.
 const MAX_STATUS: usize = 1024 * 1024;
 
+/// The status of a command whose server was lost: it must not look like a success.
+const LOST: &[u8] = br#"{"metadata":{},"status":"Failure","message":"Internal error occurred: error reading from error stream: unexpected EOF","reason":"InternalError","details":{"causes":[{"message":"error reading from error stream: unexpected EOF"}]},"code":500}"#;
+
+/// Ends a WebSocket client's session with the JSON `status` of a failure: its command could not be
+/// reached.
+pub async fn refuse<S>(socket: WebSocketStream<S>, protocol: WireProtocol, status: &[u8])
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sink, _) = socket.split();
+    if let Some(status) = protocol.status(status) {
+        let _ = sink.send(protocol.message(STATUS, &status)).await;
+    }
+    let _ = sink.send(close(CloseCode::Normal)).await;
+}
+
 /// Serves a WebSocket client from a remote command server behind `session`, until the command ends
 /// or the client goes away.
 pub async fn bridge<S>(socket: WebSocketStream<S>, protocol: WireProtocol, session: Session, options: Options)
@@ -81,7 +97,7 @@ where
             copy(stderr, STDERR, protocol, &out),
             collect(streams.error),
         );
-        if let Some(status) = protocol.status(&status) {
+        if let Some(status) = protocol.status(&status.unwrap_or(Bytes::from_static(LOST))) {
             let _ = out.send(protocol.message(STATUS, &status)).await;
         }
         let _ = out.send(close(CloseCode::Normal)).await;
@@ -148,14 +164,16 @@ async fn copy(stream: Option<Stream>, channel: u8, protocol: WireProtocol, out: 
     }
 }
 
-async fn collect(mut stream: Stream) -> Bytes {
+/// The status the server wrote; none when the connection was lost before it could.
+async fn collect(mut stream: Stream) -> Option<Bytes> {
     let mut status = BytesMut::new();
     while let Some(data) = stream.read().await {
         if status.len() + data.len() <= MAX_STATUS {
             status.extend_from_slice(&data);
         }
     }
-    status.freeze()
+    // A server may close the connection right behind the status, without ending the stream.
+    (stream.finished() || !status.is_empty()).then(|| status.freeze())
 }
 
 fn close(code: CloseCode) -> Message {

@@ -72,6 +72,133 @@ async fn v5_closes_stdin_and_gets_the_status_after_the_output() {
     );
 }
 
+/// Bytes of a test that must not fit into any buffer on the way.
+const MEGABYTES: usize = 8 * 1024 * 1024;
+
+#[tokio::test]
+async fn megabytes_flow_both_ways_at_once_though_neither_side_reads_ahead() {
+    let (near, far) = tokio::io::duplex(4096);
+    let server = tokio::spawn(async move {
+        let mut session = Session::server(far);
+        let (mut stdin, mut stdout, mut error) = (None, None, None);
+        while stdin.is_none() || stdout.is_none() || error.is_none() {
+            let stream = session.accept().await.unwrap();
+            match stream.header("streamtype").unwrap() {
+                "stdin" => stdin = Some(stream),
+                "stdout" => stdout = Some(stream),
+                _ => error = Some(stream),
+            }
+        }
+        let (mut stdin, stdout) = (stdin.unwrap(), stdout.unwrap().writer());
+        let mut total = 0;
+        while let Some(data) = stdin.read().await {
+            total += data.len();
+            stdout.write(data).await.unwrap();
+        }
+        stdout.finish().await.unwrap();
+        error.unwrap().writer().finish().await.unwrap();
+        total
+    });
+    let (client, socket) = tokio::io::duplex(4096);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
+    let options = Options {
+        stdin: true,
+        stdout: true,
+        ..Options::default()
+    };
+    let protocol = negotiate(&["v5.channel.k8s.io".to_owned()]).unwrap();
+    let served = tokio::spawn(bridge(socket, protocol, Session::client(near), options));
+    let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+    let (mut sink, mut messages) = client.split();
+    let writer = tokio::spawn(async move {
+        let mut chunk = vec![7u8; 64 * 1024 + 1];
+        chunk[0] = STDIN;
+        for _ in 0..MEGABYTES / (64 * 1024) {
+            sink.send(Message::Binary(chunk.clone().into())).await.unwrap();
+        }
+        sink.send(binary(b"\xff\0")).await.unwrap();
+        sink
+    });
+    let mut echoed = 0;
+    let mut status = Bytes::new();
+    while let Some(Ok(message)) = messages.next().await {
+        if let Message::Binary(data) = message {
+            match data[0] {
+                STDOUT => echoed += data.len() - 1,
+                _ => status = data.slice(1..),
+            }
+        }
+    }
+    assert_eq!((server.await.unwrap(), echoed), (MEGABYTES, MEGABYTES));
+    assert!(status.starts_with(br#"{"metadata":{},"status":"Success"}"#));
+    drop(writer.await.unwrap());
+    served.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_a_failure_not_a_success() {
+    let (near, far) = tokio::io::duplex(4096);
+    tokio::spawn(async move {
+        let mut session = Session::server(far);
+        let mut streams = vec![];
+        while streams.len() < 2 {
+            streams.push(session.accept().await.unwrap());
+        }
+        let stdout = streams
+            .iter()
+            .find(|s| s.header("streamtype") == Some("stdout"))
+            .unwrap();
+        stdout.writer().write(Bytes::from_static(b"half")).await.unwrap();
+    });
+    let (client, socket) = tokio::io::duplex(4096);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
+    let options = Options {
+        stdout: true,
+        ..Options::default()
+    };
+    let protocol = negotiate(&["v4.channel.k8s.io".to_owned()]).unwrap();
+    tokio::spawn(bridge(socket, protocol, Session::client(near), options));
+    let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+    let output: Vec<Message> = client.filter_map(|m| async { m.ok() }).collect().await;
+    assert_eq!(output[1], binary(b"\x01half"));
+    let status = output[2].to_string();
+    assert!(status.contains(r#""status":"Failure""#), "{status}");
+    assert_eq!(output[3], close(CloseCode::Normal));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_commands_streams() {
+    let (near, far) = tokio::io::duplex(4096);
+    let gone = tokio::spawn(async move {
+        let mut session = Session::server(far);
+        let mut streams = vec![];
+        while streams.len() < 3 {
+            streams.push(session.accept().await.unwrap());
+        }
+        let mut stdin = streams
+            .into_iter()
+            .find(|s| s.header("streamtype") == Some("stdin"))
+            .unwrap();
+        while stdin.read().await.is_some() {}
+        stdin.finished()
+    });
+    let (client, socket) = tokio::io::duplex(4096);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
+    let options = Options {
+        stdin: true,
+        stdout: true,
+        ..Options::default()
+    };
+    let protocol = negotiate(&["v5.channel.k8s.io".to_owned()]).unwrap();
+    let served = tokio::spawn(bridge(socket, protocol, Session::client(near), options));
+    let mut client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+    client.send(binary(b"\0abc")).await.unwrap();
+    drop(client);
+    served.await.unwrap();
+    // Cut, not closed: the runtime sees a client that went away, not one that said EOF.
+    assert!(!gone.await.unwrap());
+}
+
 #[test]
 fn negotiation_follows_the_client_and_knows_the_old_names() {
     let offer = |names: &[&str]| negotiate(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).map(|p| p.name);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -44,6 +44,15 @@ struct Shared {
 struct Entry {
     data: Option<mpsc::Sender<Bytes>>,
     reply: Option<oneshot::Sender<bool>>,
+    finished: Arc<AtomicBool>,
+}
+
+impl Entry {
+    /// The peer writes no more.
+    fn finish(&mut self) {
+        self.finished.store(true, Ordering::Release);
+        self.data = None;
+    }
 }
 
 /// One stream of a [`Session`].
@@ -54,6 +63,7 @@ pub struct Stream {
     pub headers: Headers,
     frames: mpsc::Sender<Frame>,
     data: mpsc::Receiver<Bytes>,
+    finished: Arc<AtomicBool>,
 }
 
 /// The writing half of a [`Stream`].
@@ -105,11 +115,13 @@ impl Session {
         let id = self.next_id.fetch_add(2, Ordering::Relaxed);
         let (sender, data) = mpsc::channel(READ_QUEUE);
         let (reply, replied) = oneshot::channel();
+        let finished = Arc::new(AtomicBool::new(false));
         self.shared.streams.lock().insert(
             id,
             Entry {
                 data: Some(sender),
                 reply: Some(reply),
+                finished: finished.clone(),
             },
         );
         let syn = Frame::SynStream {
@@ -124,6 +136,7 @@ impl Session {
                 headers: Vec::new(),
                 frames: self.frames.clone(),
                 data,
+                finished,
             }),
             Ok(false) => Err(SpdyError::Refused),
             Err(_) => Err(SpdyError::Closed),
@@ -140,6 +153,13 @@ impl Stream {
     /// The next bytes from the peer; `None` after its FIN, a reset, or the end of the connection.
     pub async fn read(&mut self) -> Option<Bytes> {
         self.data.recv().await
+    }
+
+    /// Whether the peer ended the stream itself. When [`Stream::read`] has said `None` and this is
+    /// false, the connection was lost with whatever the peer still had to say.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
     }
 
     /// The writing half; it may outlive this reading half.
@@ -265,15 +285,16 @@ impl Pump {
                         let _ = reply.send(true);
                     }
                     if fin {
-                        entry.data = None;
+                        entry.finish();
                     }
                 }
             }
             Frame::RstStream { id, .. } => {
-                if let Some(entry) = self.shared.streams.lock().remove(&id)
-                    && let Some(reply) = entry.reply
-                {
-                    let _ = reply.send(false);
+                if let Some(mut entry) = self.shared.streams.lock().remove(&id) {
+                    entry.finish();
+                    if let Some(reply) = entry.reply {
+                        let _ = reply.send(false);
+                    }
                 }
             }
             Frame::Ping { id } => {
@@ -291,7 +312,7 @@ impl Pump {
                     let _ = sender.send(data).await;
                 }
                 if fin && let Some(entry) = self.shared.streams.lock().get_mut(&id) {
-                    entry.data = None;
+                    entry.finish();
                 }
             }
             Frame::GoAway { .. } | Frame::Ignored => {}
@@ -301,9 +322,11 @@ impl Pump {
     async fn accept(&self, id: u32, fin: bool, headers: Headers) {
         let Some(frames) = self.frames.upgrade() else { return };
         let (sender, data) = mpsc::channel(READ_QUEUE);
+        let finished = Arc::new(AtomicBool::new(fin));
         let entry = Entry {
             data: (!fin).then_some(sender),
             reply: None,
+            finished: finished.clone(),
         };
         self.shared.streams.lock().insert(id, entry);
         let reply = Frame::SynReply {
@@ -319,6 +342,7 @@ impl Pump {
                 headers,
                 frames,
                 data,
+                finished,
             })
             .await;
     }
