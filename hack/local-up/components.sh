@@ -75,6 +75,9 @@ start_control_plane() {
 
 start_node() {
 	write_node_config
+	# What a kubelet started by this run reports; "Ready" of an earlier one proves nothing.
+	NODE_REPORT_AFTER=
+	if ! pid_of kubelet >/dev/null; then NODE_REPORT_AFTER=$(date -u +%Y-%m-%dT%H:%M:%SZ); fi
 	start kubelet "$BIN_DIR/kubelet" \
 		--kubeconfig="$STATE/kubelet.kubeconfig" \
 		--config="$STATE/kubelet-config.yaml" \
@@ -98,7 +101,10 @@ start_node() {
 has_pod_cidr() { [[ -n $(kubectl get node "$NODE_NAME" -o 'jsonpath={.spec.podCIDR}') ]]; }
 
 node_is_ready() {
-	[[ $(kubectl get node "$NODE_NAME" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') == True ]]
+	local status heartbeat
+	read -r status heartbeat < <(kubectl get node "$NODE_NAME" -o 'jsonpath={range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}') || true
+	# Times of RFC 3339 in UTC sort as text.
+	[[ $status == True && ! $heartbeat < $NODE_REPORT_AFTER ]]
 }
 
 write_node_config() {

@@ -10,7 +10,7 @@ use etcd_proto::etcdserverpb::lease_client::LeaseClient;
 use etcd_proto::etcdserverpb::{LeaseGrantRequest, LeaseTimeToLiveRequest, PutRequest, RangeRequest};
 use tokio::task::JoinSet;
 
-use crate::endpoint::{Process, channel, free_address, wait_until_up};
+use crate::endpoint::{Process, announced, channel};
 
 /// Rounds of writing and killing.
 const ROUNDS: usize = 3;
@@ -20,15 +20,14 @@ const WRITERS: usize = 16;
 const WRITES: usize = 200;
 
 async fn start(directory: &Path) -> (Process, SocketAddr) {
-    let address = free_address();
-    let child = Command::new(env!("CARGO_BIN_EXE_etcd-shim"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_etcd-shim"))
         .args(["--data-dir", directory.to_str().unwrap()])
-        .args(["--listen-client-urls", &format!("http://{address}")])
-        .stderr(Stdio::null())
+        .args(["--listen-client-urls", "http://127.0.0.1:0"])
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let address = announced(&mut child, "\"address\":\"").await;
     let process = Process(child);
-    wait_until_up(&address).await;
     (process, address)
 }
 

@@ -1,11 +1,10 @@
 //! Servers to test against.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use etcd_proto::etcdserverpb::StatusRequest;
-use etcd_proto::etcdserverpb::maintenance_client::MaintenanceClient;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -61,27 +60,27 @@ pub(crate) async fn etcd() -> Running {
         .find(|path| Path::new(path).exists());
     let program = program.expect("etcd is not installed: apt-get install etcd-server");
     let directory = tempfile::tempdir().unwrap();
-    let (client, peer) = (free_address(), free_address());
-    let child = Command::new(program)
+    // Nothing dials the peer's address of a single member: port 0 would do, were it not compared.
+    let peer = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = Command::new(program)
         .args(["--data-dir", directory.path().to_str().unwrap()])
-        .args(["--listen-client-urls", &format!("http://{client}")])
-        .args(["--advertise-client-urls", &format!("http://{client}")])
+        .args(["--listen-client-urls", "http://127.0.0.1:0"])
+        .args(["--advertise-client-urls", "http://127.0.0.1:0"])
         .args(["--listen-peer-urls", &format!("http://{peer}")])
         .args(["--initial-advertise-peer-urls", &format!("http://{peer}")])
         .args(["--initial-cluster", &format!("default=http://{peer}")])
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let running = Running {
-        address: client,
+    let address = announced(&mut child, "serving insecure client requests on ").await;
+    Running {
+        address,
         _stop: Stop::Process {
             _child: Process(child),
             _directory: directory,
         },
-    };
-    wait_until_up(&running.address).await;
-    running
+    }
 }
 
 impl Running {
@@ -96,19 +95,26 @@ pub(crate) fn channel(address: &SocketAddr) -> Channel {
         .connect_lazy()
 }
 
-/// Asks until it answers.
-pub(crate) async fn wait_until_up(address: &SocketAddr) {
-    let mut client = MaintenanceClient::new(channel(address));
-    let up = async {
-        while client.status(StatusRequest {}).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+/// The address that follows `mark` in what the process logs; the rest of the log is thrown away.
+pub(crate) async fn announced(child: &mut Child, mark: &'static str) -> SocketAddr {
+    let log = child.stderr.take().expect("stderr was asked to be a pipe");
+    let (found, address) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut found = Some(found);
+        // To the end: a full pipe would stop the server.
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let Some((_, rest)) = line.split_once(mark) else {
+                continue;
+            };
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':');
+            if let (Ok(address), Some(found)) = (rest[..end.unwrap_or(rest.len())].parse(), found.take()) {
+                // Nobody waits for it any more when the test has failed.
+                let _ = found.send(address);
+            }
         }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(30), up)
+    });
+    tokio::time::timeout(std::time::Duration::from_secs(30), address)
         .await
-        .expect("the server does not answer");
-}
-
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+        .expect("the server does not say that it serves")
+        .expect("the server ended before it served")
 }
