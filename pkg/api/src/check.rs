@@ -79,14 +79,14 @@ pub(crate) fn qualified_name(errs: &mut ErrorList, path: &Path, value: &str) {
     invalid_each(errs, path, value, rules::is_qualified_name(value));
 }
 
-/// An IP address (`IsValidIP`).
+/// An IP address of a field older than the strict rules (`IsValidIPForLegacyField`).
 pub(crate) fn ip(errs: &mut ErrorList, path: &Path, value: &str) {
-    invalid_each(errs, path, value, rules::is_valid_ip(value));
+    invalid_each(errs, path, value, rules::is_legacy_ip(value));
 }
 
-/// A CIDR (`IsValidCIDR`).
+/// A network of a field older than the strict rules (`IsValidCIDRForLegacyField`).
 pub(crate) fn cidr(errs: &mut ErrorList, path: &Path, value: &str) {
-    invalid_each(errs, path, value, rules::is_valid_cidr(value));
+    invalid_each(errs, path, value, rules::is_legacy_cidr(value));
 }
 
 /// A port number, 1 to 65535 (`IsValidPortNum`).

@@ -4,8 +4,13 @@
 
 use std::net::IpAddr;
 
+mod ip;
 #[cfg(test)]
 mod tests;
+
+pub use ip::{
+    cidr_warnings, ip_warnings, is_legacy_cidr, is_legacy_ip, is_strict_cidr, is_strict_ip, is_valid_interface_address,
+};
 
 /// Longest DNS label.
 pub const DNS1123_LABEL_MAX: usize = 63;

@@ -70,7 +70,12 @@ pub(crate) fn conditions(errs: &mut ErrorList, conditions: &[Condition], path: &
             errs.push(Error::duplicate(&path.child("type"), type_));
         }
         qualified_name(errs, &path.child("type"), type_);
-        one_of(errs, &path.child("status"), &condition.status, &["False", "True", "Unknown"]);
+        one_of(
+            errs,
+            &path.child("status"),
+            &condition.status,
+            &["False", "True", "Unknown"],
+        );
         if let Some(generation) = condition.observed_generation.filter(|g| *g < 0) {
             let rule = "must be greater than or equal to zero";
             errs.push(Error::invalid(&path.child("observedGeneration"), generation, rule));

@@ -56,8 +56,14 @@ fn count(mode: &mut Option<String>, count: &mut Option<i64>) {
 /// A mapping takes each device once (`SetDefaults_Device`).
 pub fn resource_slice(obj: &mut ResourceSlice) {
     for device in obj.spec.devices.iter_mut().flatten() {
-        for mapping in device.node_allocatable_resource_mappings.iter_mut().flat_map(|m| m.values_mut()) {
-            mapping.allocation_multiplier.get_or_insert_with(|| Quantity("1".to_string()));
+        for mapping in device
+            .node_allocatable_resource_mappings
+            .iter_mut()
+            .flat_map(|m| m.values_mut())
+        {
+            mapping
+                .allocation_multiplier
+                .get_or_insert_with(|| Quantity("1".to_string()));
         }
     }
 }
