@@ -1,9 +1,15 @@
 //! Authentication and authorization of a component's own endpoints (`/metrics`, `/configz`, ...), with
 //! the 401 and 403 answers of an API server (upstream `apiserver/pkg/endpoints/filters`).
 //!
-//! ```ignore
-//! let guard = Guard::new(authn, authz);
-//! match guard.check(&request).await { Ok(user) => ..., Err(response) => return response }
+//! ```
+//! # use component::{guard::Guard, serving::Body};
+//! # async fn handler(guard: Guard, request: http::Request<()>) -> http::Response<Body> {
+//! let user = match guard.check(&request).await {
+//!     Ok(user) => user,
+//!     Err(response) => return response,
+//! };
+//! # http::Response::new(component::serving::full(user.name))
+//! # }
 //! ```
 
 use apimachinery::status::ApiError;

@@ -4,10 +4,13 @@
 //! `?verbose` or on failure one line per check; `?exclude=name` leaves a check out;
 //! `/healthz/<name>` asks one check. Why a check failed is logged, never shown.
 //!
-//! ```ignore
-//! let ready = health::Checks::new("readyz").add("ping", || async { Ok(()) });
-//! // in the handler: path "/readyz" -> sub "", "/readyz/ping" -> sub "ping"
-//! let response = ready.respond(sub, request.uri().query().unwrap_or("")).await;
+//! ```
+//! # use component::health;
+//! # async fn handler(sub: &str, query: &str) {
+//! let ready = health::Checks::new("readyz").add("store", || async { Ok(()) });
+//! // "/readyz" is sub "", "/readyz/store" is sub "store"
+//! let response = ready.respond(sub, query).await;
+//! # }
 //! ```
 
 use std::future::Future;

@@ -7,13 +7,17 @@
 //!
 //! Start reading at [`flags`]; a `main` is the same five lines everywhere:
 //!
-//! ```ignore
-//! let values = component::flags::parse_or_exit(&options::table());   // prints errors, help, version
-//! let options = Options::from_values(&values);                       // typed
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! # const FLAGS: &str = "";
+//! let table = component::flags::Table::new("kube-scheduler", FLAGS);
+//! let values = component::flags::parse_or_exit(&table); // prints errors, help, version
 //! component::logging::init(&component::logging::Config::from_values(&values));
-//! values.warn_unused();                                              // what was set but does nothing
-//! let shutdown = component::signals::shutdown_token();               // cancelled by SIGTERM
-//! run(options.validate()?, shutdown).await
+//! values.warn_unused(); // what was set but does nothing
+//! let shutdown = component::signals::shutdown_token(); // cancelled by SIGTERM
+//! // then: typed options from the values, checked, and `run(config, shutdown)`
+//! # Ok(())
+//! # }
 //! ```
 
 mod answers;

@@ -2,11 +2,15 @@
 //! guard, and the endpoints both have (upstream `apiserver/pkg/server/options`
 //! `SecureServingOptions`, `DelegatingAuthenticationOptions`, `DelegatingAuthorizationOptions`).
 //!
-//! ```ignore
-//! let options = SecureServing::from_values(&values);       // in Options
-//! errors.extend(options.validate());
-//! let endpoints = Endpoints::new(vec![healthz, livez]).configz(json).flags(values.listing());
+//! ```
+//! # use component::{flags::Values, health::Checks, secure_serving::{Endpoints, SecureServing}};
+//! # async fn run(values: Values, shutdown: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+//! let options = SecureServing::from_values(&values);
+//! let errors = options.validate();
+//! let endpoints = Endpoints::new(vec![Checks::new("healthz").ping()]);
 //! options.serve("kube-scheduler", endpoints, shutdown).await?; // until shutdown
+//! # Ok(())
+//! # }
 //! ```
 
 use std::collections::BTreeMap;

@@ -4,9 +4,12 @@
 //! It is a dev-dependency. It is not a fake: requests pass the same chain, admission, strategies and
 //! store as in production; only the bytes below are kept in memory instead of etcd.
 //!
-//! ```ignore
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = testserver::TestServer::start().await;
 //! let config = client::Config::from_kubeconfig(server.kubeconfig())?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Start at [`TestServer::start`].
