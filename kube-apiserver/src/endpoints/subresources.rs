@@ -1,6 +1,7 @@
 //! Subresources that are more than a part of an object's fields: actions, other kinds, streams.
 
 pub(super) mod binding;
+mod conditions;
 mod eviction;
 mod partial;
 mod scale;

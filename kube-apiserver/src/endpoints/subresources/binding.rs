@@ -1,30 +1,27 @@
-//! `pods/binding`: the scheduler's decision becomes `spec.nodeName`.
+//! `pods/binding` and `bindings`: the scheduler's decision becomes `spec.nodeName`.
 //!
 //! Upstream: `pkg/registry/core/pod/storage/storage.go` `BindingREST`.
 
 use apimachinery::field::{Error, Path};
-use apimachinery::gvk::{GroupKind, GroupResource};
+use apimachinery::gvk::GroupResource;
 use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::Response;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::Call;
 use super::super::admit::Admit;
+use super::conditions;
 use crate::admission::Operation;
+use crate::objects::{items, text};
+use crate::proxy::unexplained;
 use crate::registry::Hooks as _;
 use crate::registry::strategy::RAW;
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let binding = super::read(&call).await?;
     let name = call.ctx.info.name.clone();
-    let own = meta::name(&binding);
-    if !own.is_empty() && own != name {
-        return Err(ApiError::bad_request(
-            "name in URL does not match name in Binding object",
-        ));
-    }
     bind(&call, &name, binding).await
 }
 
@@ -32,131 +29,208 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
 pub(in crate::endpoints) async fn bind(call: &Call, pod: &str, mut binding: Value) -> Result<Response<Body>> {
     let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     admit.admit(&mut binding, None).await?;
-    let target = |field: &str| {
-        binding
-            .pointer(&format!("/target/{field}"))
-            .and_then(Value::as_str)
-            .unwrap_or("")
-    };
-    let mut errors = vec![];
-    let path = Path::new("target");
-    if !matches!(target("kind"), "" | "Node") {
-        errors.push(Error::not_supported(
-            &path.child("kind"),
-            target("kind"),
-            &["Node", "<empty>"],
-        ));
-    }
-    if target("name").is_empty() {
-        errors.push(Error::required(&path.child("name"), ""));
-    }
-    if !errors.is_empty() {
-        return Err(ApiError::invalid(&GroupKind::new("", "Binding"), pod, errors));
-    }
+    check(pod, &binding)?;
     admit.validate(Some(&binding), None).await?;
 
-    let node = target("name").to_owned();
     let store = call
         .api
         .registry
         .store("", "pods")
         .ok_or_else(ApiError::path_not_found)?;
-    let gr = GroupResource::new("", "pods/binding");
-    let uid = meta::uid(&binding).to_owned();
-    let version = meta::resource_version(&binding).to_owned();
+    let namespace = &call.ctx.info.namespace;
+    let key = call.api.registry.key(&format!("pods/{namespace}/{pod}"));
     let change = |old: &Value| {
-        if !uid.is_empty() && uid != meta::uid(old) {
-            let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                meta::uid(old)
-            );
-            return Err(ApiError::conflict(&gr, pod, why));
-        }
-        if !version.is_empty() && version != meta::resource_version(old) {
-            let why = format!(
-                "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
-                meta::resource_version(old)
-            );
-            return Err(ApiError::conflict(&gr, pod, why));
-        }
-        bound(old, &binding, &node).map_err(|why| ApiError::conflict(&gr, pod, why))
+        precondition(&binding, old, &key)
+            .map_err(|why| ApiError::conflict(&GroupResource::new("", "pods"), pod, why))?;
+        bound(old, &binding).map_err(|why| ApiError::conflict(&GroupResource::new("", "pods/binding"), pod, why))
     };
     store
-        .update(
-            &call.ctx,
-            &call.ctx.info.namespace,
-            pod,
-            &RAW,
-            &change,
-            &crate::registry::NoHooks,
-        )
+        .update(&call.ctx, namespace, pod, &RAW, &change, &crate::registry::NoHooks)
         .await?;
     super::done(call)
 }
 
+/// What is wrong with the Binding itself. Upstream hands these errors on as they are, without making
+/// them an `Invalid` Status.
+fn check(pod: &str, binding: &Value) -> Result<()> {
+    if meta::name(binding) != pod {
+        return Err(ApiError::bad_request(
+            "name in URL does not match name in Binding object",
+        ));
+    }
+    let path = Path::new("target");
+    let mut errors = vec![];
+    let kind = text(binding, "/target/kind");
+    if !matches!(kind, "" | "Node") {
+        errors.push(Error::not_supported(&path.child("kind"), kind, &["Node", "<empty>"]).to_string());
+    }
+    if text(binding, "/target/name").is_empty() {
+        errors.push(Error::required(&path.child("name"), "").to_string());
+    }
+    match errors.as_slice() {
+        [] => Ok(()),
+        [one] => Err(unexplained(one.clone())),
+        many => Err(unexplained(format!("[{}]", many.join(", ")))),
+    }
+}
+
+/// The pod the Binding was made for (upstream `storage.Preconditions.Check`, in the words of its error).
+fn precondition(binding: &Value, old: &Value, key: &str) -> std::result::Result<(), String> {
+    for (what, wanted, present) in [
+        ("UID", meta::uid(binding), meta::uid(old)),
+        (
+            "ResourceVersion",
+            meta::resource_version(binding),
+            meta::resource_version(old),
+        ),
+    ] {
+        if !wanted.is_empty() && wanted != present {
+            return Err(format!(
+                "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {present}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The pod on its node, or why it cannot be bound.
-fn bound(old: &Value, binding: &Value, node: &str) -> std::result::Result<Value, String> {
+fn bound(old: &Value, binding: &Value) -> std::result::Result<Value, String> {
     let pod = meta::name(old);
     if meta::is_terminating(old) {
         return Err(format!("pod {pod} is being deleted, cannot be assigned to a host"));
     }
-    if let Some(present) = old
-        .pointer("/spec/nodeName")
-        .and_then(Value::as_str)
-        .filter(|n| !n.is_empty())
-    {
+    let present = text(old, "/spec/nodeName");
+    if !present.is_empty() {
         return Err(format!("pod {pod} is already assigned to node {present:?}"));
     }
-    if old
-        .pointer("/spec/schedulingGates")
-        .and_then(Value::as_array)
-        .is_some_and(|g| !g.is_empty())
-    {
+    if !items(old, "/spec/schedulingGates").is_empty() {
         return Err(format!("pod {pod} has non-empty .spec.schedulingGates"));
     }
     let mut new = old.clone();
-    new["spec"]["nodeName"] = node.into();
+    new["spec"]["nodeName"] = text(binding, "/target/name").into();
+    if let Some(status) = new.get_mut("status").and_then(Value::as_object_mut) {
+        // A nomination means nothing any more.
+        status.remove("nominatedNodeName");
+    }
     for (k, v) in meta::annotations(binding) {
         meta::set_annotation(&mut new, k, v.as_str().unwrap_or_default());
     }
-    let condition = json!({
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": null,
-        "lastTransitionTime": apimachinery::time::now_rfc3339(),
-        "observedGeneration": meta::generation(old),
-    });
-    let mut conditions = new
-        .pointer("/status/conditions")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    conditions.retain(|c| c["type"] != "PodScheduled");
-    let mut condition = condition;
-    if let Some(map) = condition.as_object_mut() {
-        map.remove("lastProbeTime");
-        if meta::generation(old) == 0 {
-            map.remove("observedGeneration");
-        }
+    for (k, v) in binding
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        new["metadata"]["labels"][k] = v.clone();
     }
-    conditions.push(condition);
-    new["status"]["conditions"] = Value::Array(conditions);
+    conditions::set(&mut new, conditions::pod("PodScheduled", "", ""));
     Ok(new)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn pod() -> Value {
+        json!({
+            "metadata": {"name": "p", "uid": "u", "resourceVersion": "7", "labels": {"a": "1"}},
+            "spec": {},
+            "status": {"phase": "Pending", "nominatedNodeName": "n9", "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
+        })
+    }
+
+    fn binding() -> Value {
+        json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}})
+    }
+
     #[test]
-    fn a_pod_is_bound_once() {
-        let pod = json!({"metadata": {"name": "p"}, "spec": {}, "status": {"phase": "Pending"}});
-        let new = bound(&pod, &json!({}), "n1").expect("free pod");
+    fn binding_sets_the_node_and_merges_the_bindings_labels_and_annotations() {
+        let mut b = binding();
+        b["metadata"]["labels"] = json!({"a": "2", "topology.kubernetes.io/zone": "z"});
+        b["metadata"]["annotations"] = json!({"x": "y"});
+        let new = bound(&pod(), &b).expect("free pod");
         assert_eq!(new["spec"]["nodeName"], "n1");
-        assert_eq!(new["status"]["conditions"][0]["type"], "PodScheduled");
         assert_eq!(
-            bound(&new, &json!({}), "n2").expect_err("bound"),
-            "pod p is already assigned to node \"n1\""
+            new["metadata"]["labels"],
+            json!({"a": "2", "topology.kubernetes.io/zone": "z"})
         );
+        assert_eq!(new["metadata"]["annotations"], json!({"x": "y"}));
+        assert_eq!(new["status"].get("nominatedNodeName"), None);
+        let condition = &new["status"]["conditions"][0];
+        assert_eq!(
+            (&condition["type"], &condition["status"]),
+            (&json!("PodScheduled"), &json!("True"))
+        );
+        assert_eq!(condition.get("reason"), None);
+    }
+
+    #[test]
+    fn a_pod_that_cannot_be_bound_says_why() {
+        let with = |path: &str, field: &str, value: Value| {
+            let mut p = pod();
+            p[path][field] = value;
+            p
+        };
+        for (pod, why) in [
+            (
+                with("metadata", "deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+                "pod p is being deleted, cannot be assigned to a host",
+            ),
+            (
+                with("spec", "nodeName", json!("n2")),
+                "pod p is already assigned to node \"n2\"",
+            ),
+            (
+                with("spec", "schedulingGates", json!([{"name": "g"}])),
+                "pod p has non-empty .spec.schedulingGates",
+            ),
+        ] {
+            assert_eq!(bound(&pod, &binding()).expect_err(why), why);
+        }
+    }
+
+    #[test]
+    fn bindings_are_checked_in_upstreams_words() {
+        let with = |target: Value| {
+            let mut b = binding();
+            b["target"] = target;
+            b
+        };
+        for (b, code, reason, message) in [
+            (
+                json!({"metadata": {"name": "q"}, "target": {"name": "n"}}),
+                400,
+                "BadRequest",
+                "name in URL does not match name in Binding object",
+            ),
+            (with(json!({"kind": "Node"})), 500, "", "target.name: Required value"),
+            (
+                with(json!({"kind": "Pod", "name": "n"})),
+                500,
+                "",
+                "target.kind: Unsupported value: \"Pod\": supported values: \"<empty>\", \"Node\"",
+            ),
+            (
+                with(json!({"kind": "Pod"})),
+                500,
+                "",
+                "[target.kind: Unsupported value: \"Pod\": supported values: \"<empty>\", \"Node\", target.name: Required value]",
+            ),
+        ] {
+            let e = check("p", &b).expect_err(message);
+            assert_eq!((e.code, &*e.reason, e.message.as_str()), (code, reason, message));
+        }
+        let mut stale = binding();
+        stale["metadata"]["uid"] = json!("v");
+        assert_eq!(
+            precondition(&stale, &pod(), "/registry/pods/ns/p").expect_err("another pod"),
+            "StorageError: invalid object, Code: 4, Key: /registry/pods/ns/p, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: v, UID in object meta: u"
+        );
+        assert_eq!(precondition(&binding(), &pod(), ""), Ok(()));
     }
 }
