@@ -2,7 +2,8 @@
 //!
 //! - [`json`]: a list of operations (RFC 6902);
 //! - [`merge`]: a partial object (RFC 7386);
-//! - [`strategic`]: a partial object merged by the schema table's patch strategies and keys.
+//! - [`strategic`]: a partial object merged by the schema table's patch strategies and keys;
+//! - [`apply`]: a configuration merged with regard to who owns which field (server-side apply).
 //!
 //! A patch yields a tree that must be decoded by the table again ([`crate::codec::json::conform`]): it may contain
 //! anything.
@@ -11,6 +12,7 @@ use std::fmt;
 
 use crate::status::{ApiError, reason};
 
+pub mod apply;
 pub mod json;
 pub mod merge;
 pub mod strategic;

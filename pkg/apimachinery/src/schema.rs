@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! # type [atomic] [typemeta]
-//! #   jsonName tagPath kind [req] [ptr] [map=keys|set] [mapType=..] [patch=strategy[:key]] [default=json] [enum=A|B]
+//! #   jsonName tagPath kind [req] [ptr] [always] [map=keys|set] [mapType=..] [patch=strategy[:key]] [default=json] [enum=A|B]
 //! #   (a space inside an enum value is written %20)
 //! core.v1.ServiceSpec
 //!     ports 1 []&core.v1.ServicePort map=port,protocol patch=merge:port
@@ -68,6 +68,8 @@ pub struct Type {
     pub(crate) proto: ProtoMessage,
     /// The `items` of a list object, which show even when they are empty; protobuf cannot tell empty from absent.
     pub(crate) items: Option<u32>,
+    /// See [`Type::always_written`].
+    always: Box<[(Box<str>, Value)]>,
 }
 
 /// One field of a type.
@@ -85,13 +87,16 @@ pub struct Field {
     pub required: bool,
     /// Whether Go holds it by pointer, so that a zero differs from an absent value.
     pub pointer: bool,
+    /// Whether Go writes it although it is empty and not required: a struct held by value, or a field without
+    /// `omitempty`.
+    pub always: bool,
     /// How apply sees a list.
     pub list_type: ListType,
     /// How apply sees a map or a struct in this place; None = as its type says.
     pub map_type: Option<MapType>,
     /// How strategic merge patch treats it.
     pub patch: Patch,
-    /// The default OpenAPI publishes.
+    /// The default OpenAPI publishes; null = none, where a required field would have its zero value.
     pub default: Option<Value>,
     /// The values OpenAPI publishes as `enum`; empty = free.
     pub allowed: Box<[Box<str>]>,
@@ -281,6 +286,12 @@ impl Type {
 
     pub(crate) fn field_index(&self, name: &str) -> Option<usize> {
         self.fields.binary_search_by(|field| field.name.as_ref().cmp(name)).ok()
+    }
+
+    /// The fields Go writes even when nobody set them, with what it then writes, in the order of their names.
+    /// Ownership of fields counts them as present.
+    pub(crate) fn always_written(&self) -> &[(Box<str>, Value)] {
+        &self.always
     }
 
     /// The name of Go's struct: `PodSpec`.

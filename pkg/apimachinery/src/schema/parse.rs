@@ -100,6 +100,7 @@ fn head(line: &str) -> Result<Type, String> {
         fields: Vec::new(),
         proto: ProtoMessage::default(),
         items: None,
+        always: Box::default(),
     };
     for word in words {
         match word {
@@ -129,6 +130,7 @@ fn field(line: &str, names: &HashMap<Box<str>, TypeId>) -> Result<Field, String>
         kind: self::kind(kind, names)?,
         required: false,
         pointer: false,
+        always: false,
         list_type: ListType::Atomic,
         map_type: None,
         patch: Patch::default(),
@@ -181,6 +183,7 @@ fn flag(field: &mut Field, word: &str) -> Result<(), String> {
     match key {
         "req" => field.required = true,
         "ptr" => field.pointer = true,
+        "always" => field.always = true,
         "set" => field.list_type = ListType::Set,
         "map" => field.list_type = ListType::Map(value.split(',').map(Box::from).collect()),
         "mapType" => {
@@ -235,6 +238,8 @@ fn finish(one: &mut Type) -> Result<(), String> {
     if let Some(pair) = one.fields.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(format!("field {} occurs twice", pair[0].name));
     }
+    let written = one.fields.iter().filter(|field| field.required || field.always);
+    one.always = written.map(|field| (field.name.clone(), unset(field))).collect();
     for (index, field) in one.fields.iter().enumerate() {
         if one.type_meta && field.required && field.shape == Shape::List && field.name.as_ref() == "items" {
             one.items = u32::try_from(index).ok();
@@ -260,6 +265,19 @@ fn finish(one: &mut Type) -> Result<(), String> {
         *slot = ProtoSlot::Field(u32::try_from(index).expect("a type has far fewer than u32::MAX fields"));
     }
     Ok(())
+}
+
+/// What Go writes for a field nobody set.
+fn unset(field: &Field) -> Value {
+    match (field.shape, field.kind) {
+        _ if field.pointer => Value::Null,
+        (Shape::Single, Kind::Struct(_)) => Value::Object(serde_json::Map::new()),
+        (Shape::Single, Kind::Str) => Value::from(""),
+        (Shape::Single, Kind::Bool) => Value::from(false),
+        (Shape::Single, Kind::I32 | Kind::I64 | Kind::F64 | Kind::IntOrString) => Value::from(0),
+        (Shape::Single, Kind::Quantity) => Value::from("0"),
+        _ => Value::Null,
+    }
 }
 
 fn slot(message: &mut ProtoMessage, tag: u32) -> &mut ProtoSlot {

@@ -1,0 +1,287 @@
+//! The field manager: what a request does to an object and its `metadata.managedFields`
+//! (apimachinery `util/managedfields/internal`: the chain `fieldmanager.go` builds, in one place).
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use super::compare;
+use super::conflict;
+use super::element;
+use super::field_set;
+use super::managed::{Entry, Managed, Operation, Owner};
+use super::set::Set;
+use super::updater::{Failure, Updater, Versions};
+use super::validate;
+use crate::meta;
+use crate::schema::Schema;
+use crate::status::ApiError;
+
+/// kubectl's record of a client-side apply.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// The manager that keeps client-side and server-side apply in step.
+const KUBECTL: &str = "kubectl";
+/// The owner of what was there when the first apply came.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+/// Updates of this many managers are told apart (`DefaultMaxUpdateManagers`).
+const MAX_UPDATE_MANAGERS: usize = 10;
+/// `TotalAnnotationSizeLimitB`
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// Fields nobody owns (`stripmeta.go`).
+static STRIPPED: LazyLock<Set> = LazyLock::new(|| {
+    Set::of_fields(&[
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+        &["metadata", "clusterName"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "resourceVersion"],
+    ])
+});
+
+/// The rules for one path of one kind in one version.
+#[derive(Clone, Copy)]
+pub struct FieldManager<'a> {
+    /// The table.
+    pub schema: &'a Schema,
+    /// The kind's versions.
+    pub versions: &'a dyn Versions,
+    /// The version the request is in.
+    pub api_version: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// The subresource, empty for the object itself.
+    pub subresource: &'a str,
+}
+
+impl FieldManager<'_> {
+    fn updater(&self) -> Updater<'_> {
+        Updater {
+            schema: self.schema,
+            versions: self.versions,
+        }
+    }
+
+    /// The owners after a create, update or patch, as `metadata.managedFields`. Both objects are in the request's
+    /// version; a created one replaces an object without a uid. `now` is RFC 3339.
+    ///
+    /// # Errors
+    /// When the objects cannot be compared; upstream then stores no owners.
+    pub fn update(&self, live: &Value, new: &Value, manager: &str, now: &str) -> Result<Option<Value>, String> {
+        let stored = meta::metadata(live).get("managedFields");
+        let sent = meta::metadata(new).get("managedFields");
+        let mut managed = if self.subresource.is_empty() {
+            live_or_new(stored, sent)
+        } else {
+            Managed::decode(stored).unwrap_or_default()
+        };
+        // Once lost, owners are tracked again from the next apply on.
+        if managed.entries.is_empty() && !meta::uid(live).is_empty() {
+            return Ok(None);
+        }
+        self.track(live, new, &mut managed, manager, now)?;
+        managed.cap_updates(MAX_UPDATE_MANAGERS);
+        Ok(managed.encode())
+    }
+
+    /// Adds a write's changes to its owner.
+    fn track(&self, live: &Value, new: &Value, managed: &mut Managed, manager: &str, now: &str) -> Result<(), String> {
+        let mut changed = self.updater().update(live, new, self.api_version, managed)?;
+        if let Some(filter) = self.versions.reset_fields(self.api_version) {
+            changed = changed.filter(filter);
+        }
+        let changed = changed.difference(&STRIPPED);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let owner = Owner::new(manager, Operation::Update, self.api_version, self.subresource);
+        let fields = match managed.get(&owner) {
+            Some(before) => changed.union(&before.fields),
+            None => changed,
+        };
+        managed.put(Entry {
+            owner,
+            api_version: self.api_version.to_owned(),
+            time: Some(now.to_owned()),
+            fields,
+        });
+        Ok(())
+    }
+
+    /// Lays `config` over the live object, in the request's version. The answer carries the owners in
+    /// `metadata.managedFields` and is yet to be decoded by the table.
+    ///
+    /// # Errors
+    /// 409 with the conflicts, 400 for a configuration that is none of this kind, and 500 with upstream's text for
+    /// one that does not fit the schema.
+    pub fn apply(
+        &self,
+        live: &Value,
+        config: &Value,
+        manager: &str,
+        force: bool,
+        now: &str,
+    ) -> Result<Value, ApiError> {
+        self.check(config)?;
+        let decoded = Managed::decode(meta::metadata(live).get("managedFields"))
+            .map_err(|why| ApiError::generic(500, "", format!("failed to decode managed fields: {why}")))?;
+        let outcome = match self.merge(live, config, &decoded, manager, force, now) {
+            Err(Failure::Conflicts(conflicts)) if manager == KUBECTL => {
+                let allowed = self.last_applied_fields(live).unwrap_or_default();
+                let left: Vec<_> = conflicts.into_iter().filter(|one| !allowed.has(&one.path)).collect();
+                if left.is_empty() {
+                    self.merge(live, config, &decoded, manager, true, now)
+                } else {
+                    Err(Failure::Conflicts(left))
+                }
+            }
+            outcome => outcome,
+        };
+        let (mut object, managed) = outcome.map_err(|failure| match failure {
+            Failure::Conflicts(conflicts) => conflict::to_api_error(&conflicts),
+            Failure::Other(why) => ApiError::generic(500, "", why),
+        })?;
+        if manager == KUBECTL && meta::annotation(&object, LAST_APPLIED).is_some_and(|text| !text.is_empty()) {
+            record_last_applied(&mut object, config);
+        }
+        meta::set(&mut object, "managedFields", managed.encode().unwrap_or(Value::Null));
+        Ok(object)
+    }
+
+    /// What must be right before anything is merged.
+    fn check(&self, config: &Value) -> Result<(), ApiError> {
+        let (api_version, kind) = (meta::api_version(config), meta::kind(config));
+        if api_version != self.api_version || kind != self.kind {
+            return Err(ApiError::bad_request(format!(
+                "invalid object type: {}",
+                go_gvk(api_version, kind)
+            )));
+        }
+        if meta::metadata(config)
+            .get("managedFields")
+            .is_some_and(|fields| !fields.is_null())
+        {
+            return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+        }
+        let Some(atom) = self.updater().atom(self.api_version) else {
+            return Err(ApiError::path_not_found());
+        };
+        let faults = validate::validate(self.schema, atom, config, false);
+        faults.into_result().map_err(|why| {
+            let text = format!("failed to create typed patch object ({}): {why}", named(config));
+            ApiError::generic(500, "", text)
+        })
+    }
+
+    fn merge(
+        &self,
+        live: &Value,
+        config: &Value,
+        managed: &Managed,
+        manager: &str,
+        force: bool,
+        now: &str,
+    ) -> Result<(Value, Managed), Failure> {
+        let mut managed = managed.clone();
+        if managed.entries.is_empty() {
+            let nothing = Value::Object(Map::new());
+            self.track(&nothing, live, &mut managed, BEFORE_FIRST_APPLY, now)
+                .map_err(|why| Failure::Other(format!("failed to create manager for existing fields: {why}")))?;
+        }
+        let owner = Owner::new(manager, Operation::Apply, self.api_version, self.subresource);
+        let merged = self
+            .updater()
+            .apply(live, config, self.api_version, &mut managed, &owner, force)?;
+        if let Some(mut entry) = managed.take(&owner) {
+            entry.fields = entry.fields.difference(&STRIPPED);
+            if merged.is_some() {
+                entry.time = Some(now.to_owned());
+            }
+            if !entry.fields.is_empty() {
+                managed.put(entry);
+            }
+        }
+        Ok((merged.unwrap_or_else(|| live.clone()), managed))
+    }
+
+    /// Fields that a client-side apply set and nobody changed since: kubectl may take them over
+    /// (`lastappliedmanager.go`).
+    fn last_applied_fields(&self, live: &Value) -> Option<Set> {
+        let text = meta::annotation(live, LAST_APPLIED).filter(|text| !text.is_empty())?;
+        let last: Value = serde_json::from_str(text).ok()?;
+        if meta::api_version(&last) != self.api_version {
+            return None;
+        }
+        let atom = self.updater().atom(self.api_version)?;
+        if !validate::validate(self.schema, atom, &last, false).is_empty() {
+            return None;
+        }
+        let changes = compare::compare(self.schema, atom, &last, live).ok()?;
+        Some(
+            field_set::field_set(self.schema, atom, &last)
+                .difference(&changes.modified)
+                .difference(&changes.added)
+                .difference(&changes.removed),
+        )
+    }
+}
+
+/// The owners a write starts from (`decodeLiveOrNew`): those the client sent, when it sent valid ones. An empty list,
+/// or one empty entry, takes them all away.
+fn live_or_new(stored: Option<&Value>, sent: Option<&Value>) -> Managed {
+    let live = || Managed::decode(stored).unwrap_or_default();
+    let Some(list) = sent.and_then(Value::as_array) else {
+        return live();
+    };
+    let empty = |entry: &Value| entry.as_object().is_some_and(Map::is_empty);
+    if list.is_empty() || list.len() == 1 && empty(&list[0]) {
+        return Managed::default();
+    }
+    match Managed::decode(sent) {
+        Ok(managed) if !managed.entries.is_empty() => managed,
+        _ => live(),
+    }
+}
+
+/// Keeps the annotation of client-side apply in step (`lastappliedupdater.go`).
+fn record_last_applied(object: &mut Value, config: &Value) {
+    let mut config = config.clone();
+    if let Some(annotations) = config
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.remove(LAST_APPLIED);
+    }
+    let text = element::escape_html(config.to_string()) + "\n";
+    meta::set_annotation(object, LAST_APPLIED, &text);
+    let size: usize = meta::annotations(object)
+        .iter()
+        .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
+        .sum();
+    if size > MAX_ANNOTATIONS {
+        meta::remove_annotation(object, LAST_APPLIED);
+    }
+}
+
+/// `namespace/name; group/version, Kind=kind`, as upstream names an object in errors.
+fn named(object: &Value) -> String {
+    let gvk = go_gvk(meta::api_version(object), meta::kind(object));
+    format!("{}/{}; {gvk}", meta::namespace(object), meta::name(object))
+}
+
+/// A kind as Go prints it: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`.
+fn go_gvk(api_version: &str, kind: &str) -> String {
+    let version = if api_version.contains('/') {
+        api_version.to_owned()
+    } else {
+        format!("/{api_version}")
+    };
+    format!("{version}, Kind={kind}")
+}
