@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Map, Value, json};
 
 use super::{json, proto, yaml};
+use crate::patch::{self, merge, strategic};
 use crate::schema::{Kind, Schema, Shape, TypeId};
 
 static TABLE: LazyLock<Schema> = LazyLock::new(|| {
@@ -98,10 +99,38 @@ impl Generator {
 fn sample(seed: u64) -> (TypeId, Value) {
     let mut random = StdRng::seed_from_u64(seed);
     let id = KINDS[random.random_range(0..KINDS.len())];
+    (id, normal(id, random))
+}
+
+/// A random object of one type in normal form.
+fn normal(id: TypeId, random: StdRng) -> Value {
     let tree = Generator { random }.object(id, 0);
     let out = json::conform(&TABLE, id, &tree).unwrap_or_else(|error| panic!("{}: {error}: {tree}", TABLE[id].name));
     assert_eq!(out.strict, Vec::<String>::new());
-    (id, out.object)
+    out.object
+}
+
+/// Operations that make the fields of `old` those of `new`.
+fn operations(old: &Value, new: &Value) -> Value {
+    let fields = |v: &Value| v.as_object().cloned().unwrap_or_default();
+    let (old, new) = (fields(old), fields(new));
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    let gone = gone.map(|key| json!({"op": "remove", "path": format!("/{key}")}));
+    let set = new.iter().map(|(key, value)| {
+        let op = if old.contains_key(key) { "replace" } else { "add" };
+        json!({"op": op, "path": format!("/{key}"), "value": value})
+    });
+    gone.chain(set).collect()
+}
+
+/// Whether a null is anywhere in a tree: a merge patch cannot say that one shall be there.
+fn has_null(tree: &Value) -> bool {
+    match tree {
+        Value::Null => true,
+        Value::Array(list) => list.iter().any(has_null),
+        Value::Object(map) => map.values().any(has_null),
+        _ => false,
+    }
 }
 
 proptest! {
@@ -117,6 +146,53 @@ proptest! {
         let text = yaml::encode(&object).unwrap();
         let again = yaml::decode(&TABLE, id, text.as_bytes()).unwrap();
         prop_assert_eq!(&again.object, &object, "{}", text);
+    }
+
+    #[test]
+    fn patches_lead_from_one_object_to_another(seed in any::<u64>(), other in any::<u64>()) {
+        let (id, old) = sample(seed);
+        let new = normal(id, StdRng::seed_from_u64(other));
+
+        let mut merged = old.clone();
+        merge::apply(&mut merged, &merge::diff(&old, &new));
+        if !has_null(&new) {
+            prop_assert_eq!(&merged, &new);
+        }
+
+        let mut patched = old.clone();
+        let patch = patch::json::Patch::from_value(&operations(&old, &new)).unwrap();
+        patch.apply(&mut patched).unwrap();
+        prop_assert_eq!(&patched, &new);
+
+        // Another object is a strategic patch too: what comes out is of the type, and the same patch again changes
+        // nothing but the order of what it merges.
+        let mut once = old.clone();
+        if strategic::apply(&TABLE, id, &mut once, &new).is_ok() {
+            let fields = json::conform(&TABLE, id, &once).unwrap_or_else(|error| panic!("{error}: {once}"));
+            prop_assert_eq!(fields.strict, Vec::<String>::new());
+            let bytes = proto::encode(&TABLE, id, &fields.object).unwrap();
+            prop_assert_eq!(&proto::decode(&TABLE, id, &bytes).unwrap(), &fields.object);
+        }
+    }
+
+    #[test]
+    fn random_patches_do_not_panic(seed in any::<u64>(), other in any::<u64>()) {
+        let (id, object) = sample(seed);
+        // An object of any other kind, and its list of operations, as a patch of this one.
+        let (_, patch) = sample(other);
+        let mut target = object.clone();
+        let _ = strategic::apply(&TABLE, id, &mut target, &patch);
+        let _ = json::conform(&TABLE, id, &target);
+        let mut target = object.clone();
+        merge::apply(&mut target, &patch);
+        let _ = json::conform(&TABLE, id, &target);
+        for document in [operations(&patch, &object), patch] {
+            if let Ok(patch) = patch::json::Patch::from_value(&document) {
+                let mut target = object.clone();
+                let _ = patch.apply(&mut target);
+                let _ = json::conform(&TABLE, id, &target);
+            }
+        }
     }
 
     #[test]
