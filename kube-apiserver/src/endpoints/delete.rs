@@ -13,7 +13,7 @@ use crate::registry::options::DeleteOptions;
 
 /// Kinds whose DELETE answers with the object instead of a Status (upstream `ReturnDeletedObject`;
 /// read off the reference OpenAPI document).
-const RETURNS_OBJECT: [(&str, &str); 16] = [
+pub(super) const RETURNS_OBJECT: [(&str, &str); 16] = [
     ("", "persistentvolumeclaims"),
     ("", "persistentvolumes"),
     ("", "pods"),

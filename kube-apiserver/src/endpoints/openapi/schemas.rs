@@ -1,147 +1,181 @@
-//! The schema table as OpenAPI v3 schemas.
+//! The schema table as OpenAPI schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::schema::{Field, Kind, ListType, MapType, Patch, Schema, Shape, Type, TypeId, group_prefix};
+use apimachinery::schema::{Field, Kind, ListType, MapType, Patch, Schema, Shape, Type, group_prefix};
 use serde_json::{Map, Value, json};
 
+use super::descriptions;
+use super::operations::{Content, Paths};
+use crate::endpoints::discovery;
 use crate::resources::{self, Resource};
 
 /// Where references point to.
 const PREFIX: &str = "#/components/schemas/";
+const OLD_PREFIX: &str = "#/definitions/";
 
-const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
-const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1";
+/// Which version of OpenAPI is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect<'a> {
+    /// All kinds in one document; no defaults, no `oneOf`, extensions stand beside references.
+    V2,
+    /// The document of this group and version.
+    V3(Option<(&'a str, &'a str)>),
+}
 
-/// Kinds every group version speaks besides its own.
-const SHARED: [&str; 3] = ["meta.v1.APIResourceList", "meta.v1.DeleteOptions", "meta.v1.Status"];
+/// Structs of which one member is set, and what says which (`x-kubernetes-unions`): type, discriminator, members.
+const UNIONS: [(&str, Option<&str>, &[&str]); 6] = [
+    ("core.v1.AppArmorProfile", Some("type"), &["localhostProfile"]),
+    ("core.v1.PodSchedulingGroup", None, &["podGroupName"]),
+    ("core.v1.SeccompProfile", Some("type"), &["localhostProfile"]),
+    ("flowcontrol.v1.LimitResponse", Some("type"), &["queuing"]),
+    (
+        "flowcontrol.v1.PriorityLevelConfigurationSpec",
+        Some("type"),
+        &["exempt", "limited"],
+    ),
+    (
+        "flowcontrol.v1.Subject",
+        Some("kind"),
+        &["group", "serviceAccount", "user"],
+    ),
+];
 
-/// All schemas a group version needs, by OpenAPI name.
-pub(super) fn schemas(group: &str, version: &str) -> Map<String, Value> {
+/// The schemas that operations need, by OpenAPI name.
+pub(super) fn of(paths: &Paths, dialect: Dialect<'_>) -> Map<String, Value> {
     let schema = api::schema();
-    let mut wanted: BTreeSet<TypeId> = SHARED.iter().filter_map(|n| schema.id(n)).collect();
-    for r in resources::resources()
-        .iter()
-        .filter(|r| r.group == group && r.version == version)
-    {
-        wanted.extend(schema.kind_of(group, version, r.kind));
-        if r.has_verb("list") {
-            wanted.extend(schema.kind_of(group, version, &format!("{}List", r.kind)));
-        }
-        for s in &r.subresources {
-            wanted.extend(schema.kind_of(s.group.unwrap_or(group), s.version.unwrap_or(version), s.kind));
-        }
+    let mut wanted: BTreeSet<String> = BTreeSet::new();
+    for o in paths.values().flatten() {
+        wanted.extend(o.body.iter().map(|b| b.type_name.clone()));
+        wanted.extend(o.answers.iter().filter_map(|(_, c)| match c {
+            Content::Type(name) => Some(name.clone()),
+            Content::Text => None,
+        }));
     }
     let mut out = BTreeMap::new();
-    let mut special = BTreeSet::new();
-    let mut done = BTreeSet::new();
-    while let Some(id) = wanted.pop_first() {
-        if !done.insert(id) {
+    while let Some(type_name) = wanted.pop_first() {
+        let openapi_name = name(&type_name);
+        if out.contains_key(&openapi_name) {
             continue;
         }
-        let t = &schema[id];
-        for f in t.fields() {
-            match f.kind {
-                Kind::Struct(next) => drop(wanted.insert(next)),
-                Kind::OrArray | Kind::OrBool | Kind::OrStrings => {
-                    wanted.extend(schema.id("apiextensions.v1.JSONSchemaProps"));
-                    special.extend(special_name(t, f));
+        let mut value = match schema.get(&type_name) {
+            Some(t) => {
+                for f in t.fields() {
+                    wanted.extend(type_of(schema, t, f));
+                    if matches!(f.kind, Kind::OrArray | Kind::OrBool | Kind::OrStrings) {
+                        wanted.insert("apiextensions.v1.JSONSchemaProps".to_owned());
+                    }
                 }
-                _ => special.extend(special_name(t, f)),
+                structure(schema, t, dialect)
             }
-        }
-        out.insert(name(&t.name), type_schema(schema, t, group, version));
+            None => special(&type_name, dialect),
+        };
+        describe(&mut value, descriptions::of_type(&type_name));
+        out.insert(openapi_name, value);
     }
-    for n in special {
-        out.insert(n.to_owned(), special_schema(n));
-    }
-    for (n, v) in [
-        ("Patch", json!({"type": "object"})),
-        ("WatchEvent", watch_event(group, version)),
-    ] {
-        out.insert(format!("{META}.{n}"), v);
-    }
-    out.insert(
-        "io.k8s.apimachinery.pkg.runtime.RawExtension".to_owned(),
-        json!({"type": "object"}),
-    );
     out.into_iter().collect()
 }
 
 /// The OpenAPI name of a type of the table.
-pub(super) fn name(type_name: &str) -> String {
+fn name(type_name: &str) -> String {
     match type_name.split_once('.') {
         Some(("meta", rest)) => format!("io.k8s.apimachinery.pkg.apis.meta.{rest}"),
         Some(("apiextensions", rest)) => format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{rest}"),
         Some(("apiregistration", rest)) => format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{rest}"),
+        Some(("version" | "runtime", _)) => format!("io.k8s.apimachinery.pkg.{type_name}"),
+        Some(("intstr", _)) => format!("io.k8s.apimachinery.pkg.util.{type_name}"),
+        Some(("resource", "Quantity")) => "io.k8s.apimachinery.pkg.api.resource.Quantity".to_owned(),
         _ => format!("io.k8s.api.{type_name}"),
     }
 }
 
-/// A reference to a type of the table.
+/// A reference to a type, in v3.
 pub(super) fn reference(type_name: &str) -> Value {
     json!({"$ref": format!("{PREFIX}{}", name(type_name))})
 }
 
-fn watch_event(group: &str, version: &str) -> Value {
-    json!({
-        "type": "object",
-        "required": ["type", "object"],
-        "properties": {
-            "type": {"type": "string", "default": ""},
-            "object": {"allOf": [{"$ref": format!("{PREFIX}io.k8s.apimachinery.pkg.runtime.RawExtension")}]},
-        },
-        "x-kubernetes-group-version-kind": shared_kinds("WatchEvent", group, version),
-    })
+/// A reference to a type, in v2.
+pub(super) fn old_reference(type_name: &str) -> Value {
+    json!({"$ref": format!("{OLD_PREFIX}{}", name(type_name))})
 }
 
-/// Shared kinds exist in `v1` and in the group's version.
-fn shared_kinds(kind: &str, group: &str, version: &str) -> Value {
-    let one = |g: &str, v: &str| json!({"group": g, "kind": kind, "version": v});
-    if group.is_empty() {
-        json!([one("", version)])
-    } else {
-        json!([one("", "v1"), one(group, version)])
+fn describe(value: &mut Value, text: Option<String>) {
+    if let Some(text) = text {
+        value["description"] = Value::String(text);
     }
 }
 
-fn type_schema(schema: &Schema, t: &Type, group: &str, version: &str) -> Value {
+/// `DeleteOptions` and `WatchEvent` are kinds of every group version that has resources.
+fn shared_kinds(kind: &str, dialect: Dialect<'_>) -> Value {
+    let one = |(group, version): (&str, &str)| json!({"group": group, "kind": kind, "version": version});
+    let mut versions: Vec<(&str, &str)> = match dialect {
+        Dialect::V3(Some(one)) => vec![one],
+        Dialect::V3(None) => Vec::new(),
+        Dialect::V2 => discovery::groups()
+            .into_iter()
+            .flat_map(|(g, versions)| versions.into_iter().map(move |v| (g, v)))
+            .collect(),
+    };
+    versions.push(("", "v1"));
+    versions.sort_unstable();
+    versions.dedup();
+    versions.into_iter().map(one).collect()
+}
+
+fn structure(schema: &Schema, t: &Type, dialect: Dialect<'_>) -> Value {
     let mut properties = Map::new();
     if t.type_meta {
-        properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
-        properties.insert("kind".to_owned(), json!({"type": "string"}));
+        for n in ["apiVersion", "kind"] {
+            let mut p = json!({"type": "string"});
+            describe(&mut p, descriptions::of_field(&t.name, n));
+            properties.insert(n.to_owned(), p);
+        }
     }
     let mut required = Vec::new();
     for f in t.fields() {
-        properties.insert(f.name.to_string(), field(schema, t, f));
+        properties.insert(f.name.to_string(), field(schema, t, f, dialect));
         if f.required {
             required.push(f.name.to_string());
         }
     }
-    let mut out = Map::new();
-    out.insert("type".to_owned(), json!("object"));
+    let mut out = json!({"type": "object"});
     if !properties.is_empty() {
-        out.insert("properties".to_owned(), Value::Object(properties));
+        out["properties"] = Value::Object(properties);
     }
     if !required.is_empty() {
-        out.insert("required".to_owned(), json!(required));
+        out["required"] = json!(required);
     }
     if t.atomic {
-        out.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
+        out["x-kubernetes-map-type"] = json!("atomic");
     }
-    if t.type_meta {
-        let kinds = match &*t.name {
-            "meta.v1.DeleteOptions" => shared_kinds("DeleteOptions", group, version),
-            n if n.starts_with("meta.v1.") => shared_kinds(t.struct_name(), "", "v1"),
-            _ => json!([gvk_of(t)]),
-        };
-        out.insert("x-kubernetes-group-version-kind".to_owned(), kinds);
+    let kinds = match &*t.name {
+        n @ ("meta.v1.DeleteOptions" | "meta.v1.WatchEvent") => shared_kinds(n.trim_start_matches("meta.v1."), dialect),
+        n if !t.type_meta || n.starts_with("version.") => Value::Null,
+        n if n.starts_with("meta.v1.") => json!([{"group": "", "kind": t.struct_name(), "version": "v1"}]),
+        _ => json!([own_kind(t)]),
+    };
+    if !kinds.is_null() {
+        out["x-kubernetes-group-version-kind"] = kinds;
     }
-    Value::Object(out)
+    if let Some((_, discriminator, members)) = UNIONS.iter().find(|(n, ..)| **n == *t.name) {
+        out["x-kubernetes-unions"] = json!([union(*discriminator, members)]);
+    }
+    out
+}
+
+fn union(discriminator: Option<&str>, members: &[&str]) -> Value {
+    // Members are mapped to the names of Go's fields.
+    let go = |m: &str| format!("{}{}", m[..1].to_uppercase(), &m[1..]);
+    let members: Map<String, Value> = members.iter().map(|m| ((*m).to_owned(), json!(go(m)))).collect();
+    let mut out = json!({"fields-to-discriminateBy": members});
+    if let Some(d) = discriminator {
+        out["discriminator"] = json!(d);
+    }
+    out
 }
 
 /// Group, version and kind of a top-level type.
-fn gvk_of(t: &Type) -> Value {
+fn own_kind(t: &Type) -> Value {
     let mut parts = t.name.split('.');
     let (prefix, version) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let group = resources::resources()
@@ -151,15 +185,18 @@ fn gvk_of(t: &Type) -> Value {
     json!({"group": group.unwrap_or(prefix), "kind": t.struct_name(), "version": version})
 }
 
-fn field(schema: &Schema, t: &Type, f: &Field) -> Value {
-    let mut one = kind(schema, t, f, f.shape == Shape::Single);
+fn field(schema: &Schema, t: &Type, f: &Field, dialect: Dialect<'_>) -> Value {
+    let one = kind(schema, t, f, dialect);
     let mut out = match f.shape {
         Shape::Single => one,
-        Shape::List => json!({"type": "array", "items": take(&mut one)}),
-        Shape::Map => json!({"type": "object", "additionalProperties": take(&mut one)}),
+        Shape::List => json!({"type": "array", "items": one}),
+        Shape::Map => json!({"type": "object", "additionalProperties": one}),
     };
-    if let Some(d) = &f.default {
-        out["default"] = d.clone();
+    describe(&mut out, descriptions::of_field(&t.name, &f.name));
+    if dialect != Dialect::V2
+        && let Some(d) = default(t, f)
+    {
+        out["default"] = d;
     }
     // The items of a List object are not for applying.
     let of_list_object = &*f.name == "items" && t.type_meta && t.name.ends_with("List");
@@ -184,11 +221,43 @@ fn field(schema: &Schema, t: &Type, f: &Field) -> Value {
     if let Some(k) = &f.patch.key {
         out["x-kubernetes-patch-merge-key"] = json!(&**k);
     }
+    if dialect != Dialect::V2 {
+        wrap(&mut out);
+    }
     out
 }
 
-fn take(v: &mut Value) -> Value {
-    std::mem::take(v)
+/// Nothing may stand beside a reference in v3: it moves into `allOf`.
+fn wrap(property: &mut Value) {
+    if let Some(m) = property.as_object_mut()
+        && m.len() > 1
+        && let Some(target) = m.remove("$ref")
+    {
+        m.insert("allOf".to_owned(), json!([{"$ref": target}]));
+    }
+}
+
+/// The default of a field: its own, or the zero value where Go holds the field by value and writes it always
+/// (kube-openapi `pkg/generators/openapi.go` `mustEnforceDefault`).
+fn default(t: &Type, f: &Field) -> Option<Value> {
+    if let Some(d) = &f.default {
+        return Some(d.clone()).filter(|d| !d.is_null());
+    }
+    if f.shape != Shape::Single {
+        return None;
+    }
+    if t.type_meta && &*f.name == "metadata" {
+        return Some(json!({}));
+    }
+    let by_value = f.required && !f.pointer;
+    let zero = match f.kind {
+        Kind::Str => json!(""),
+        Kind::Bool => json!(false),
+        Kind::I32 | Kind::I64 | Kind::F64 => json!(0),
+        Kind::Struct(_) => json!({}),
+        _ => return None,
+    };
+    by_value.then_some(zero)
 }
 
 fn strategy(p: &Patch) -> Option<&'static str> {
@@ -201,10 +270,8 @@ fn strategy(p: &Patch) -> Option<&'static str> {
     }
 }
 
-/// One value of a field. References that stand alone in a property are wrapped in `allOf`, so that
-/// extensions can stand beside them.
-fn kind(schema: &Schema, t: &Type, f: &Field, alone: bool) -> Value {
-    let wrap = |r: Value| if alone { json!({"allOf": [r]}) } else { r };
+/// One value of a field.
+fn kind(schema: &Schema, t: &Type, f: &Field, dialect: Dialect<'_>) -> Value {
     let mut out = match f.kind {
         Kind::Str => json!({"type": "string"}),
         Kind::Bool => json!({"type": "boolean"}),
@@ -213,10 +280,10 @@ fn kind(schema: &Schema, t: &Type, f: &Field, alone: bool) -> Value {
         Kind::F64 => json!({"type": "number", "format": "double"}),
         Kind::Bytes => json!({"type": "string", "format": "byte"}),
         Kind::StrList => json!({"type": "array", "items": {"type": "string"}}),
-        Kind::Struct(id) => wrap(reference(&schema[id].name)),
-        _ => match special_name(t, f) {
-            Some(n) => wrap(json!({"$ref": format!("{PREFIX}{n}")})),
-            None => json!({}),
+        _ => match (type_of(schema, t, f), dialect) {
+            (Some(n), Dialect::V2) => old_reference(&n),
+            (Some(n), Dialect::V3(_)) => reference(&n),
+            (None, _) => json!({}),
         },
     };
     if !f.allowed.is_empty() {
@@ -225,31 +292,36 @@ fn kind(schema: &Schema, t: &Type, f: &Field, alone: bool) -> Value {
     out
 }
 
-/// The OpenAPI name of a kind that is not a struct of the table.
-fn special_name(t: &Type, f: &Field) -> Option<&'static str> {
-    Some(match f.kind {
-        Kind::Time => "io.k8s.apimachinery.pkg.apis.meta.v1.Time",
-        Kind::MicroTime => "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime",
-        Kind::Quantity => "io.k8s.apimachinery.pkg.api.resource.Quantity",
-        Kind::IntOrString => "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
-        Kind::Raw | Kind::Any if &*f.name == "fieldsV1" => "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1",
-        Kind::Raw | Kind::Any if t.name.starts_with("apiextensions.") => {
-            "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"
-        }
-        Kind::Raw | Kind::Any => "io.k8s.apimachinery.pkg.runtime.RawExtension",
-        Kind::OrArray => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray",
-        Kind::OrBool => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool",
-        Kind::OrStrings => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray",
+/// The type that a field refers to: of the table, or one of those that are no structs.
+fn type_of(schema: &Schema, t: &Type, f: &Field) -> Option<String> {
+    let special = match f.kind {
+        Kind::Struct(id) => return Some(schema[id].name.to_string()),
+        Kind::Time => "meta.v1.Time",
+        Kind::MicroTime => "meta.v1.MicroTime",
+        Kind::Quantity => "resource.Quantity",
+        Kind::IntOrString => "intstr.IntOrString",
+        Kind::Raw | Kind::Any if &*f.name == "fieldsV1" => "meta.v1.FieldsV1",
+        Kind::Raw | Kind::Any if t.name.starts_with("apiextensions.") => "apiextensions.v1.JSON",
+        Kind::Raw | Kind::Any => "runtime.RawExtension",
+        Kind::OrArray => "apiextensions.v1.JSONSchemaPropsOrArray",
+        Kind::OrBool => "apiextensions.v1.JSONSchemaPropsOrBool",
+        Kind::OrStrings => "apiextensions.v1.JSONSchemaPropsOrStringArray",
         _ => return None,
-    })
+    };
+    Some(special.to_owned())
 }
 
-fn special_schema(name: &str) -> Value {
-    match name.rsplit('.').next().unwrap_or("") {
-        "Time" | "MicroTime" => json!({"type": "string", "format": "date-time"}),
-        "Quantity" => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
-        "IntOrString" => json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
-        _ if name.starts_with(EXTENSIONS) => json!({}),
+/// A type that is no struct of the table.
+fn special(type_name: &str, dialect: Dialect<'_>) -> Value {
+    match (type_name, dialect) {
+        ("meta.v1.Time" | "meta.v1.MicroTime", _) => json!({"type": "string", "format": "date-time"}),
+        ("resource.Quantity", Dialect::V2) => json!({"type": "string"}),
+        ("resource.Quantity", _) => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
+        ("intstr.IntOrString", Dialect::V2) => json!({"type": "string", "format": "int-or-string"}),
+        ("intstr.IntOrString", _) => {
+            json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]})
+        }
+        (n, _) if n.starts_with("apiextensions.") => json!({}),
         _ => json!({"type": "object"}),
     }
 }

@@ -1,133 +1,163 @@
-//! OpenAPI v2, made from the v3 documents: for clients that know no better.
+//! The document of OpenAPI v2: all group versions in one.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::{document as document_v3, versions};
+use super::operations::{Content, Operation, Parameter, Paths, phrase, split};
+use super::{info, schemas, write_member};
 
-/// The one document of all groups.
-pub(super) fn document() -> Value {
-    let mut definitions = Map::new();
-    let mut paths = Map::new();
-    for (_, group, version) in versions() {
-        let mut v3 = document_v3(group, version);
-        for (name, schema) in take_map(&mut v3["components"]["schemas"]) {
-            // Kinds of several groups (DeleteOptions) list all of them.
-            let schema = old_schema(schema);
-            match definitions.get_mut(&name) {
-                None => drop(definitions.insert(name, schema)),
-                Some(have) => merge_kinds(have, &schema),
-            }
-        }
-        for (path, item) in take_map(&mut v3["paths"]) {
-            paths.insert(path, old_path(item));
-        }
+/// Writes the document.
+pub(super) fn write(mut out: impl Write) -> io::Result<()> {
+    let mut paths = Paths::new();
+    for part in super::parts() {
+        paths.extend(part.paths());
     }
-    json!({
-        "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": component::version::Info::get().git_version},
-        "paths": paths,
-        "definitions": definitions,
-    })
+    let definitions = schemas::of(&paths, schemas::Dialect::V2);
+    write!(
+        out,
+        "{{\"swagger\":\"2.0\",\"info\":{},\"security\":[{{\"BearerToken\":[]}}],\
+         \"securityDefinitions\":{{\"BearerToken\":{}}},\"definitions\":{{",
+        info(),
+        super::bearer_token()
+    )?;
+    let mut first = true;
+    for (name, schema) in definitions {
+        write_member(&mut out, &mut first, &name, &schema)?;
+    }
+    out.write_all(b"},\"paths\":{")?;
+    let (mut first, mut shared) = (true, BTreeMap::new());
+    for (path, operations) in paths {
+        write_member(&mut out, &mut first, &path, &item(operations, &mut shared))?;
+    }
+    let shared: Map<String, Value> = shared.into_iter().collect();
+    write!(out, "}},\"parameters\":{}}}", Value::Object(shared))
 }
 
-fn take_map(v: &mut Value) -> Map<String, Value> {
-    match v.take() {
-        Value::Object(m) => m,
-        _ => Map::new(),
-    }
-}
+/// Parameters that stand once for the whole document, by name.
+type Shared = BTreeMap<String, Value>;
 
-fn merge_kinds(have: &mut Value, more: &Value) {
-    const KEY: &str = "x-kubernetes-group-version-kind";
-    let more = more.get(KEY).and_then(Value::as_array).cloned().unwrap_or_default();
-    if let Some(list) = have.get_mut(KEY).and_then(Value::as_array_mut) {
-        for kind in more {
-            if !list.contains(&kind) {
-                list.push(kind);
-            }
-        }
-    }
-}
-
-/// References point to definitions, `allOf` of one reference is that reference, no `oneOf`.
-fn old_schema(v: Value) -> Value {
-    match v {
-        Value::Object(mut m) => {
-            if let Some(Value::Array(mut all)) = m.remove("allOf")
-                && let Some(Value::Object(one)) = all.pop()
-            {
-                m.extend(one);
-            }
-            if m.remove("oneOf").is_some() {
-                m.insert("type".to_owned(), json!("string"));
-            }
-            Value::Object(m.into_iter().map(|(k, v)| (k, old_schema(v))).collect())
-        }
-        Value::Array(l) => Value::Array(l.into_iter().map(old_schema).collect()),
-        Value::String(s) => match s.strip_prefix("#/components/schemas/") {
-            Some(name) => json!(format!("#/definitions/{name}")),
-            None => Value::String(s),
-        },
-        other => other,
-    }
-}
-
-fn old_path(item: Value) -> Value {
-    let Value::Object(operations) = item else { return item };
+fn item(mut operations: Vec<Operation>, shared: &mut Shared) -> Value {
+    let of_path = split(&mut operations);
     let mut out = Map::new();
-    for (key, mut value) in operations {
-        if key == "parameters" {
-            out.insert(key, old_parameters(value));
-            continue;
-        }
-        let mut parameters = old_parameters(value["parameters"].take());
-        let body = value["requestBody"].take();
-        if let Some(content) = body["content"].as_object() {
-            value["consumes"] = json!(content.keys().collect::<Vec<_>>());
-            let schema = content
-                .values()
-                .next()
-                .map(|c| old_schema(c["schema"].clone()))
-                .unwrap_or_default();
-            if let Some(list) = parameters.as_array_mut() {
-                list.insert(
-                    0,
-                    json!({"name": "body", "in": "body", "required": true, "schema": schema}),
-                );
-            }
-        }
-        for r in value["responses"].as_object_mut().into_iter().flatten() {
-            let content = r.1["content"].take();
-            if let Some(m) = r.1.as_object_mut() {
-                m.remove("content");
-                if let Some(schema) = content
-                    .as_object()
-                    .and_then(|c| c.values().next())
-                    .map(|c| c["schema"].clone())
-                {
-                    m.insert("schema".to_owned(), old_schema(schema));
-                }
-            }
-        }
-        if let Some(m) = value.as_object_mut() {
-            m.remove("requestBody");
-            m.insert("parameters".to_owned(), parameters);
-        }
-        out.insert(key, value);
+    if !of_path.is_empty() {
+        let list = of_path.iter().map(|p| parameter(p, shared)).collect();
+        out.insert("parameters".to_owned(), list);
+    }
+    for o in operations {
+        out.insert(o.method.to_owned(), operation(&o, shared));
     }
     Value::Object(out)
 }
 
-fn old_parameters(list: Value) -> Value {
-    let Value::Array(list) = list else { return json!([]) };
-    let one = |mut p: Value| {
-        if let Value::Object(schema) = p["schema"].take()
-            && let Some(m) = p.as_object_mut()
-        {
-            m.remove("schema");
-            m.extend(schema);
+fn operation(o: &Operation, shared: &mut Shared) -> Value {
+    let mut out = json!({
+        "operationId": o.id, "description": o.description, "tags": [o.tag], "schemes": ["https"],
+        "produces": o.produces,
+    });
+    if !o.consumes.is_empty() {
+        out["consumes"] = json!(o.consumes);
+    }
+    let mut parameters: Vec<(&str, Value)> = Vec::new();
+    for p in &o.parameters {
+        parameters.push((p.name, parameter(p, shared)));
+    }
+    if let Some(b) = &o.body {
+        let mut facts = vec![("name", json!("body")), ("in", json!("body"))];
+        if b.required {
+            facts.push(("required", json!(true)));
         }
-        p
-    };
-    Value::Array(list.into_iter().map(one).collect())
+        facts.push(("schema", schemas::old_reference(&b.type_name)));
+        let value = if b.type_name.starts_with("meta.") {
+            refer("body", &facts, shared)
+        } else {
+            object(&facts)
+        };
+        parameters.push(("body", value));
+    }
+    parameters.sort_by_key(|(name, _)| *name);
+    if !parameters.is_empty() {
+        out["parameters"] = parameters.into_iter().map(|(_, v)| v).collect();
+    }
+    let mut responses: Map<String, Value> = o
+        .answers
+        .iter()
+        .map(|(code, content)| {
+            let schema = match content {
+                Content::Type(name) => schemas::old_reference(name),
+                Content::Text => json!({"type": "string"}),
+            };
+            (
+                code.to_string(),
+                json!({"description": phrase(*code), "schema": schema}),
+            )
+        })
+        .collect();
+    responses.insert("401".to_owned(), json!({"description": phrase(401)}));
+    out["responses"] = Value::Object(responses);
+    super::extend(&mut out, o);
+    out
+}
+
+/// A parameter, or the reference to it. Clients look for some of them in place
+/// (kube-openapi `pkg/builder/parameters.go` `collectSharedParameters`).
+fn parameter(p: &Parameter, shared: &mut Shared) -> Value {
+    // In the order that the name's hash is made of.
+    let mut facts = vec![
+        ("uniqueItems", json!(true)),
+        ("type", json!(p.kind)),
+        ("description", json!(p.description)),
+        ("name", json!(p.name)),
+        ("in", json!(if p.in_path { "path" } else { "query" })),
+    ];
+    if p.in_path {
+        facts.push(("required", json!(true)));
+    }
+    match p.name {
+        "name" | "fieldValidation" | "dryRun" => object(&facts),
+        name => refer(name, &facts, shared),
+    }
+}
+
+fn object(facts: &[(&str, Value)]) -> Value {
+    facts.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect()
+}
+
+/// Puts a parameter among the shared ones and answers with its reference.
+fn refer(name: &str, facts: &[(&str, Value)], shared: &mut Shared) -> Value {
+    let members: Vec<String> = facts.iter().map(|(k, v)| format!("\"{k}\":{v}")).collect();
+    let name = format!("{name}-{}", hash(&format!("{{{}}}", members.join(","))));
+    let reference = json!({"$ref": format!("#/parameters/{name}")});
+    shared.entry(name).or_insert_with(|| object(facts));
+    reference
+}
+
+/// Six bytes of FNV-1, as upstream's `base64Hash`.
+fn hash(text: &str) -> String {
+    use base64::Engine as _;
+    let step = |hash: u64, byte: u8| hash.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte);
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    base64::engine::general_purpose::URL_SAFE.encode(&hash.to_be_bytes()[..6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_parameters_are_called_as_upstream_calls_them() {
+        let mut shared = Shared::new();
+        let p = Parameter {
+            name: "follow",
+            in_path: false,
+            kind: "boolean",
+            description: "Follow the log stream of the pod. Defaults to false.".to_owned(),
+        };
+        assert_eq!(
+            parameter(&p, &mut shared),
+            json!({"$ref": "#/parameters/follow-9OIXh_2R"})
+        );
+        assert_eq!(shared["follow-9OIXh_2R"]["type"], "boolean");
+    }
 }
