@@ -18,6 +18,8 @@ pub(crate) mod core;
 pub(crate) mod discovery;
 pub(crate) mod entries;
 pub(crate) mod entry;
+pub(crate) mod field_labels;
+pub(crate) mod field_manager;
 pub(crate) mod flowcontrol;
 pub(crate) mod networking;
 pub(crate) mod node;
@@ -47,6 +49,7 @@ use crate::objects::Objects;
 use crate::request::RequestContext;
 use crate::resources::{self, Resource};
 use crate::storage::Storage;
+use field_manager::Writer;
 use options::{DeleteOptions, ListOptions};
 
 /// What the registry needs to know besides the table.
@@ -130,7 +133,9 @@ impl Registry {
     ) -> Result<Arc<Value>> {
         let store = self.need(group, resource)?;
         let ctx = context(store.row, "update", ns, name);
-        let (entry, _) = store.update(&ctx, ns, name, store.strategy, change, &NoHooks).await?;
+        let writer = Writer::own(store.row, "");
+        let change = |old: &Value| tracked(&writer, old, change);
+        let (entry, _) = store.update(&ctx, ns, name, store.strategy, &change, &NoHooks).await?;
         Ok(entry.value())
     }
 
@@ -147,7 +152,9 @@ impl Registry {
         let mut ctx = context(store.row, "update", ns, name);
         ctx.info.subresource = "status".to_owned();
         let strategy = store.strategy.status().unwrap_or(store.strategy);
-        let (entry, _) = store.update(&ctx, ns, name, strategy, change, &NoHooks).await?;
+        let writer = Writer::own(store.row, "status");
+        let change = |old: &Value| tracked(&writer, old, change);
+        let (entry, _) = store.update(&ctx, ns, name, strategy, &change, &NoHooks).await?;
         Ok(entry.value())
     }
 }
@@ -171,6 +178,7 @@ impl Objects for Registry {
         let ctx = context(store.row, "create", namespace, "");
         let mut obj = obj;
         store.strategy.default(&mut obj);
+        Writer::own(store.row, "").track(&Value::Null, &mut obj);
         Ok(store.create(&ctx, namespace, obj, &NoHooks).await?.value())
     }
 
@@ -190,6 +198,13 @@ impl Objects for Registry {
             .await
             .map(|_| ())
     }
+}
+
+/// A change of the server's own, with its owner.
+fn tracked(writer: &Writer, old: &Value, change: ChangeFn<'_>) -> Result<Value> {
+    let mut new = change(old)?;
+    writer.track(old, &mut new);
+    Ok(new)
 }
 
 /// The server's own request on one resource.

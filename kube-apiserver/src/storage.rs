@@ -121,6 +121,11 @@ pub(crate) enum StorageError {
 pub(crate) trait Storage: Send + Sync {
     /// The pair under `key` now, with the store's revision.
     async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError>;
+    /// As [`Storage::get`], at any moment not older than revision `at_least` (0: any).
+    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<KeyValue>, i64), StorageError> {
+        let _ = at_least;
+        self.get(key).await
+    }
     /// One page of a prefix.
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError>;
     /// The store's current revision, read consistently.

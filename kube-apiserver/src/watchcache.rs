@@ -69,6 +69,15 @@ impl Storage for WatchCache {
         self.inner.get(key).await
     }
 
+    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<KeyValue>, i64), StorageError> {
+        if self.filled()
+            && let Some(snapshot) = self.snapshot(at_least).await
+        {
+            return Ok(snapshot.one(key));
+        }
+        self.inner.get(key).await
+    }
+
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {
         if !self.filled() {
             return self.inner.list(req).await;
@@ -121,7 +130,7 @@ impl Storage for WatchCache {
 
     async fn compact(&self, rev: i64) -> Result<(), StorageError> {
         self.inner.compact(rev).await?;
-        self.shared.state.lock().forget(rev);
+        self.shared.state.lock().compacted(rev);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! The schema table drives it all; kinds the table lacks (Table, PartialObjectMetadata) are JSON,
 //! the latter also protobuf by hand.
 
+mod gzip;
 mod metadata;
 
 use apimachinery::codec::{json, proto, yaml};
@@ -13,6 +14,9 @@ use apimachinery::patch;
 use apimachinery::status::{ApiError, Result};
 use bytes::Bytes;
 use serde_json::Value;
+
+pub(crate) use gzip::Gzip;
+pub(crate) use metadata::list as protobuf_list;
 
 use super::negotiate::Format;
 use super::patch::Kind as PatchKind;
@@ -68,14 +72,14 @@ fn gvk((group, version, kind): Expected) -> GroupVersionKind {
 pub(crate) fn encode(format: Format, pretty: bool, v: &Value) -> Result<Bytes> {
     let bytes = match format {
         Format::Json => {
-            let encoded = if pretty {
-                serde_json::to_vec_pretty(v)
+            // Go's encoder ends with a newline, its indenting one does not.
+            if pretty {
+                serde_json::to_vec_pretty(v).map_err(ApiError::internal)?
             } else {
-                serde_json::to_vec(v)
-            };
-            let mut bytes = encoded.map_err(ApiError::internal)?;
-            bytes.push(b'\n');
-            bytes
+                let mut bytes = serde_json::to_vec(v).map_err(ApiError::internal)?;
+                bytes.push(b'\n');
+                bytes
+            }
         }
         Format::Yaml => yaml::encode(v).map_err(ApiError::internal)?.into_bytes(),
         Format::Protobuf => match meta::kind(v) {
@@ -89,15 +93,21 @@ pub(crate) fn encode(format: Format, pretty: bool, v: &Value) -> Result<Bytes> {
 /// One event of a watch stream, framed.
 pub(crate) fn watch_frame(format: Format, kind: &str, object: &Value) -> Result<Bytes> {
     if format == Format::Protobuf {
-        let event = proto::encode_watch_event(kind, &encode(format, false, object)?);
-        let mut frame = (event.len() as u32).to_be_bytes().to_vec();
-        frame.extend(event);
-        return Ok(frame.into());
+        return Ok(protobuf_frame(kind, &encode(format, false, object)?));
     }
     let mut frame = format!("{{\"type\":\"{kind}\",\"object\":").into_bytes();
     serde_json::to_writer(&mut frame, object).map_err(ApiError::internal)?;
     frame.extend_from_slice(b"}\n");
     Ok(frame.into())
+}
+
+/// One event whose object is encoded already, with envelope.
+pub(crate) fn protobuf_frame(kind: &str, object: &[u8]) -> Bytes {
+    let event = proto::encode_watch_event(kind, object);
+    let mut frame = Vec::with_capacity(event.len() + 4);
+    frame.extend_from_slice(&(event.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&event);
+    frame.into()
 }
 
 /// A body as a value of the kind expected; a body without apiVersion and kind is taken to be of
@@ -203,6 +213,8 @@ pub(crate) fn apply_patch(kind: PatchKind, object: &Value, body: &Value, expecte
     let mut target = object.clone();
     let done = match kind {
         PatchKind::Json => patch::json::Patch::from_value(body).and_then(|p| p.apply(&mut target)),
+        // Merged by its owners already (`registry::field_manager`).
+        PatchKind::Apply => Ok(()),
         PatchKind::Merge => {
             patch::merge::apply(&mut target, body);
             Ok(())

@@ -75,15 +75,14 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
 /// Options come in the body, or else in the query.
 pub(super) async fn options(call: &mut Call) -> Result<DeleteOptions> {
     let bytes = call.body().await?;
-    let mut options = if bytes.is_empty() {
+    let options = if bytes.is_empty() {
         DeleteOptions::from_query(&call.query)?
     } else {
         let format = negotiate::input(&call.head.headers)?;
         let v = codec::decode_options(format, &bytes, "DeleteOptions")?;
         DeleteOptions::from_body(&v)
     };
-    options.dry_run |= call.ctx.dry_run;
-    call.ctx.dry_run |= options.dry_run;
     options.validate()?;
+    call.ctx.dry_run = options.dry_run;
     Ok(options)
 }

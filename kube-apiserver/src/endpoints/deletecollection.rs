@@ -11,7 +11,8 @@ use crate::registry::options::ListOptions;
 
 pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
-    let list = ListOptions::parse(&call.query, false)?;
+    let mut list = ListOptions::parse(&call.query, false)?;
+    list.bind(call.row, "")?;
     let options = delete::options(&mut call).await?;
     let store = call.store()?;
     let mut ctx = call.ctx.clone();

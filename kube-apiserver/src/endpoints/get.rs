@@ -1,6 +1,6 @@
 //! GET of one object.
 
-use apimachinery::status::Result;
+use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::{Response, StatusCode};
 
@@ -8,6 +8,12 @@ use super::{Call, respond};
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
-    let entry = call.store()?.get(call.namespace(), &call.ctx.info.name).await?;
+    if call.query.flag("export") {
+        let gone = "the export parameter, deprecated since v1.14, is no longer supported";
+        return Err(ApiError::bad_request(gone));
+    }
+    let version = call.query.get("resourceVersion").unwrap_or_default();
+    let store = call.store()?;
+    let entry = store.get_from(call.namespace(), &call.ctx.info.name, version).await?;
     respond::object(StatusCode::OK, &out, &call.query, call.row, &entry)
 }

@@ -21,7 +21,8 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
             &v,
         );
     }
-    let options = ListOptions::parse(&call.query, false)?;
+    let mut options = ListOptions::parse(&call.query, false)?;
+    options.bind(call.row, &call.ctx.info.name)?;
     let list = call.store()?.list(call.namespace(), &options).await?;
     respond::list(&out, &call.query, call.row, &list)
 }

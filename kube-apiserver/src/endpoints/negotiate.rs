@@ -2,9 +2,10 @@
 //!
 //! Rules: upstream `apiserver/pkg/endpoints/handlers/negotiation/negotiate.go`.
 
+use apimachinery::field::quote;
 use apimachinery::status::{ApiError, Result};
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 
 use crate::request::Query;
 
@@ -49,8 +50,10 @@ pub(crate) enum View {
     Object,
     /// `meta.k8s.io` Table.
     Table,
-    /// `meta.k8s.io` PartialObjectMetadata, or the List of it.
+    /// `meta.k8s.io` PartialObjectMetadata.
     Metadata,
+    /// `meta.k8s.io` PartialObjectMetadataList.
+    MetadataList,
 }
 
 /// The negotiated answer.
@@ -64,6 +67,8 @@ pub(crate) struct Output {
     pub(crate) view_version: String,
     /// Indented JSON for people.
     pub(crate) pretty: bool,
+    /// Large bodies may be compressed.
+    pub(crate) gzip: bool,
 }
 
 impl Default for Output {
@@ -73,6 +78,7 @@ impl Default for Output {
             view: View::Object,
             view_version: "v1".into(),
             pretty: false,
+            gzip: false,
         }
     }
 }
@@ -82,97 +88,161 @@ fn accepted() -> Vec<&'static str> {
     MEDIA_TYPES.iter().map(|(m, _)| *m).collect()
 }
 
+/// One alternative of an Accept header.
+#[derive(Debug, Clone, PartialEq)]
 struct Clause<'a> {
-    media: &'a str,
+    kind: &'a str,
+    subtype: &'a str,
     params: Vec<(&'a str, &'a str)>,
     q: f32,
 }
 
+impl<'a> Clause<'a> {
+    /// One comma-separated part; `None` for what is no media type.
+    fn parse(part: &'a str) -> Option<Self> {
+        let trim = |s: &'a str| s.trim_matches(' ');
+        let (media, rest) = part.split_once(';').unwrap_or((part, ""));
+        let (kind, subtype) = match trim(media).split_once('/') {
+            None if trim(media) == "*" => ("*", "*"),
+            None => return None,
+            Some((_, subtype)) if subtype.is_empty() || subtype.contains('/') => return None,
+            Some((kind, subtype)) => (trim(kind), trim(subtype)),
+        };
+        let mut clause = Clause {
+            kind,
+            subtype,
+            params: vec![],
+            q: 1.0,
+        };
+        for (key, value) in rest.split(';').filter_map(|p| p.split_once('=')) {
+            if value.is_empty() || value.contains('=') {
+                continue;
+            }
+            match trim(key) {
+                "q" => clause.q = value.parse().unwrap_or(0.0),
+                key => clause.params.push((key, trim(value))),
+            }
+        }
+        Some(clause)
+    }
+
+    fn before(&self, other: &Self) -> bool {
+        self.q > other.q || self.kind != "*" && other.kind == "*" || self.subtype != "*" && other.subtype == "*"
+    }
+
+    fn covers(&self, media_type: &str) -> bool {
+        let (kind, subtype) = media_type.split_once('/').unwrap_or((media_type, ""));
+        match (self.kind, self.subtype) {
+            ("*", "*") => true,
+            (k, "*") => k == kind,
+            (k, s) => k == kind && s == subtype,
+        }
+    }
+
+    fn param(&self, name: &str) -> Option<&'a str> {
+        self.params.iter().rev().find(|(k, _)| *k == name).map(|(_, v)| *v)
+    }
+
+    /// The view asked for; `None` when `format` cannot be answered this way
+    /// (upstream `acceptMediaTypeOptions`, `RequestScope.AllowsMediaTypeTransform`).
+    fn view(&self, format: Format, views: bool) -> Option<(View, &'a str)> {
+        let stream = self.param("stream").unwrap_or("watch");
+        if stream != "watch" || self.param("stream").is_some() && format == Format::Yaml {
+            return None;
+        }
+        if self.param("sv").is_some_and(|v| !views || v != "v1") {
+            return None;
+        }
+        let (kind, group, version) = (self.param("as"), self.param("g"), self.param("v"));
+        if kind.is_none() && group.is_none() && version.is_none() {
+            return Some((View::Object, "v1"));
+        }
+        let version = version.filter(|v| views && group == Some("meta.k8s.io") && matches!(*v, "v1" | "v1beta1"))?;
+        let view = match kind? {
+            "Table" if format != Format::Protobuf => View::Table,
+            "PartialObjectMetadata" => View::Metadata,
+            "PartialObjectMetadataList" => View::MetadataList,
+            _ => return None,
+        };
+        Some((view, version))
+    }
+}
+
+/// The alternatives, the best first: upstream's order, which is no strict one, so it takes upstream's
+/// algorithm (`munnerz/goautoneg`, Go's insertion sort for short slices).
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
     let mut all: Vec<Clause<'_>> = accept
         .split(',')
-        .filter_map(|part| {
-            let mut pieces = part.split(';').map(str::trim);
-            let media = pieces.next().filter(|m| !m.is_empty())?;
-            let params: Vec<_> = pieces.filter_map(|p| p.split_once('=')).collect();
-            let q = params
-                .iter()
-                .find(|(k, _)| *k == "q")
-                .and_then(|(_, v)| v.parse().ok())
-                .unwrap_or(1.0);
-            Some(Clause { media, params, q })
-        })
+        .filter_map(|p| Clause::parse(p.trim_matches(' ')))
         .collect();
-    // Stable: among equals the client's order decides.
-    all.sort_by(|a, b| b.q.total_cmp(&a.q));
+    for i in 1..all.len() {
+        let mut j = i;
+        while j > 0 && all[j].before(&all[j - 1]) {
+            all.swap(j, j - 1);
+            j -= 1;
+        }
+    }
     all
 }
 
 /// Chooses the output of a request. `views`: Table and metadata may be asked for.
 pub(crate) fn output(headers: &HeaderMap, query: &Query, views: bool) -> Result<Output> {
-    let accept = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .collect::<Vec<_>>()
-        .join(",");
-    let mut out = Output {
-        pretty: pretty(headers, query),
-        ..Default::default()
-    };
-    if accept.trim().is_empty() {
-        return Ok(out);
+    let out = choose(headers, query, views).ok_or_else(|| ApiError::not_acceptable(&accepted()))?;
+    let include = query.get("includeObject").unwrap_or_default();
+    if out.view == View::Table && !matches!(include, "" | "None" | "Metadata" | "Object") {
+        return Err(ApiError::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', 'Object', 'None', or empty",
+            quote(include)
+        )));
     }
-    for clause in clauses(&accept) {
-        let format = match clause.media {
-            "*/*" | "application/*" => Some(Format::Json),
-            media => Format::named(media),
-        };
-        let Some(format) = format else { continue };
-        let param = |name: &str| clause.params.iter().find(|(k, _)| *k == name).map(|(_, v)| *v);
-        let view = match (param("as"), param("g")) {
-            (None, _) => View::Object,
-            (Some("Table"), Some("meta.k8s.io")) if views => View::Table,
-            (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io")) if views => {
-                View::Metadata
-            }
-            // Discovery's and other unknown views: this clause cannot be met here.
-            _ => continue,
-        };
-        let version = param("v").unwrap_or("v1");
-        if view != View::Object && !matches!(version, "v1" | "v1beta1") {
-            continue;
-        }
-        if view == View::Table && format == Format::Protobuf {
-            continue;
-        }
-        out.format = format;
-        out.view = view;
-        out.view_version = version.to_owned();
-        if param("pretty") == Some("1") {
-            out.pretty = true;
-        }
-        return Ok(out);
-    }
-    Err(ApiError::not_acceptable(&accepted()))
+    Ok(out)
 }
 
-/// How to write an error, which must always find a way.
-pub(crate) fn error_output(headers: &HeaderMap) -> Output {
-    let found = output(headers, &Query::default(), true).unwrap_or_else(|_| Output {
-        pretty: pretty(headers, &Query::default()),
-        ..Output::default()
-    });
-    Output {
-        view: View::Object,
-        ..found
+fn choose(headers: &HeaderMap, query: &Query, views: bool) -> Option<Output> {
+    // As upstream, only the first header counts.
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let out = Output {
+        pretty: pretty(headers, query),
+        gzip: takes_gzip(headers),
+        ..Default::default()
+    };
+    if accept.is_empty() {
+        return Some(out);
     }
+    clauses(accept).iter().find_map(|clause| {
+        let covered = MEDIA_TYPES.iter().filter(|(media, _)| clause.covers(media));
+        covered.into_iter().find_map(|(_, format)| {
+            let (view, version) = clause.view(*format, views)?;
+            Some(Output {
+                format: *format,
+                view,
+                view_version: version.to_owned(),
+                pretty: out.pretty || clause.param("pretty") == Some("1"),
+                gzip: out.gzip,
+            })
+        })
+    })
+}
+
+/// How to write an error; `None` when nothing acceptable is left.
+pub(crate) fn error_output(headers: &HeaderMap) -> Option<Output> {
+    choose(headers, &Query::default(), false)
+}
+
+/// Whether the client reads gzip (upstream `negotiateContentEncoding`: the bare token).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accept = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    accept.split(',').any(|token| token.trim() == "gzip")
 }
 
 /// People at a terminal get indented JSON (upstream `isPrettyPrint`).
 fn pretty(headers: &HeaderMap, query: &Query) -> bool {
-    if query.get("pretty").is_some() {
-        return query.flag("pretty");
+    if let Some(text) = query.get("pretty").filter(|t| !t.is_empty()) {
+        // Go's `strconv.ParseBool`.
+        return matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True");
     }
     let agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
     agent.starts_with("curl") || agent.starts_with("Wget") || agent.starts_with("Mozilla/5.0")
@@ -180,11 +250,11 @@ fn pretty(headers: &HeaderMap, query: &Query) -> bool {
 
 /// The encoding of the request's body; none named means JSON.
 pub(crate) fn input(headers: &HeaderMap) -> Result<Format> {
-    let text = content_type(headers);
+    let text = content_type(headers).to_ascii_lowercase();
     if text.is_empty() {
         return Ok(Format::Json);
     }
-    Format::named(text).ok_or_else(|| ApiError::unsupported_media_type(&accepted()))
+    Format::named(&text).ok_or_else(|| ApiError::unsupported_media_type(&accepted()))
 }
 
 /// The Content-Type without parameters.
@@ -205,16 +275,68 @@ mod tests {
     }
 
     #[test]
-    fn the_first_clause_that_can_be_met_wins() {
-        let o = negotiate("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").unwrap();
-        assert_eq!((o.format, o.view), (Format::Json, View::Table));
-        let o = negotiate("application/vnd.kubernetes.protobuf, */*").unwrap();
-        assert_eq!(o.format, Format::Protobuf);
-        let o =
-            negotiate("application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1").unwrap();
-        assert_eq!((o.format, o.view), (Format::Protobuf, View::Metadata));
-        let o = negotiate("application/json;as=Nothing;v=v1;g=meta.k8s.io, application/yaml;q=0.5").unwrap();
-        assert_eq!(o.format, Format::Yaml);
+    fn the_best_clause_that_can_be_met_wins() {
+        use Format::{Json, Protobuf, Yaml};
+        let partial = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        let cases = [
+            (
+                "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+                (Json, View::Table),
+            ),
+            ("application/vnd.kubernetes.protobuf, */*", (Protobuf, View::Object)),
+            (partial, (Protobuf, View::MetadataList)),
+            (
+                "application/json;as=Nothing;v=v1;g=meta.k8s.io, application/yaml;q=0.5",
+                (Yaml, View::Object),
+            ),
+            ("application/yaml;q=0.2, application/json;q=0.1", (Yaml, View::Object)),
+            // What is named goes before what is not, whatever the weights.
+            ("*/*, application/yaml;q=0.1", (Yaml, View::Object)),
+            ("text/html, */*;q=0.8", (Json, View::Object)),
+            ("*", (Json, View::Object)),
+            ("application/cbor, application/json", (Json, View::Object)),
+            ("*/*;as=Table;g=meta.k8s.io;v=v1", (Json, View::Table)),
+            ("application/json;stream=watch", (Json, View::Object)),
+        ];
+        for (accept, want) in cases {
+            let out = negotiate(accept).unwrap();
+            assert_eq!((out.format, out.view), want, "{accept}");
+        }
+        for accept in [
+            "application/cbor",
+            "application/yaml;stream=watch",
+            "application/json;stream=other",
+            "application/json;as=Table;g=meta.k8s.io",
+            "application/json;v=v1",
+            "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1",
+        ] {
+            assert_eq!(negotiate(accept).unwrap_err().code, 406, "{accept}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_one_of_the_encodings_named() {
+        let mut h = HeaderMap::new();
+        for (text, yes) in [
+            ("gzip", true),
+            ("br, gzip", true),
+            ("gzip;q=1.0", false),
+            ("identity", false),
+        ] {
+            h.insert(ACCEPT_ENCODING, text.parse().unwrap());
+            assert_eq!(output(&h, &Query::default(), true).unwrap().gzip, yes, "{text}");
+        }
+    }
+
+    #[test]
+    fn tables_refuse_unknown_objects_in_rows() {
+        let mut h = HeaderMap::new();
+        h.insert(ACCEPT, "application/json;as=Table;v=v1;g=meta.k8s.io".parse().unwrap());
+        let e = output(&h, &Query::parse("includeObject=x"), true).unwrap_err();
+        assert_eq!(
+            e.message,
+            "Unable to convert to Table as requested: includeObject: Invalid value: \"x\": must be 'Metadata', 'Object', 'None', or empty"
+        );
     }
 
     #[test]
@@ -235,14 +357,16 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_indented_for_people_too() {
+    fn errors_need_a_plain_clause() {
         let mut h = HeaderMap::new();
         h.insert(ACCEPT, "text/html".parse().unwrap());
-        assert!(!error_output(&h).pretty);
-        h.insert(USER_AGENT, "curl/8.0".parse().unwrap());
-        assert!(error_output(&h).pretty);
+        assert_eq!(error_output(&h), None);
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
         h.insert(ACCEPT, table.parse().unwrap());
-        assert_eq!(error_output(&h).view, View::Object);
+        assert_eq!(error_output(&h), None);
+        h.insert(ACCEPT, format!("{table},application/json").parse().unwrap());
+        h.insert(USER_AGENT, "curl/8.0".parse().unwrap());
+        let out = error_output(&h).unwrap();
+        assert_eq!((out.view, out.pretty), (View::Object, true));
     }
 }

@@ -1,13 +1,15 @@
 //! Answers: objects, lists and errors as HTTP responses in the negotiated encoding.
 
+use apimachinery::codec::proto;
 use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::codec::Gzip;
 use super::negotiate::{self, Format, Output, View};
 use super::{codec, table};
 use crate::registry::Entry;
@@ -36,14 +38,35 @@ pub(crate) fn page_not_found() -> Response<Body> {
 
 /// Any value with apiVersion and kind.
 pub(crate) fn value(status: StatusCode, out: &Output, v: &Value) -> Result<Response<Body>> {
-    let body = codec::encode(out.format, out.pretty, v)?;
-    Ok(bytes(status, out.format.media_type(), body))
+    Ok(whole(status, out, codec::encode(out.format, out.pretty, v)?))
+}
+
+/// A body that is complete, compressed when that is worth it.
+fn whole(status: StatusCode, out: &Output, body: impl Into<Bytes>) -> Response<Body> {
+    let body = body.into();
+    let media_type = out.format.media_type();
+    let Some(mut gzip) = Gzip::worth(body.len()).filter(|_| out.gzip) else {
+        return bytes(status, media_type, body);
+    };
+    let start = gzip.piece(&body);
+    compressed(bytes(status, media_type, [start, gzip.end()].concat()))
+}
+
+fn compressed(mut r: Response<Body>) -> Response<Body> {
+    let headers = r.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    r
 }
 
 /// An error as a `Status`, in the encoding the client reads.
 pub(crate) fn error(headers: &HeaderMap, e: &ApiError) -> Response<Body> {
-    let out = negotiate::error_output(headers);
     let code = StatusCode::from_u16(e.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // An error is never hidden behind one of negotiation: then it is indented JSON (`WriteRawJSON`).
+    let out = negotiate::error_output(headers).unwrap_or_else(|| Output {
+        pretty: true,
+        ..Output::default()
+    });
     let mut r = value(code, &out, &e.to_value()).unwrap_or_else(|_| bytes(code, "application/json", e.to_json()));
     if let Some(seconds) = e.retry_after().filter(|s| *s > 0) {
         r.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -59,21 +82,37 @@ pub(crate) fn object(
     row: &Resource,
     entry: &Entry,
 ) -> Result<Response<Body>> {
-    match out.view {
-        View::Object if convert::is_hub(row) && out.format == Format::Json && !out.pretty => Ok(bytes(
-            status,
-            "application/json",
-            Bytes::from(with_type(row, entry.item_json(), true)),
-        )),
+    match (out.view, out.format) {
+        (View::Object, Format::Json) if convert::is_hub(row) && !out.pretty => {
+            Ok(whole(status, out, with_type(row, entry.item_json(), true)))
+        }
+        (View::Object, Format::Protobuf) if convert::is_hub(row) => Ok(whole(status, out, envelope(row, entry)?)),
+        (View::MetadataList, _) => Err(not_this("PartialObjectMetadataList", "not a list", row, "")),
         _ => value(status, out, &view(out, query, row, entry)),
     }
+}
+
+/// A hub object in protobuf, as it stands alone.
+pub(crate) fn envelope(row: &Resource, entry: &Entry) -> Result<Vec<u8>> {
+    Ok(proto::wrap(&row.api_version(), row.kind, &entry.message()?))
+}
+
+/// 406 of a metadata view of the wrong shape; Go names the internal type
+/// (upstream handlers `asPartialObjectMetadata`, `asPartialObjectMetadataList`).
+fn not_this(asked: &str, is: &str, row: &Resource, list: &str) -> ApiError {
+    let package = apimachinery::schema::group_prefix(row.group);
+    let text = format!(
+        "you requested {asked}, but the requested object is {is} (*{package}.{}{list})",
+        row.kind
+    );
+    ApiError::generic(406, "NotAcceptable", text)
 }
 
 /// The object as the client wants to see it, alone.
 pub(crate) fn view(out: &Output, query: &Query, row: &Resource, entry: &Entry) -> Value {
     match out.view {
         View::Object => convert::from_hub(row, &entry.value()),
-        View::Metadata => metadata(out, &entry.value()),
+        View::Metadata | View::MetadataList => metadata(out, &entry.value()),
         View::Table => {
             let object = convert::from_hub(row, &entry.value());
             let mut t = table::table(row, &[&object], true, query);
@@ -125,7 +164,13 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
                 row.kind,
                 Value::Object(m)
             );
-            Ok(bytes(StatusCode::OK, "application/json", chunks(head, list)))
+            Ok(chunks(out, head, list))
+        }
+        View::Object if convert::is_hub(row) && out.format == Format::Protobuf => {
+            let head = json!({"kind": format!("{}List", row.kind), "apiVersion": api_version, "metadata": m});
+            let items: Vec<Bytes> = list.items.iter().map(|e| e.message()).collect::<Result<_>>()?;
+            let body = codec::protobuf_list(&head, items.iter().map(|b| &b[..]))?;
+            Ok(whole(StatusCode::OK, out, body))
         }
         View::Object => {
             let items: Vec<Value> = list
@@ -146,7 +191,8 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
                 &json!({"kind": format!("{}List", row.kind), "apiVersion": api_version, "metadata": m, "items": items}),
             )
         }
-        View::Metadata => {
+        View::Metadata => Err(not_this("PartialObjectMetadata", "a list", row, "List")),
+        View::MetadataList => {
             let items: Vec<Value> = list.items.iter().map(|e| metadata(out, &e.value())).collect();
             let v = json!({
                 "kind": "PartialObjectMetadataList",
@@ -171,8 +217,14 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
 const CHUNK: usize = 128 << 10;
 
 /// A list body made chunk by chunk as the client reads it: never one big buffer.
-fn chunks(head: String, list: &List) -> Body {
+fn chunks(out: &Output, head: String, list: &List) -> Response<Body> {
+    const END: &[u8] = b"]}\n";
     let items: Vec<Bytes> = list.items.iter().map(|e| e.item_json().clone()).collect();
+    let commas = items.len().saturating_sub(1);
+    let size = head.len() + items.iter().map(Bytes::len).sum::<usize>() + commas + END.len();
+    let mut gzip = Gzip::worth(size).filter(|_| out.gzip);
+    let smaller = gzip.is_some();
+
     let mut start = Some(head.into_bytes());
     let mut items = items.into_iter();
     let mut first = true;
@@ -185,11 +237,19 @@ fn chunks(head: String, list: &List) -> Body {
             chunk.extend_from_slice(&item);
             if chunk.len() >= CHUNK {
                 start = Some(Vec::with_capacity(CHUNK + CHUNK / 4));
-                return Some(Ok::<_, std::convert::Infallible>(Bytes::from(chunk)));
+                return Some(match &mut gzip {
+                    Some(gzip) => gzip.piece(&chunk),
+                    None => chunk.into(),
+                });
             }
         }
-        chunk.extend_from_slice(b"]}\n");
-        Some(Ok(Bytes::from(chunk)))
+        chunk.extend_from_slice(END);
+        Some(match gzip.take() {
+            Some(mut gzip) => [gzip.piece(&chunk), gzip.end()].concat().into(),
+            None => chunk.into(),
+        })
     });
-    Body::from_stream(futures::stream::iter(parts))
+    let stream = futures::stream::iter(parts.map(Ok::<Bytes, std::convert::Infallible>));
+    let r = bytes(StatusCode::OK, "application/json", Body::from_stream(stream));
+    if smaller { compressed(r) } else { r }
 }

@@ -31,17 +31,14 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         ]));
     }
     let mut options = ListOptions::parse(&call.query, true)?;
-    let info = &call.ctx.info;
     // The old `/watch/` form names the object in the path.
-    if options.fields.is_none() && !info.name.is_empty() {
-        options.fields = Some(apimachinery::fields::Selector::one("metadata.name", &info.name));
-    }
-    let changes = call.store()?.watch(call.namespace(), &options).await?;
-
+    options.bind(call.row, &call.ctx.info.name)?;
     let life = options.timeout_seconds.filter(|s| *s > 0).map_or_else(
         || call.api.min_request_timeout.mul_f64(1.0 + rand::rng().random::<f64>()),
         Duration::from_secs,
     );
+    options.life = Some(life);
+    let changes = call.store()?.watch(call.namespace(), &options).await?;
     let frames = Frames {
         out: out.clone(),
         query: call.query.clone(),
@@ -86,7 +83,7 @@ impl Frames {
             let frame = match item {
                 Ok(change) => frames.change(&change),
                 // The client went on reading a broken watch: end it without an event.
-                Err(e) if e.code >= 500 => None,
+                Err(e) if e.code >= 500 && !e.is_timeout() => None,
                 Err(e) => frames.frame("ERROR", &e.to_value()),
             };
             std::future::ready(frame.map(Ok))
@@ -110,6 +107,15 @@ impl Frames {
             b.extend_from_slice(&item[1..]);
             b.extend_from_slice(b"}\n");
             return Some(b.into());
+        }
+        if self.out.view == View::Object && self.out.format == Format::Protobuf && convert::is_hub(self.row) {
+            return match respond::envelope(self.row, &change.entry) {
+                Ok(object) => Some(codec::protobuf_frame(kind, &object)),
+                Err(error) => {
+                    tracing::error!(%error, "watch event cannot be encoded");
+                    None
+                }
+            };
         }
         let mut view = if self.out.view == View::Table && change.kind == ChangeKind::Bookmark {
             convert::from_hub(self.row, &change.entry.value())

@@ -3,6 +3,7 @@
 
 use apimachinery::codec::{json, proto};
 use apimachinery::meta;
+use apimachinery::schema::TypeId;
 use apimachinery::status::{ApiError, Result};
 use bytes::Bytes;
 use serde_json::Value;
@@ -24,24 +25,28 @@ pub(crate) fn encode(row: &Resource, obj: &Value) -> Result<Bytes> {
         bytes.push(b'\n');
         return Ok(bytes.into());
     }
-    let schema = api::schema();
-    let ty = schema
-        .kind_of(row.group, row.version, row.kind)
-        .ok_or_else(|| ApiError::internal(format!("no {} in the schema table", row.kind)))?;
-    let raw = proto::encode(schema, ty, &stored).map_err(ApiError::internal)?;
+    let raw = message(row, &stored)?;
     let hub = row.api_version();
     Ok(proto::wrap(row.storage_version.unwrap_or(&hub), row.kind, &raw).into())
+}
+
+/// A hub object as a protobuf message, without envelope.
+pub(crate) fn message(row: &Resource, obj: &Value) -> Result<Vec<u8>> {
+    let schema = api::schema();
+    proto::encode(schema, hub_type(row)?, obj).map_err(ApiError::internal)
+}
+
+fn hub_type(row: &Resource) -> Result<TypeId> {
+    api::schema()
+        .kind_of(row.group, row.version, row.kind)
+        .ok_or_else(|| ApiError::internal(format!("no {} in the schema table", row.kind)))
 }
 
 /// The hub object in stored bytes.
 pub(crate) fn decode(row: &Resource, bytes: &[u8]) -> Result<Value> {
     let mut obj: Value = if proto::is_proto(bytes) {
         let unknown = proto::unwrap(bytes).map_err(ApiError::internal)?;
-        let schema = api::schema();
-        let ty = schema
-            .kind_of(row.group, row.version, row.kind)
-            .ok_or_else(|| ApiError::internal(format!("no {} in the schema table", row.kind)))?;
-        proto::decode(schema, ty, unknown.raw).map_err(ApiError::internal)?
+        proto::decode(api::schema(), hub_type(row)?, unknown.raw).map_err(ApiError::internal)?
     } else {
         serde_json::from_slice(bytes).map_err(ApiError::internal)?
     };

@@ -5,12 +5,14 @@
 //! for the few readers that need the tree.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use apimachinery::meta;
+use apimachinery::status::Result;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::codec;
 use super::strategy::Strategy;
 use crate::resources::Resource;
 
@@ -42,6 +44,14 @@ impl Index {
     }
 }
 
+/// The object's encodings: made once per version, shared by all who send it.
+#[derive(Debug)]
+struct Encoded {
+    json: Bytes,
+    /// The message without envelope, once somebody has asked for it.
+    protobuf: OnceLock<Bytes>,
+}
+
 /// One version of one object, defaulted, in the hub version; shared by all readers.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -50,7 +60,7 @@ pub(crate) struct Entry {
     /// What selectors look at.
     pub(crate) index: Arc<Index>,
     row: &'static Resource,
-    json: Bytes,
+    encoded: Arc<Encoded>,
     /// The tree, while whoever decoded it still holds this.
     value: Option<Arc<Value>>,
 }
@@ -67,7 +77,10 @@ impl Entry {
             rev,
             index: Arc::new(Index::of(&value, strategy)),
             row,
-            json: json.unwrap_or_else(|| b"{}".to_vec()).into(),
+            encoded: Arc::new(Encoded {
+                json: json.unwrap_or_else(|| b"{}".to_vec()).into(),
+                protobuf: OnceLock::new(),
+            }),
             value: Some(Arc::new(value)),
         })
     }
@@ -78,14 +91,23 @@ impl Entry {
             rev: self.rev,
             index: self.index.clone(),
             row: self.row,
-            json: self.json.clone(),
+            encoded: self.encoded.clone(),
             value: None,
         })
     }
 
     /// The object as JSON without apiVersion and kind, as it stands in a list.
     pub(crate) fn item_json(&self) -> &Bytes {
-        &self.json
+        &self.encoded.json
+    }
+
+    /// The object as a protobuf message of the hub's type, without envelope.
+    pub(crate) fn message(&self) -> Result<Bytes> {
+        if let Some(done) = self.encoded.protobuf.get() {
+            return Ok(done.clone());
+        }
+        let message = codec::message(self.row, &self.value())?;
+        Ok(self.encoded.protobuf.get_or_init(|| message.into()).clone())
     }
 
     /// The object with apiVersion, kind and resourceVersion.
@@ -93,7 +115,7 @@ impl Entry {
         if let Some(value) = &self.value {
             return value.clone();
         }
-        let mut value: Value = serde_json::from_slice(&self.json).unwrap_or_default();
+        let mut value: Value = serde_json::from_slice(&self.encoded.json).unwrap_or_default();
         meta::set_gvk(&mut value, &self.row.api_version(), self.row.kind);
         Arc::new(value)
     }
@@ -102,6 +124,7 @@ impl Entry {
     pub(crate) fn size(&self) -> usize {
         const FIXED: usize = 200;
         let labels: usize = self.index.labels.iter().map(|(k, v)| k.len() + v.len() + 60).sum();
-        self.json.len() + labels + FIXED
+        // Protobuf, when there is one, takes about half as much again.
+        self.encoded.json.len() * 3 / 2 + labels + FIXED
     }
 }

@@ -1,12 +1,9 @@
 //! Which objects a list or watch wants: namespace comes with the key, labels and fields from here.
 
-use apimachinery::status::{ApiError, Result};
 use apimachinery::{fields, labels};
-use serde_json::Value;
 
 use super::entry::Index;
 use super::options::ListOptions;
-use super::strategy::Strategy;
 
 /// A label selector and a field selector on one kind.
 #[derive(Clone)]
@@ -16,27 +13,12 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Checks that the kind knows the selected fields.
-    pub(crate) fn new(options: &ListOptions, strategy: &dyn Strategy) -> Result<Self> {
-        if let Some(selector) = &options.fields {
-            let known = strategy.selectable_fields(&Value::Object(serde_json::Map::new()));
-            for r in selector.requirements() {
-                let field = r.field.as_str();
-                if matches!(field, "metadata.name" | "metadata.namespace") || known.iter().any(|(k, _)| *k == field) {
-                    continue;
-                }
-                // Kinds without fields of their own answer with the generic conversion's text.
-                return Err(ApiError::bad_request(if known.is_empty() {
-                    format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
-                } else {
-                    format!("field label not supported: {field}")
-                }));
-            }
-        }
-        Ok(Selection {
+    /// What the options choose; their labels are the hub's (see `field_labels.rs`).
+    pub(crate) fn new(options: &ListOptions) -> Self {
+        Selection {
             labels: options.labels.clone().filter(|s| !s.is_everything()),
             fields: options.fields.clone().filter(|s| !s.is_everything()),
-        })
+        }
     }
 
     /// Whether nothing is left out.

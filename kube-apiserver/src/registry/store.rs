@@ -17,6 +17,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::field::quote;
 use apimachinery::gvk::{GroupKind, GroupResource};
 use apimachinery::status::{ApiError, Result};
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec;
 use super::entries::Entries;
+use super::options::parse_version;
 pub(crate) use super::entry::Entry;
 use super::strategies::strategy_for;
 use super::strategy::Strategy;
@@ -37,6 +39,10 @@ use crate::storage::{KeyValue, Storage, StorageError};
 /// Admission, as the store calls it: after the new object is known, before it is written.
 #[async_trait]
 pub(crate) trait Hooks: Send + Sync {
+    /// Whether an update of an object that is not there creates it, whatever the kind says (apply).
+    fn creates(&self) -> bool {
+        false
+    }
     /// Mutating admission.
     async fn admit(&self, obj: &mut Value, old: Option<&Value>) -> Result<()>;
     /// Validating admission; on delete `obj` is `None`.
@@ -91,9 +97,26 @@ impl Store {
         &self.gr
     }
 
-    /// Reads one object.
+    /// Reads one object as it is now.
     pub(crate) async fn get(&self, ns: &str, name: &str) -> Result<Arc<Entry>> {
         let (kv, _) = self.read(ns, name, "get").await?;
+        self.found(name, kv)
+    }
+
+    /// Reads one object at a moment not older than `version` (as sent; empty: now).
+    pub(crate) async fn get_from(&self, ns: &str, name: &str, version: &str) -> Result<Arc<Entry>> {
+        let wanted = parse_version(version).map_err(|e| ApiError::generic(500, "", e.to_string()))?;
+        let Some(wanted) = wanted else { return self.get(ns, name).await };
+        let key = self.key(ns, name)?;
+        let read = self.storage.get_from(&key, wanted).await;
+        let (kv, now) = read.map_err(|e| self.failed(e, "get"))?;
+        if wanted > now {
+            return Err(list::too_large_version(wanted, now));
+        }
+        self.found(name, kv)
+    }
+
+    fn found(&self, name: &str, kv: Option<KeyValue>) -> Result<Arc<Entry>> {
         kv.ok_or_else(|| ApiError::not_found(&self.gr, name))
             .and_then(|kv| self.entry(&kv))
     }
@@ -105,9 +128,10 @@ impl Store {
         if name.is_empty() {
             return Err(ApiError::bad_request("Name parameter required."));
         }
-        if name.contains('/') || name == "." || name == ".." {
+        if let Some(why) = unfit_for_path(name) {
             return Err(ApiError::bad_request(format!(
-                "Name parameter invalid: {name:?}: may not contain '/'"
+                "Name parameter invalid: {}: {why}",
+                quote(name)
             )));
         }
         Ok(if self.row.namespaced {
@@ -161,4 +185,14 @@ impl Store {
             other => ApiError::generic(500, "", other.to_string()),
         }
     }
+}
+
+/// Why a name cannot be a path segment (upstream `IsPathSegmentName`).
+fn unfit_for_path(name: &str) -> Option<String> {
+    if matches!(name, "." | "..") {
+        return Some(format!("may not be '{name}'"));
+    }
+    let found = ["/", "%"].into_iter().filter(|part| name.contains(part));
+    let all: Vec<String> = found.map(|part| format!("may not contain '{part}'")).collect();
+    (!all.is_empty()).then(|| all.join(";"))
 }

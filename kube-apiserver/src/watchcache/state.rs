@@ -25,6 +25,11 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
+    /// One pair, and the moment it shows.
+    pub(super) fn one(&self, key: &str) -> (Option<KeyValue>, i64) {
+        (self.keys.get(key).cloned(), self.revision)
+    }
+
     /// The page a request asks for.
     pub(super) fn page(&self, req: &ListRequest) -> ListPage {
         let start = if req.start.is_empty() { &req.prefix } else { &req.start };
@@ -198,12 +203,9 @@ impl State {
         Some(Box::pin(ReceiverStream::new(rx)))
     }
 
-    /// History below `revision` is given up.
-    pub(super) fn forget(&mut self, revision: i64) {
-        while self.ring.front().is_some_and(|e| e.rev < revision) {
-            self.drop_oldest();
-        }
-        self.oldest = self.oldest.max(revision - 1);
+    /// The store gave up its history below `revision`. Lists of those moments are refused from now on;
+    /// the ring still serves watches, as it needs nothing of the store.
+    pub(super) fn compacted(&mut self, revision: i64) {
         self.moments.retain(|m| m.revision >= revision);
     }
 }

@@ -1,5 +1,5 @@
-//! `PartialObjectMetadata` and its List in protobuf: messages of one or two fields around types the
-//! table has.
+//! Protobuf messages of one or two fields around types the table has: `PartialObjectMetadata`, its
+//! List, and the Lists of all kinds.
 
 use apimachinery::codec::proto;
 use apimachinery::meta;
@@ -10,15 +10,28 @@ pub(super) fn encode(v: &Value) -> Result<Vec<u8>> {
     let raw = match v.get("items").and_then(Value::as_array) {
         None => one(v)?,
         Some(items) => {
+            // The two fields have each other's tag in v1beta1.
+            let beta = meta::api_version(v).ends_with("v1beta1");
+            let (metadata, item) = if beta { (2, 1) } else { (1, 2) };
             let mut raw = vec![];
-            field(&mut raw, 1, &part("meta.v1.ListMeta", v)?);
-            for item in items {
-                field(&mut raw, 2, &one(item)?);
+            field(&mut raw, metadata, &part("meta.v1.ListMeta", v)?);
+            for each in items {
+                field(&mut raw, item, &one(each)?);
             }
             raw
         }
     };
     Ok(proto::wrap(meta::api_version(v), meta::kind(v), &raw))
+}
+
+/// A List with its envelope; `head` has apiVersion, kind and metadata, the items are messages.
+pub(crate) fn list<'a>(head: &Value, items: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>> {
+    let mut raw = vec![];
+    field(&mut raw, 1, &part("meta.v1.ListMeta", head)?);
+    for item in items {
+        field(&mut raw, 2, item);
+    }
+    Ok(proto::wrap(meta::api_version(head), meta::kind(head), &raw))
 }
 
 /// `message PartialObjectMetadata { ObjectMeta metadata = 1; }`
@@ -33,11 +46,9 @@ fn part(name: &str, v: &Value) -> Result<Vec<u8>> {
     let ty = schema
         .id(name)
         .ok_or_else(|| ApiError::internal(format!("no {name} in the table")))?;
-    let metadata = v
-        .get("metadata")
-        .cloned()
-        .unwrap_or_else(|| Value::Object(Default::default()));
-    proto::encode(schema, ty, &metadata).map_err(ApiError::internal)
+    let empty = Value::Object(Default::default());
+    let metadata = v.get("metadata").unwrap_or(&empty);
+    proto::encode(schema, ty, metadata).map_err(ApiError::internal)
 }
 
 /// A length-delimited field with a tag below 16.

@@ -1,4 +1,5 @@
-//! Bookmarks: a quiet watch tells its client, each minute, how far it has seen.
+//! Bookmarks: about each minute, and just before its end, a watch tells its client how far it has
+//! seen (upstream `cacheWatcher.nextBookmarkTime`).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,11 +7,21 @@ use std::time::Duration;
 
 use apimachinery::status::Result;
 use futures::{Stream, StreamExt as _};
+use tokio::time::Instant;
 
 use super::{Change, ChangeStream, Store};
 
-/// Time between bookmarks of a quiet watch.
+/// Time between bookmarks.
 const EVERY: Duration = Duration::from_secs(60);
+/// How long before the end of a watch the last bookmark comes.
+const BEFORE_END: Duration = Duration::from_secs(2);
+
+/// When bookmarks are due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cadence {
+    /// Time until the watch is ended, when that is known.
+    pub(super) life: Option<Duration>,
+}
 
 /// What the watch below yields.
 pub(super) enum Step {
@@ -23,47 +34,71 @@ pub(super) enum Step {
 struct State {
     store: Arc<Store>,
     steps: Pin<Box<dyn Stream<Item = Result<Step>> + Send>>,
-    timer: tokio::time::Interval,
+    /// When the last bookmark is due.
+    last: Option<Instant>,
+    /// When the next one is due; `None`: no more.
+    next: Option<Instant>,
     seen: i64,
-    told: i64,
-    wanted: bool,
 }
 
-/// Passes changes on; with `wanted`, newly seen revisions become bookmarks.
+impl State {
+    /// The time of the bookmark after one at `now`.
+    fn schedule(&mut self, now: Instant) {
+        let regular = now + EVERY;
+        self.next = match self.last {
+            Some(last) if last <= now => None,
+            Some(last) => Some(regular.min(last)),
+            None => Some(regular),
+        };
+    }
+}
+
+/// Passes changes on and weaves bookmarks in; without a `cadence` there are none.
 pub(super) fn weave(
     store: Arc<Store>,
     steps: Pin<Box<dyn Stream<Item = Result<Step>> + Send>>,
     after: i64,
-    wanted: bool,
+    cadence: Option<Cadence>,
 ) -> ChangeStream {
-    let timer = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
-    let state = State {
+    let now = Instant::now();
+    let mut state = State {
         store,
         steps,
-        timer,
+        last: cadence
+            .and_then(|c| c.life)
+            .and_then(|l| l.checked_sub(BEFORE_END))
+            .map(|l| now + l),
+        next: None,
         seen: after,
-        told: after,
-        wanted,
     };
+    if cadence.is_some_and(|c| c.life.is_none_or(|l| l > BEFORE_END)) {
+        state.schedule(now);
+    }
     Box::pin(futures::stream::unfold(state, |mut s| async move {
         loop {
+            let due = s.next;
+            let bell = async {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                // First: a stream that is always ready must not silence it.
+                biased;
+                () = bell => {
+                    s.schedule(Instant::now());
+                    let bookmark = s.store.bookmark(s.seen, false);
+                    return Some((Ok(bookmark), s));
+                }
                 step = s.steps.next() => match step? {
                     Ok(Step::Seen(rev)) => s.seen = s.seen.max(rev),
                     Ok(Step::Change(change)) => {
                         s.seen = s.seen.max(change.entry.rev);
-                        s.told = s.seen;
                         return Some((Ok(change), s));
                     }
                     Err(e) => return Some((Err(e), s)),
                 },
-                _ = s.timer.tick(), if s.wanted => {
-                    if s.seen > s.told {
-                        s.told = s.seen;
-                        let bookmark = s.store.bookmark(s.seen, false);
-                        return Some((Ok(bookmark), s));
-                    }
-                }
             }
         }
     }))

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use apimachinery::gvk::GroupResource;
 use apimachinery::status::{ApiError, Result};
 use serde_json::Value;
 
@@ -121,7 +122,7 @@ impl Store {
             let why = format!(
                 "the UID in the precondition ({want}) does not match the UID in record ({uid}). The object might have been deleted and then recreated"
             );
-            return Err(ApiError::conflict(&self.gr, name, why));
+            return Err(self.refused(name, why));
         }
         // Our own mark moved the version on; the client's precondition held before it.
         if let Some(want) = &options.resource_version
@@ -131,9 +132,15 @@ impl Store {
             let why = format!(
                 "the ResourceVersion in the precondition ({want}) does not match the ResourceVersion in record ({rev}). The object might have been modified"
             );
-            return Err(ApiError::conflict(&self.gr, name, why));
+            return Err(self.refused(name, why));
         }
         Ok(())
+    }
+
+    /// A precondition that does not hold: upstream names the kind here, not the resource.
+    fn refused(&self, name: &str, why: String) -> ApiError {
+        let kind = GroupResource::new(self.gk.group.clone(), self.gk.kind.clone());
+        ApiError::conflict(&kind, name, why)
     }
 
     /// Applies grace period and finalizers to `obj`.
@@ -144,7 +151,8 @@ impl Store {
         let finalizers_change = before.len() != after.len() || before.iter().any(|f| !after.contains(f));
 
         let graceful = self.grace(obj, options, now);
-        if matches!(graceful, Grace::Pending) && !finalizers_change {
+        if matches!(graceful, Grace::Pending) {
+            // Finalizers are not touched while a period runs.
             return Marked::Already;
         }
         if finalizers_change {
@@ -152,27 +160,37 @@ impl Store {
         }
         let pending = self.pending(obj);
         match graceful {
-            Grace::Pending => Marked::Write { then_remove: false },
             Grace::Set(seconds) => Marked::Write {
                 then_remove: seconds == 0 && !pending,
             },
             Grace::None if pending => {
-                if meta::is_terminating(obj)
-                    && meta::deletion_grace_period_seconds(obj).unwrap_or(0) == 0
-                    && !finalizers_change
-                {
+                if !self.mark_waiting(obj, now) && !finalizers_change {
                     return Marked::Already;
-                }
-                meta::mark_deleted(obj, now, 0);
-                if self.row.plural == "namespaces" && self.row.group.is_empty() {
-                    // Namespaces have no grace period (upstream namespace `REST.Delete`).
-                    meta::metadata_mut(obj).remove("deletionGracePeriodSeconds");
-                    obj["status"]["phase"] = Value::String("Terminating".into());
                 }
                 Marked::Write { then_remove: false }
             }
-            Grace::None => Marked::Now,
+            Grace::None | Grace::Pending => Marked::Now,
         }
+    }
+
+    /// Marks an object that only finalizers hold (upstream `markAsDeleting`); whether that changed it.
+    fn mark_waiting(&self, obj: &mut Value, now: jiff::Timestamp) -> bool {
+        let marked = meta::is_terminating(obj);
+        if marked && meta::deletion_grace_period_seconds(obj).unwrap_or(0) == 0 {
+            return false;
+        }
+        let generation = meta::generation(obj);
+        let at = meta::deletion_timestamp(obj).and_then(|t| apimachinery::time::parse(t).ok());
+        meta::mark_deleted(obj, at.filter(|t| *t <= now).unwrap_or(now), 0);
+        if !marked && generation > 0 {
+            meta::metadata_mut(obj).insert("generation".into(), Value::from(generation + 1));
+        }
+        if self.row.plural == "namespaces" && self.row.group.is_empty() {
+            // Namespaces have no grace period (upstream namespace `REST.Delete`).
+            meta::metadata_mut(obj).remove("deletionGracePeriodSeconds");
+            obj["status"]["phase"] = Value::String("Terminating".into());
+        }
+        true
     }
 
     /// Grace periods; sets the timestamps when a new period begins.
@@ -181,26 +199,25 @@ impl Store {
             return Grace::None;
         };
         if meta::is_terminating(obj) {
-            let Some(running) = meta::deletion_grace_period_seconds(obj) else {
+            let running = meta::deletion_grace_period_seconds(obj).unwrap_or(0);
+            if running == 0 {
                 return Grace::None;
-            };
-            // A running period can only be shortened.
-            match options.grace_period_seconds {
-                Some(wanted) if wanted.max(0) < running => {
-                    let started = meta::deletion_timestamp(obj)
-                        .and_then(|t| apimachinery::time::parse(t).ok())
-                        .map_or(now, |t| t - jiff::SignedDuration::from_secs(running));
-                    meta::mark_deleted(obj, started, wanted.max(0));
-                    return Grace::Set(wanted.max(0));
-                }
-                _ => {
-                    return if running == 0 && !self.pending(obj) {
-                        Grace::None
-                    } else {
-                        Grace::Pending
-                    };
-                }
             }
+            // Negative stands for the shortest period there is; a running one can only be shortened.
+            let wanted = options.grace_period_seconds.map(|s| if s < 0 { 1 } else { s });
+            let Some(mut wanted) = wanted.filter(|w| *w < running) else {
+                return Grace::Pending;
+            };
+            let started = meta::deletion_timestamp(obj)
+                .and_then(|t| apimachinery::time::parse(t).ok())
+                .map_or(now, |t| t - jiff::SignedDuration::from_secs(running));
+            let mut end = started + jiff::SignedDuration::from_secs(wanted);
+            if end < now {
+                end = now;
+                wanted = wanted.min(1);
+            }
+            meta::mark_deleted(obj, end - jiff::SignedDuration::from_secs(wanted), wanted);
+            return Grace::Set(wanted);
         }
         meta::mark_deleted(obj, now, seconds);
         let generation = meta::generation(obj);
@@ -212,7 +229,12 @@ impl Store {
 
     /// The finalizers the garbage collector acts on.
     fn gc_finalizers(&self, now: &[String], options: &DeleteOptions) -> Vec<String> {
-        let has = |f: &str| now.iter().any(|x| x == f);
+        // The first of the two on the object overrides the kind's default.
+        let on_it = now
+            .iter()
+            .map(String::as_str)
+            .find(|f| matches!(*f, ORPHAN | FOREGROUND));
+        let has = |f: &str| on_it == Some(f);
         let policy = options.propagation_policy.as_deref();
         // Kinds that outlived their first controllers keep orphaning as the default.
         let orphans_by_default = matches!(
@@ -234,7 +256,8 @@ impl Store {
             .filter(|f| *f != ORPHAN && *f != FOREGROUND)
             .cloned()
             .collect();
-        if self.row.plural == "events" {
+        // Events support no garbage collection at all.
+        if self.row.plural == "events" && self.row.group.is_empty() {
             return all;
         }
         if orphan {
@@ -258,9 +281,7 @@ impl Store {
         let found = self.list(ns, list).await?;
         for entry in &found.items {
             let (ns, name) = (entry.index.namespace.as_str(), entry.index.name.as_str());
-            let mut one = options.clone();
-            one.uid = one.uid.or_else(|| Some(meta::uid(&entry.value()).to_owned()));
-            match self.delete(ctx, ns, name, &one, hooks).await {
+            match self.delete(ctx, ns, name, options, hooks).await {
                 Err(e) if !e.is_not_found() => return Err(e),
                 _ => {}
             }

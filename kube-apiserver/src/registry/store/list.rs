@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
+use apimachinery::codec::json;
 use apimachinery::status::{ApiError, Cause, Result};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{Entry, Store};
 use crate::registry::options::{ListOptions, Match};
@@ -28,7 +31,7 @@ pub(crate) struct List {
 }
 
 /// The continue token's JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Token {
     v: String,
     rv: i64,
@@ -36,7 +39,7 @@ struct Token {
 }
 
 const TOKEN_VERSION: &str = "meta.k8s.io/v1";
-const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the list. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 /// `NewTooLargeResourceVersionError`: the client has seen a later moment than this server.
 pub(super) fn too_large_version(wanted: i64, current: i64) -> ApiError {
@@ -57,15 +60,28 @@ fn encode_token(rv: i64, start: &str) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).expect("a struct of text and a number encodes"))
 }
 
+/// Upstream `DecodeContinue`; its texts.
 fn decode_token(text: &str) -> Result<Token> {
-    let bad = |why: String| ApiError::bad_request(format!("continue key is not valid: {why}"));
-    let raw = URL_SAFE_NO_PAD
-        .decode(text.trim_end_matches('='))
-        .map_err(|e| bad(e.to_string()))?;
-    let token: Token = serde_json::from_slice(&raw).map_err(|e| bad(e.to_string()))?;
+    const INVALID: &str = "continue key is not valid";
+    let bad = |why: String| ApiError::bad_request(format!("invalid continue token: {INVALID}: {why}"));
+    let raw = GO_BASE64.decode(text).map_err(|e| {
+        let at = match e {
+            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            base64::DecodeError::InvalidLength(n) => n.saturating_sub(1),
+            base64::DecodeError::InvalidPadding => text.find('=').unwrap_or_default(),
+        };
+        bad(format!("illegal base64 data at input byte {at}"))
+    })?;
+    let tree = json::parse(&raw).map_err(|e| bad(e.to_string()))?.object;
+    let part = |name: &str| tree.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let token = Token {
+        v: part("v"),
+        rv: tree.get("rv").and_then(Value::as_i64).unwrap_or_default(),
+        start: part("start"),
+    };
     if token.v != TOKEN_VERSION {
         return Err(bad(format!(
-            "server does not recognize this encoded version {:?}",
+            "server does not recognize this encoded version {}",
             token.v
         )));
     }
@@ -77,11 +93,24 @@ fn decode_token(text: &str) -> Result<Token> {
     if token.start.is_empty() {
         return Err(bad("encoded start key empty (version meta.k8s.io/v1)".into()));
     }
-    if token.start.starts_with('/') || token.start.split('/').any(|s| s == "..") {
+    // A path that is not clean could lead out of the prefix.
+    let path = token.start.strip_prefix('/').unwrap_or(&token.start);
+    if path.split('/').any(|s| matches!(s, "" | "." | "..")) {
         return Err(bad(token.start));
     }
-    Ok(token)
+    Ok(Token {
+        start: path.to_owned(),
+        ..token
+    })
 }
+
+/// As Go's `RawURLEncoding`: no padding, unused bits may be set.
+const GO_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
 
 impl Store {
     /// The prefix of a namespace's objects, or of all.
@@ -95,23 +124,23 @@ impl Store {
 
     /// Lists a namespace, or everything.
     pub(crate) async fn list(&self, ns: &str, options: &ListOptions) -> Result<List> {
-        let selection = Selection::new(options, self.strategy)?;
+        let selection = Selection::new(options);
         let prefix = self.scope(ns);
-        let wanted = options.version()?;
+        let paging = !options.continue_token.is_empty();
+        let wanted = if paging { None } else { list_version(options)? };
         let mut request = ListRequest {
             prefix: prefix.clone(),
             ..Default::default()
         };
         // What the answer's resourceVersion must be, when the request fixes it.
         let mut fixed = 0;
-        let paging = !options.continue_token.is_empty();
         if paging {
+            let token = decode_token(&options.continue_token)?;
             if !matches!(options.resource_version.as_str(), "" | "0") {
                 return Err(ApiError::bad_request(
                     "specifying resource version is not allowed when using continue",
                 ));
             }
-            let token = decode_token(&options.continue_token)?;
             request.start = format!("{prefix}{}", token.start);
             if token.rv > 0 {
                 request.revision = token.rv;
@@ -149,11 +178,14 @@ impl Store {
         let mut fetch = options.limit;
         loop {
             request.limit = fetch;
-            let page = self
-                .storage
-                .list(&request)
-                .await
-                .map_err(|e| self.list_failed(e, paging, &request))?;
+            let page = match self.storage.list(&request).await {
+                Ok(page) => page,
+                Err(StorageError::Future) => {
+                    let now = self.storage.current_revision().await.unwrap_or_default();
+                    return Err(too_large_version(request.revision, now));
+                }
+                Err(e) => return Err(self.list_failed(e, paging, &request)),
+            };
             if out.resource_version == 0 {
                 out.resource_version = if fixed > 0 { fixed } else { page.revision };
                 request.revision = out.resource_version;
@@ -226,8 +258,50 @@ impl Store {
                 let start = request.start.strip_prefix(&request.prefix).unwrap_or(&request.start);
                 ApiError::expired(CONTINUE_EXPIRED).with_continue(encode_token(-1, start))
             }
-            StorageError::Future => too_large_version(request.revision, 0),
             other => self.failed(other, "list"),
         }
+    }
+}
+
+/// The moment a list asks for (upstream `ValidateListOptions` of `storage/interfaces.go`).
+fn list_version(options: &ListOptions) -> Result<Option<i64>> {
+    options
+        .version()
+        .map_err(|e| ApiError::bad_request(format!("invalid resource version: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn wrong_tokens_are_refused_in_upstreams_words() {
+        let start = "invalid continue token: continue key is not valid: ";
+        let token = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        let cases = [
+            ("{".to_owned(), "illegal base64 data at input byte 0"),
+            ("ab=".to_owned(), "illegal base64 data at input byte 2"),
+            (token("{"), "unexpected end of JSON input"),
+            (
+                token(r#"{"v":"v2"}"#),
+                "server does not recognize this encoded version v2",
+            ),
+            (
+                token(r#"{"v":"meta.k8s.io/v1","start":"a"}"#),
+                "incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+            ),
+            (
+                token(r#"{"v":"meta.k8s.io/v1","rv":1}"#),
+                "encoded start key empty (version meta.k8s.io/v1)",
+            ),
+            (token(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}"#), "../a"),
+        ];
+        for (text, why) in cases {
+            assert_eq!(decode_token(&text).err().unwrap().message, format!("{start}{why}"));
+        }
+        let good = decode_token(&encode_token(7, "ns/a\0")).unwrap();
+        assert_eq!((good.rv, good.start.as_str()), (7, "ns/a\0"));
     }
 }

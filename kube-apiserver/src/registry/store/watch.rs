@@ -11,7 +11,6 @@ use futures::{Stream, StreamExt as _};
 use serde_json::json;
 
 use super::bookmarks::{self, Step};
-use super::list::too_large_version;
 use super::{Entry, Store, meta};
 use crate::registry::options::{ListOptions, Match};
 use crate::registry::selection::Selection;
@@ -58,8 +57,10 @@ const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 impl Store {
     /// Watches a namespace, or everything.
     pub(crate) async fn watch(self: &Arc<Self>, ns: &str, options: &ListOptions) -> Result<ChangeStream> {
-        let selection = Selection::new(options, self.strategy)?;
-        let wanted = options.version()?;
+        let selection = Selection::new(options);
+        let wanted = options
+            .version()
+            .map_err(|e| ApiError::generic(500, "", e.to_string()))?;
         let state_first = match options.send_initial_events {
             Some(explicit) => explicit,
             None => wanted.unwrap_or(0) == 0,
@@ -74,12 +75,12 @@ impl Store {
                 version_match: at_hand.then_some(Match::NotOlderThan),
                 ..Default::default()
             };
-            let list = self.list(ns, &now).await?;
-            if let Some(rv) = wanted
-                && rv > list.resource_version
-            {
-                return Err(too_large_version(rv, list.resource_version));
-            }
+            let list = match self.list(ns, &now).await {
+                Ok(list) => list,
+                // As upstream: the watch opens, its first event is the error.
+                Err(e) if e.is_timeout() => return Ok(only(e)),
+                Err(e) => return Err(e),
+            };
             initial.extend(list.items.into_iter().map(|entry| {
                 Ok(Change {
                     kind: ChangeKind::Added,
@@ -108,9 +109,7 @@ impl Store {
         let raw = match self.storage.watch(&prefix, after).await {
             Ok(raw) => raw,
             // As upstream: the watch opens, its first event is the error.
-            Err(StorageError::Compacted(_)) => {
-                return Ok(Box::pin(futures::stream::iter(vec![Err(too_old(after))])));
-            }
+            Err(StorageError::Compacted(first)) => return Ok(only(too_old(after, first))),
             Err(e) => return Err(self.failed(e, "watch")),
         };
         let store = self.clone();
@@ -120,10 +119,11 @@ impl Store {
                 .change(&selection, &e)
                 .map(|c| c.map_or(Step::Seen(e.rev), Step::Change)),
             Ok(WatchItem::Progress(rev)) => Ok(Step::Seen(rev)),
-            Err(StorageError::Compacted(_)) => Err(too_old(after)),
+            Err(StorageError::Compacted(first)) => Err(too_old(after, first)),
             Err(e) => Err(store.failed(e, "watch")),
         });
-        let changes = bookmarks::weave(self.clone(), Box::pin(steps), after, options.bookmarks);
+        let cadence = options.bookmarks.then_some(bookmarks::Cadence { life: options.life });
+        let changes = bookmarks::weave(self.clone(), Box::pin(steps), after, cadence);
         Ok(Box::pin(futures::stream::iter(initial).chain(changes)))
     }
 
@@ -177,6 +177,18 @@ impl Store {
     }
 }
 
-fn too_old(after: i64) -> ApiError {
-    ApiError::expired(format!("too old resource version: {after}"))
+/// A watch of one event: the error.
+fn only(e: ApiError) -> ChangeStream {
+    Box::pin(futures::stream::iter(vec![Err(e)]))
+}
+
+/// 410 with the oldest version a watch could start from, when it is known
+/// (upstream `watchCache.getAllEventsSinceLocked`).
+fn too_old(after: i64, first: i64) -> ApiError {
+    let oldest = if first > 0 {
+        format!(" ({})", first - 1)
+    } else {
+        String::new()
+    };
+    ApiError::expired(format!("too old resource version: {after}{oldest}"))
 }
