@@ -25,6 +25,7 @@ mod write_options;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::gvk::GroupVersionKind;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::{Request, Response};
@@ -37,6 +38,7 @@ use crate::authn::token_request::TokenRequests;
 use crate::authz::Union;
 use crate::authz::rbac::Rbac;
 use crate::proxy::Nodes;
+use crate::registry::field_manager::Writer;
 use crate::registry::strategy::Strategy;
 use crate::registry::{Registry, Store, convert};
 use crate::request::{Query, RequestContext};
@@ -127,6 +129,14 @@ impl Call {
         }
     }
 
+    /// Who writes here, for the owners of fields.
+    fn writer(&self) -> Writer {
+        let (group, version, kind) = self.expected();
+        let manager = self.query.get("fieldManager").unwrap_or_default();
+        let kind = GroupVersionKind::new(group, version, kind);
+        Writer::of_request(self.row, self.sub, kind, manager, &self.head.headers)
+    }
+
     fn output(&self) -> Result<negotiate::Output> {
         negotiate::output(&self.head.headers, &self.query, true)
     }
@@ -179,7 +189,7 @@ impl Api {
         // the body first.
         let deletes = matches!(verb.as_str(), "delete" | "deletecollection");
         if !deletes && !sub.is_some_and(|s| CONNECTS.contains(&s.name)) {
-            ctx.dry_run = write_options::dry_run(&verb, &query)?;
+            ctx.dry_run = write_options::dry_run(&verb, &query, request.headers())?;
         }
         let (head, body) = request.into_parts();
         let call = Call {

@@ -212,6 +212,10 @@ impl<'a> Allocating<'a> {
 
 #[async_trait]
 impl Hooks for Allocating<'_> {
+    fn creates(&self) -> bool {
+        self.inner.creates()
+    }
+
     async fn admit(&self, obj: &mut Value, old: Option<&Value>) -> Result<()> {
         self.inner.admit(obj, old).await?;
         let mut moves = self.moves.lock().await;

@@ -8,19 +8,42 @@ use serde_json::Value;
 use super::Api;
 use crate::admission::{Attributes, Operation};
 use crate::registry::Hooks;
-use crate::request::RequestContext;
+use crate::request::{RequestContext, RequestInfo};
 
 /// The chain for one request.
 pub(crate) struct Admit<'a> {
     api: &'a Api,
     ctx: &'a RequestContext,
     operation: Operation,
+    creates: bool,
 }
 
 impl<'a> Admit<'a> {
     /// Binds the server's admission to a request.
     pub(crate) fn new(api: &'a Api, ctx: &'a RequestContext, operation: Operation) -> Self {
-        Admit { api, ctx, operation }
+        Admit {
+            api,
+            ctx,
+            operation,
+            creates: false,
+        }
+    }
+
+    /// Whether an update of an object that is not there creates it, whatever the kind says.
+    pub(crate) fn creating(self, creates: bool) -> Self {
+        Admit { creates, ..self }
+    }
+
+    /// A PUT or PATCH that creates needs the right to create (upstream `withAuthorization`).
+    async fn authorize_create(&self, old: Option<&Value>) -> Result<()> {
+        if self.operation != Operation::Update || old.is_some() {
+            return Ok(());
+        }
+        let info = RequestInfo {
+            verb: "create".to_owned(),
+            ..self.ctx.info.clone()
+        };
+        self.api.authorizer.check(&self.ctx.user, &info).await
     }
 
     /// PUT and PATCH that create run as creates.
@@ -35,6 +58,10 @@ impl<'a> Admit<'a> {
 
 #[async_trait]
 impl Hooks for Admit<'_> {
+    fn creates(&self) -> bool {
+        self.creates
+    }
+
     async fn admit(&self, obj: &mut Value, old: Option<&Value>) -> Result<()> {
         let attrs = Attributes {
             ctx: self.ctx,
@@ -51,6 +78,7 @@ impl Hooks for Admit<'_> {
             old,
         };
         if let Some(obj) = obj {
+            self.authorize_create(old).await?;
             return self.api.admission.validate(&attrs, obj).await;
         }
         // Deletes: both passes see no object. In a collection each object is asked for by name.

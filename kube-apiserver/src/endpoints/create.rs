@@ -1,8 +1,10 @@
 //! POST of an object, and the virtual kinds that only answer a question.
 
+use apimachinery::meta;
 use apimachinery::status::Result;
 use axum::body::Body;
 use http::{Response, StatusCode};
+use serde_json::Value;
 
 use super::admit::Admit;
 use super::{Call, codec, negotiate, respond, settle, subresources};
@@ -26,12 +28,17 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         return respond::value(StatusCode::CREATED, &out, &answer);
     }
     if call.row.group.is_empty() && call.row.plural == "bindings" {
-        let pod = apimachinery::meta::name(&obj).to_owned();
+        let pod = meta::name(&obj).to_owned();
         return subresources::binding::bind(&call, &pod, obj).await;
     }
 
     let store = call.store()?.clone();
-    let obj = settle(&store, call.row, obj);
+    let mut obj = settle(&store, call.row, obj);
+    // Not the client's, and so nobody's.
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        meta::remove(&mut obj, field);
+    }
+    call.writer().track(&Value::Null, &mut obj);
     let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     let entry = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
         Some(a) => a.create(&store, &call.ctx, call.namespace(), obj, &admit).await?,

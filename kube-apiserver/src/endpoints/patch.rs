@@ -1,8 +1,10 @@
-//! PATCH: JSON patch, merge patch, strategic merge patch.
+//! PATCH: JSON patch, merge patch, strategic merge patch, server-side apply.
 
+use apimachinery::codec::yaml;
+use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
-use http::Response;
+use http::{HeaderMap, Response};
 use serde_json::Value;
 
 use super::{Call, codec, negotiate, settle, update};
@@ -17,41 +19,110 @@ pub(crate) enum Kind {
     Merge,
     /// Kubernetes' own, driven by the schema table.
     Strategic,
+    /// A configuration to apply.
+    Apply,
 }
 
-const MEDIA_TYPES: [(&str, Kind); 3] = [
+/// In the order errors name them (upstream `installer.go`).
+const MEDIA_TYPES: [(&str, Kind); 4] = [
     ("application/json-patch+json", Kind::Json),
     ("application/merge-patch+json", Kind::Merge),
     ("application/strategic-merge-patch+json", Kind::Strategic),
+    ("application/apply-patch+yaml", Kind::Apply),
 ];
+
+impl Kind {
+    /// The kind of patch a request carries.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let content_type = negotiate::content_type(headers);
+        MEDIA_TYPES.iter().find(|(m, _)| *m == content_type).map(|(_, k)| *k)
+    }
+}
 
 /// A patch read from a request.
 pub(super) struct Patch {
     kind: Kind,
     body: Value,
     strictness: codec::Strictness,
+    /// What strict decoding of a configuration objects to, one line each.
+    duplicates: Vec<String>,
+    force: bool,
 }
 
 impl Patch {
-    /// Reads the patch; 415 for other media types (server-side apply comes with a later issue).
+    /// Reads the patch; 415 for other media types.
     pub(super) async fn read(call: &Call) -> Result<Self> {
-        let content_type = negotiate::content_type(&call.head.headers);
-        let kind = MEDIA_TYPES.iter().find(|(m, _)| *m == content_type).map(|(_, k)| *k);
-        let Some(kind) = kind else {
+        let Some(kind) = Kind::of(&call.head.headers) else {
             return Err(ApiError::unsupported_media_type(&MEDIA_TYPES.map(|(m, _)| m)));
         };
         let strictness = codec::Strictness::parse(&call.query);
         let bytes = call.body().await?;
-        let body = codec::decode_patch(&bytes)?;
-        Ok(Patch { kind, body, strictness })
+        let (body, duplicates) = match kind {
+            Kind::Apply => configuration(&bytes)?,
+            _ => (codec::decode_patch(&bytes)?, vec![]),
+        };
+        Ok(Patch {
+            kind,
+            body,
+            strictness,
+            duplicates,
+            force: call.query.flag("force"),
+        })
     }
 
-    /// Applies it to an object in a served version, and checks the result's fields.
+    /// Whether this is an apply, which creates what is not there and records its owners itself.
+    pub(super) fn is_apply(&self) -> bool {
+        self.kind == Kind::Apply
+    }
+
+    /// Applies it to an object in a served version (null: there is none), and checks the result's fields.
     pub(super) fn apply(&self, call: &Call, object: &Value) -> Result<Value> {
+        if self.kind == Kind::Apply {
+            let applied = call.writer().apply(object, &self.body, self.force)?;
+            self.check_duplicates(call)?;
+            return Ok(applied);
+        }
         let expected = call.expected();
         let patched = codec::apply_patch(self.kind, object, &self.body, expected)?;
         codec::check_patched(patched, expected, self.strictness, &call.ctx)
     }
+
+    fn check_duplicates(&self, call: &Call) -> Result<()> {
+        match self.strictness {
+            _ if self.duplicates.is_empty() => {}
+            codec::Strictness::Ignore => {}
+            codec::Strictness::Warn => self.duplicates.iter().for_each(|line| call.ctx.warn(line.trim())),
+            codec::Strictness::Strict => {
+                return Err(ApiError::bad_request(format!(
+                    "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n{}",
+                    self.duplicates.join("\n")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The configuration of an apply, with its duplicate keys as upstream's YAML reader names them.
+fn configuration(bytes: &[u8]) -> Result<(Value, Vec<String>)> {
+    let undecodable = |why: &dyn std::fmt::Display| ApiError::bad_request(format!("error decoding YAML: {why}"));
+    let (tree, strict) = yaml::parse(&String::from_utf8_lossy(bytes)).map_err(|e| undecodable(&e))?;
+    let kind = match &tree {
+        Value::Object(_) => "",
+        Value::Null => return Ok((Value::Object(Default::default()), vec![])),
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+    };
+    if !kind.is_empty() {
+        let text = format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+        );
+        return Err(undecodable(&text));
+    }
+    let lines = strict.iter().flat_map(|text| text.lines().skip(1)).map(str::to_owned);
+    Ok((tree, lines.collect()))
 }
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
@@ -60,14 +131,30 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let store = call.store()?.clone();
     let name = call.ctx.info.name.clone();
     let this = &call;
-    update::replace(this, &out, &move |old| {
-        if old.is_null() {
+    let creates = patch.is_apply() && call.sub.is_none();
+    let writer = call.writer();
+    let change = move |old: &Value| {
+        if old.is_null() && !creates {
             return Err(ApiError::not_found(store.group_resource(), &name));
         }
-        let served = convert::from_hub(this.row, old);
-        let new = patch.apply(this, &served)?;
+        let new = if convert::is_hub(this.row) || old.is_null() {
+            patch.apply(this, old)?
+        } else {
+            patch.apply(this, &convert::from_hub(this.row, old))?
+        };
+        if old.is_null() && !meta::uid(&new).is_empty() {
+            let why = format!(
+                "uid mismatch: the provided object specified uid {}, and no existing object was found",
+                meta::uid(&new)
+            );
+            return Err(ApiError::conflict(store.group_resource(), &name, why));
+        }
         update::check_name(&new, &name)?;
-        Ok(settle(&store, this.row, new))
-    })
-    .await
+        let mut new = settle(&store, this.row, new);
+        if !patch.is_apply() {
+            writer.track(old, &mut new);
+        }
+        Ok(new)
+    };
+    update::replace(this, &out, &change, creates).await
 }

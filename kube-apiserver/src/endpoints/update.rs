@@ -20,7 +20,13 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     check_name(&obj, &name)?;
     let store = call.store()?.clone();
     let obj = settle(&store, call.row, obj);
-    replace(&call, &out, &move |_| Ok(obj.clone())).await
+    let writer = call.writer();
+    let change = move |old: &Value| {
+        let mut new = obj.clone();
+        writer.track(old, &mut new);
+        Ok(new)
+    };
+    replace(&call, &out, &change, false).await
 }
 
 /// The body may leave its name out, but not have another (upstream `checkName`).
@@ -36,14 +42,15 @@ pub(super) fn check_name(obj: &Value, name: &str) -> Result<()> {
     }
 }
 
-/// Runs a change through the store and answers with the result.
+/// Runs a change through the store and answers with the result. `creates`: also when there is no object yet.
 pub(super) async fn replace(
     call: &Call,
     out: &negotiate::Output,
     change: crate::registry::ChangeFn<'_>,
+    creates: bool,
 ) -> Result<Response<Body>> {
     let store = call.store()?;
-    let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
+    let admit = Admit::new(&call.api, &call.ctx, Operation::Update).creating(creates);
     let strategy = call.strategy(store);
     let (ns, name) = (call.namespace(), call.ctx.info.name.as_str());
     let (entry, created) = match call

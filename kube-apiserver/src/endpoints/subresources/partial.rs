@@ -34,6 +34,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let Some((_, take)) = PARTS.iter().find(|(n, _)| *n == sub) else {
         return Err(ApiError::path_not_found());
     };
+    let mut applies = false;
     let change: super::Change = match call.ctx.info.verb.as_str() {
         "get" => {
             let entry = store.get(call.namespace(), &name).await?;
@@ -41,6 +42,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         }
         "patch" => {
             let patch = Patch::read(&call).await?;
+            applies = patch.is_apply();
             Box::new(move |call, old| patch.apply(call, old))
         }
         _ => {
@@ -51,6 +53,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     };
     let call = &call;
     let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
+    let writer = call.writer();
     let update = |old: &Value| {
         if old.is_null() {
             return Err(ApiError::not_found(store.group_resource(), &name));
@@ -61,6 +64,12 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         meta::set(&mut merged, "resourceVersion", meta::resource_version(&new));
         if !meta::uid(&new).is_empty() {
             meta::set(&mut merged, "uid", meta::uid(&new));
+        }
+        if applies {
+            let owners = meta::metadata(&new).get("managedFields").cloned();
+            meta::set(&mut merged, "managedFields", owners.unwrap_or_default());
+        } else {
+            writer.track(old, &mut merged);
         }
         Ok(merged)
     };

@@ -23,6 +23,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     };
     let store = call.store()?.clone();
     let name = call.ctx.info.name.clone();
+    let mut applies = false;
     let change: super::Change = match call.ctx.info.verb.as_str() {
         "get" => {
             let entry = store.get(call.namespace(), &name).await?;
@@ -30,7 +31,8 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         }
         "patch" => {
             let patch = Patch::read(&call).await?;
-            Box::new(move |call, old| patch.apply(call, &scale_of(old)))
+            applies = patch.is_apply();
+            Box::new(move |call, scale| patch.apply(call, scale))
         }
         _ => {
             let scale = super::read(&call).await?;
@@ -40,11 +42,20 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     };
     let call = &call;
     let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
+    let writer = call.writer();
     let update = |old: &Value| {
         if old.is_null() {
             return Err(ApiError::not_found(store.group_resource(), &name));
         }
-        into_object(&change(call, old)?, old, &name)
+        let mut before = scale_of(old);
+        meta::set(&mut before, "managedFields", writer.owners_of_scale(old)?);
+        let mut after = change(call, &before)?;
+        if !applies {
+            writer.track_scale(&before, &mut after);
+        }
+        let mut new = into_object(&after, old, &name)?;
+        meta::set(&mut new, "managedFields", writer.owners_of_parent(old, &after)?);
+        Ok(new)
     };
     let (entry, _) = store
         .update(&call.ctx, call.namespace(), &name, store.strategy, &update, &admit)

@@ -7,6 +7,7 @@ use apimachinery::status::{ApiError, Result};
 use serde_json::{Value, json};
 
 use super::{Entry, Hooks, Store, codec, meta};
+use crate::registry::field_manager;
 use crate::registry::strategy::Strategy;
 use crate::request::RequestContext;
 use crate::storage::Write;
@@ -35,7 +36,7 @@ impl Store {
         let (mut current, _) = self.read(ns, name, "update").await?;
         for _ in 0..ROUNDS {
             let Some(kv) = current else {
-                if !strategy.allow_create_on_update() {
+                if !strategy.allow_create_on_update() && !hooks.creates() {
                     return Err(ApiError::not_found(&self.gr, name));
                 }
                 let obj = change(&Value::Null)?;
@@ -53,6 +54,7 @@ impl Store {
             self.settle(ns, name, strategy, &mut new, &old, kv.mod_rev)?;
             hooks.admit(&mut new, Some(&old)).await?;
             strategy.prepare_for_update(ctx, &mut new, &old);
+            field_manager::ignore_times(&mut new, &old);
             let errors = strategy.validate_update(ctx, &new, &old);
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, name, errors));

@@ -173,8 +173,8 @@ fn keyed(schema: &Schema, keys: &[Box<str>], kind: Kind, map: &Map<String, Value
 
 /// The default OpenAPI publishes: the table's, or the zero of what Go always writes.
 fn default(field: &Field) -> Option<Value> {
-    if field.default.is_some() {
-        return field.default.clone();
+    if let Some(default) = &field.default {
+        return (!default.is_null()).then(|| default.clone());
     }
     if !field.required || field.pointer || field.shape != Shape::Single {
         return None;
