@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::{self, World};
 use crate::authn::config::build as build_authentication;
 use crate::authz;
+use crate::bootstrap::identity_lease::Identity;
 use crate::bootstrap::{authentication_config, run};
 use crate::chain::{Chain, Inflight};
 use crate::documents::Documents;
@@ -92,6 +93,7 @@ pub async fn run(
         kubernetes_ip: options.service_ranges.first().and_then(|r| r.first()),
         endpoint_reconciler: options.endpoint_reconciler.clone(),
         authentication: authentication_config::data(authn.client_ca.as_deref(), authn.request_header.as_ref()),
+        identity: Identity::of_this_process(),
     };
     let stop_bootstrap = shutdown.child_token();
     let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
@@ -210,30 +212,39 @@ fn health(
                 async move { if done { Ok(()) } else { Err("not finished".to_owned()) } }
             });
         }
-        checks
-    };
-    let base = |path: &'static str| hooks(etcd(Checks::new(path).ping().add("log", || async { Ok(()) }), "etcd"));
-    let (synced, down) = (synced.clone(), shutdown.clone());
-    let readyz = etcd(base("readyz"), "etcd-readiness")
-        .add("informer-sync", move || {
-            let done = synced.done();
+        let registered = progress.clone();
+        checks.add("autoregister-completion", move || {
+            let done = registered.finished(run::AUTOREGISTRATION);
             async move {
                 if done {
                     Ok(())
                 } else {
-                    Err("authorization indexes are not filled yet".to_owned())
+                    Err("missing APIService".to_owned())
                 }
             }
         })
-        .add("shutdown", move || {
-            let down = down.is_cancelled();
-            async move {
-                if down {
-                    Err("process is shutting down".to_owned())
-                } else {
-                    Ok(())
-                }
+    };
+    let base = |path: &'static str| etcd(Checks::new(path).ping().add("log", || async { Ok(()) }), "etcd");
+    let (synced, down) = (synced.clone(), shutdown.clone());
+    let readyz = etcd(base("readyz"), "etcd-readiness").add("informer-sync", move || {
+        let done = synced.done();
+        async move {
+            if done {
+                Ok(())
+            } else {
+                Err("authorization indexes are not filled yet".to_owned())
             }
-        });
-    vec![base("healthz"), base("livez"), readyz]
+        }
+    });
+    let readyz = hooks(readyz).add("shutdown", move || {
+        let down = down.is_cancelled();
+        async move {
+            if down {
+                Err("process is shutting down".to_owned())
+            } else {
+                Ok(())
+            }
+        }
+    });
+    vec![hooks(base("healthz")), hooks(base("livez")), readyz]
 }

@@ -243,3 +243,6 @@ fn subject(word: &str) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,12 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::identity_lease::{self, Identity};
 use super::kubernetes_service::{self, Target};
-use super::{authentication_config, flow_control, master_leases, namespaces, priority_classes, rbac, service_cidr};
+use super::{
+    api_services, authentication_config, flow_control, legacy_token_tracking, master_leases, namespaces,
+    priority_classes, rbac, service_cidr,
+};
 use crate::registry::Registry;
 use crate::services::Allocators;
 
@@ -23,6 +27,8 @@ const ENDPOINTS_PERIOD: Duration = Duration::from_secs(10);
 const NAMESPACES_EVERY: u32 = 6;
 /// In rounds of [`ENDPOINTS_PERIOD`]: three minutes.
 const REPAIR_EVERY: u32 = 18;
+/// In rounds of [`ENDPOINTS_PERIOD`]: an hour.
+const SWEEP_EVERY: u32 = 360;
 
 /// What the bootstrap writes about this server.
 #[derive(Clone)]
@@ -39,18 +45,43 @@ pub(crate) struct Config {
     pub(crate) endpoint_reconciler: String,
     /// Data of `extension-apiserver-authentication`.
     pub(crate) authentication: Value,
+    /// Name of this server's lease.
+    pub(crate) identity: Identity,
 }
 
-/// Names of the post-start hooks, in the order they run.
-pub(crate) const HOOKS: [&str; 7] = [
+/// Names of the post-start hooks, in upstream's order, which is also the order they run in. Probes
+/// name them, so those whose work begins elsewhere here (informers, handlers) are in the list too: they
+/// are done as soon as their turn comes.
+pub(crate) const HOOKS: [&str; 26] = [
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-config-consumer",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
     "start-system-namespaces-controller",
+    "start-cluster-authentication-info-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
+    "start-legacy-token-tracking-controller",
+    "start-service-ip-repair-controllers",
     "rbac/bootstrap-roles",
     "scheduling/bootstrap-system-priority-classes",
     "priority-and-fairness-config-producer",
-    "start-kubernetes-service-cidr-controller",
-    "start-cluster-authentication-info-controller",
     "bootstrap-controller",
+    "start-kubernetes-service-cidr-controller",
+    "aggregator-reload-proxy-client-cert",
+    "start-kube-aggregator-informers",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "apiservice-registration-controller",
+    "apiservice-discovery-controller",
+    AUTOREGISTRATION,
 ];
+/// Registers our own APIServices; `autoregister-completion` asks whether it is done.
+pub(crate) const AUTOREGISTRATION: &str = "kube-apiserver-autoregistration";
 
 /// How far the bootstrap is: for `/readyz/poststarthook/*`.
 #[derive(Clone)]
@@ -92,7 +123,7 @@ pub(crate) fn start(
     let finished = progress.finished.clone();
     let handle = tokio::spawn(async move {
         for hook in HOOKS {
-            while let Err(error) = run_hook(hook, &config, &registry).await {
+            while let Err(error) = run_hook(hook, &config, &registry, allocators.as_deref()).await {
                 tracing::warn!(hook, %error, "bootstrap step failed, trying again");
                 tokio::select! {
                     () = shutdown.cancelled() => return,
@@ -101,28 +132,40 @@ pub(crate) fn start(
             }
             finished.lock().push(hook);
         }
-        repair(allocators.as_deref()).await;
         tx.send_replace(true);
         reconcile(&config, &registry, allocators.as_deref(), &shutdown).await;
     });
     (progress, handle)
 }
 
-async fn run_hook(hook: &str, config: &Config, registry: &Arc<Registry>) -> Result<(), ApiError> {
+async fn run_hook(
+    hook: &str,
+    config: &Config,
+    registry: &Arc<Registry>,
+    allocators: Option<&Allocators>,
+) -> Result<(), ApiError> {
     let objects = &**registry;
     match hook {
         "start-system-namespaces-controller" => namespaces::reconcile(objects).await,
+        "start-cluster-authentication-info-controller" => {
+            authentication_config::reconcile(objects, &config.authentication).await
+        }
+        "start-kube-apiserver-identity-lease-controller" => identity_lease::begin(objects, &config.identity).await,
+        "start-kube-apiserver-identity-lease-garbage-collector" => {
+            identity_lease::sweep(objects, apimachinery::time::now()).await
+        }
+        "start-legacy-token-tracking-controller" => legacy_token_tracking::reconcile(objects).await,
+        "start-service-ip-repair-controllers" => {
+            repair(allocators).await;
+            Ok(())
+        }
         "rbac/bootstrap-roles" => rbac::reconcile(objects).await,
         "scheduling/bootstrap-system-priority-classes" => priority_classes::reconcile(objects).await,
         "priority-and-fairness-config-producer" => {
             flow_control::reconcile(objects).await?;
             flow_control::mark(registry).await
         }
-        "start-kubernetes-service-cidr-controller" => service_cidr::reconcile(registry, &config.service_cidrs).await,
-        "start-cluster-authentication-info-controller" => {
-            authentication_config::reconcile(objects, &config.authentication).await
-        }
-        _ => {
+        "bootstrap-controller" => {
             let Some(target) = target(config) else { return Ok(()) };
             kubernetes_service::reconcile_service(objects, &target).await?;
             // An address that cannot be an endpoint (loopback) does not keep the server from serving.
@@ -131,6 +174,9 @@ async fn run_hook(hook: &str, config: &Config, registry: &Arc<Registry>) -> Resu
             }
             Ok(())
         }
+        "start-kubernetes-service-cidr-controller" => service_cidr::reconcile(registry, &config.service_cidrs).await,
+        AUTOREGISTRATION => api_services::register(registry).await,
+        _ => Ok(()),
     }
 }
 
@@ -183,14 +229,30 @@ async fn reconcile(
         if let Err(error) = kubernetes_service(config, registry).await {
             tracing::warn!(%error, "cannot reconcile the kubernetes Service");
         }
+        if let Err(error) = identity_lease::renew(registry, &config.identity).await {
+            tracing::warn!(%error, "cannot renew the lease of this server's identity");
+        }
         if round.is_multiple_of(NAMESPACES_EVERY)
             && let Err(error) = namespaces::reconcile(registry).await
         {
             tracing::warn!(%error, "cannot reconcile the system namespaces");
         }
+        if round.is_multiple_of(NAMESPACES_EVERY)
+            && let Err(error) = api_services::mark_available(registry).await
+        {
+            tracing::warn!(%error, "cannot mark the local APIServices as available");
+        }
         if round.is_multiple_of(REPAIR_EVERY) {
             repair(allocators).await;
         }
+        if round.is_multiple_of(SWEEP_EVERY)
+            && let Err(error) = identity_lease::sweep(registry, apimachinery::time::now()).await
+        {
+            tracing::warn!(%error, "cannot delete the leases of servers that are gone");
+        }
+    }
+    if let Err(error) = identity_lease::end(registry, &config.identity).await {
+        tracing::warn!(%error, "cannot delete the lease of this server's identity");
     }
     if config.endpoint_reconciler != "none"
         && let Err(error) = leave(config, registry).await
