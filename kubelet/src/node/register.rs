@@ -79,7 +79,7 @@ pub(crate) async fn run(shared: Arc<Shared>, pleg: Arc<Pleg>, shutdown: Cancella
             api: Api::<Node>::all(client.clone()),
             shared: shared.clone(),
             last: None,
-            reported: Instant::now(),
+            reported: None,
         };
         if shared.config.file.register_node {
             reporter.register(&pleg).await;
@@ -97,7 +97,9 @@ struct Reporter {
     shared: Arc<Shared>,
     /// The status last reported.
     last: Option<NodeStatus>,
-    reported: Instant,
+    /// When that was; nothing yet: a status of an earlier run is not ours to trust
+    /// (upstream `Kubelet.lastStatusReportTime`).
+    reported: Option<Instant>,
 }
 
 impl Reporter {
@@ -228,7 +230,8 @@ impl Reporter {
         let now = Timestamp::now();
         let new = status::status(&shared.config, &shared.facts, view, &old, now);
         let same = self.last.as_ref().is_some_and(|last| !differs_from_ours(last, &new));
-        let recent = self.reported.elapsed() < shared.config.file.node_status_report_frequency.0;
+        let period = shared.config.file.node_status_report_frequency.0;
+        let recent = self.reported.is_some_and(|at| at.elapsed() < period);
         if same && recent {
             return Ok(());
         }
@@ -243,7 +246,7 @@ impl Reporter {
                     shared.recorder.normal(&node_reference(name), reason, text);
                 }
                 self.last = Some(new);
-                self.reported = Instant::now();
+                self.reported = Some(Instant::now());
                 Ok(())
             }
             Err(error) if error.is_not_found() && shared.config.file.register_node => {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Api, Client, Config, DeleteOptions};
+use client::{Api, Client, Config, DeleteOptions, Patch};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node as ApiNode, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Node as ApiNode, NodeCondition, Pod, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kubelet::runtime::Runtime;
 use kubelet::runtime::fake::FakeRuntime;
 use serde_json::json;
@@ -57,18 +58,18 @@ fn is_ready(pod: &Pod) -> bool {
     rules::pods::is_pod_ready(pod) && rules::pods::phase(pod) == "Running"
 }
 
+async fn ready_condition(nodes: &Api<ApiNode>) -> Option<NodeCondition> {
+    let status = nodes.get_opt("n1").await.unwrap()?.status?;
+    status.conditions?.into_iter().find(|c| c.type_ == "Ready")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn node_registers_is_ready_and_holds_a_lease() {
     let (_server, client, _node) = start().await;
     let nodes = Api::<ApiNode>::all(client.clone());
     let leases = Api::<Lease>::namespaced(client, "kube-node-lease");
     soon("the node is ready", async || {
-        let node = nodes.get_opt("n1").await.unwrap();
-        let conditions = node
-            .and_then(|n| n.status)
-            .and_then(|s| s.conditions)
-            .unwrap_or_default();
-        conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+        ready_condition(&nodes).await.is_some_and(|c| c.status == "True")
     })
     .await;
     soon("the lease is held", async || {
@@ -76,6 +77,26 @@ async fn node_registers_is_ready_and_holds_a_lease() {
         lease
             .and_then(|l| l.spec)
             .is_some_and(|s| s.holder_identity.as_deref() == Some("n1"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarted_kubelet_reports_although_nothing_changed() {
+    let (server, client, node) = start().await;
+    let nodes = Api::<ApiNode>::all(client);
+    soon("the node is ready", async || {
+        ready_condition(&nodes).await.is_some_and(|c| c.status == "True")
+    })
+    .await;
+    let (root, runtime) = node.stop().await;
+    let mut old = ready_condition(&nodes).await.unwrap();
+    old.last_heartbeat_time = Some(Time("2020-01-01T00:00:00Z".parse().unwrap()));
+    let patch = Patch::Strategic(json!({"status": {"conditions": [old]}}));
+    nodes.patch("n1", &patch, Some("status")).await.unwrap();
+    let _node = Node::start_with(root, runtime, Some(&server.kubeconfig()));
+    soon("it says Ready itself", async || {
+        ready_condition(&nodes).await.unwrap().last_heartbeat_time > old.last_heartbeat_time
     })
     .await;
 }
