@@ -1,6 +1,7 @@
 //! Small checks that every rule set uses. Each appends to the error list it is given.
 
 mod collections;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use collections::{conditions, limited, limited_set, shown};
+pub(crate) use webhook::{Url, WebhookService, ca_bundle, is_ca_bundle, webhook_service, webhook_url};
 
 /// Text of an optional string; absent is empty.
 pub(crate) fn text(value: &Option<String>) -> &str {

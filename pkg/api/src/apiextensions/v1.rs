@@ -1,3 +1,5 @@
 //! apiextensions/v1.
 
 pub mod defaults;
+pub mod formats;
+pub mod validation;

@@ -1,0 +1,94 @@
+//! How objects are converted between versions (`validateCustomResourceConversion`).
+
+use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::validation::is_dns1035_label;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinitionSpec, WebhookClientConfig,
+};
+
+use super::options::{Options, is_review_version};
+use crate::check::{WebhookService, ca_bundle, invalid_each, required_one_of, shown, webhook_service, webhook_url};
+
+/// The conversion, and that one by webhook prunes.
+pub(super) fn conversion(errs: &mut ErrorList, spec: &CustomResourceDefinitionSpec, options: &Options) {
+    let Some(conversion) = &spec.conversion else { return };
+    let path = Path::new("spec").child("conversion");
+    let strategy = conversion.strategy.as_str();
+    if strategy != "None" && spec.preserve_unknown_fields == Some(true) {
+        let rule = "must be None if spec.preserveUnknownFields is true";
+        errs.push(Error::invalid(&path.child("strategy"), strategy, rule));
+    }
+    required_one_of(errs, &path.child("strategy"), strategy, &["None", "Webhook"]);
+    let client = conversion.webhook.as_ref().and_then(|w| w.client_config.as_ref());
+    let versions = conversion
+        .webhook
+        .as_ref()
+        .map(|w| w.conversion_review_versions.as_slice());
+    let versions = versions.unwrap_or_default();
+    let (client_path, versions_path) = (
+        path.child("webhookClientConfig"),
+        path.child("conversionReviewVersions"),
+    );
+    if strategy == "Webhook" {
+        match client {
+            None => errs.push(Error::required(
+                &client_path,
+                "required when strategy is set to Webhook",
+            )),
+            Some(client) => client_config(errs, client, options, &client_path),
+        }
+        review_versions(errs, versions, options, &versions_path);
+        return;
+    }
+    let rule = "should not be set when strategy is not set to Webhook";
+    if client.is_some() {
+        errs.push(Error::forbidden(&client_path, rule));
+    }
+    if !versions.is_empty() {
+        errs.push(Error::forbidden(&versions_path, rule));
+    }
+}
+
+fn client_config(errs: &mut ErrorList, client: &WebhookClientConfig, options: &Options, path: &Path) {
+    match (&client.url, &client.service) {
+        (Some(url), None) => webhook_url(errs, url, &path.child("url")),
+        (None, Some(service)) => {
+            let service = WebhookService {
+                // Upstream passes them in this order here: a missing name is reported as the namespace.
+                namespace: &service.name,
+                name: &service.namespace,
+                path: service.path.as_ref(),
+                port: service.port.unwrap_or(0),
+            };
+            webhook_service(errs, &service, &path.child("service"));
+        }
+        _ => errs.push(Error::required(path, "exactly one of url or service is required")),
+    }
+    if let Some(bundle) = client
+        .ca_bundle
+        .as_ref()
+        .filter(|b| !b.0.is_empty() && !options.invalid_ca_bundle)
+    {
+        ca_bundle(errs, bundle, &path.child("caBundle"));
+    }
+}
+
+/// `validateConversionReviewVersions`.
+fn review_versions(errs: &mut ErrorList, versions: &[String], options: &Options, path: &Path) {
+    if versions.is_empty() {
+        errs.push(Error::required(path, ""));
+        return;
+    }
+    for (index, version) in versions.iter().enumerate() {
+        let path = path.index(index);
+        if versions[..index].contains(version) {
+            errs.push(Error::invalid(&path, version, "duplicate version"));
+        } else {
+            invalid_each(errs, &path, version, is_dns1035_label(version));
+        }
+    }
+    if options.recognized_review_version && !versions.iter().any(|v| is_review_version(v)) {
+        let rule = "must include at least one of v1, v1beta1";
+        errs.push(Error::invalid(path, shown(&versions), rule));
+    }
+}
