@@ -8,7 +8,7 @@ use http::{HeaderMap, Response};
 use serde_json::Value;
 
 use super::{Call, codec, negotiate, settle, update};
-use crate::registry::convert;
+use crate::registry::{convert, field_manager};
 
 /// Patch media types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,12 @@ impl Patch {
         }
         let expected = call.expected();
         let patched = codec::apply_patch(self.kind, object, &self.body, expected)?;
-        codec::check_patched(patched, expected, self.strictness, &call.ctx)
+        let no_owners = field_manager::says_no_owners(&patched);
+        let mut object = codec::check_patched(patched, expected, self.strictness, &call.ctx)?;
+        if no_owners {
+            field_manager::set_no_owners(&mut object);
+        }
+        Ok(object)
     }
 
     fn check_duplicates(&self, call: &Call) -> Result<()> {

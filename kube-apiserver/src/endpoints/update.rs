@@ -9,13 +9,17 @@ use serde_json::Value;
 use super::admit::Admit;
 use super::{Call, codec, negotiate, respond, settle};
 use crate::admission::Operation;
+use crate::registry::field_manager;
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
     let format = negotiate::input(&call.head.headers)?;
     let strictness = codec::Strictness::parse(&call.query);
     let bytes = call.body().await?;
-    let obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
+    let mut obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
+    if field_manager::body_says_no_owners(&bytes) {
+        field_manager::set_no_owners(&mut obj);
+    }
     let name = call.ctx.info.name.clone();
     check_name(&obj, &name)?;
     let store = call.store()?.clone();

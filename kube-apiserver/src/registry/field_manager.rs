@@ -5,7 +5,7 @@
 
 mod reset;
 
-use apimachinery::codec::json;
+use apimachinery::codec::{json, yaml};
 use apimachinery::gvk::GroupVersionKind;
 use apimachinery::meta;
 use apimachinery::patch::apply::{FieldManager, Filter, ScaleHandler, Versions};
@@ -190,6 +190,31 @@ fn prefix(agent: &str) -> String {
     out
 }
 
+/// Whether an object, as it was sent, says that it has no owners. Decoding by the schema table drops empty lists.
+pub(crate) fn says_no_owners(sent: &Value) -> bool {
+    let list = meta::metadata(sent).get("managedFields").and_then(Value::as_array);
+    list.is_some_and(Vec::is_empty)
+}
+
+/// As [`says_no_owners`] of a body; one without such a list is not parsed.
+pub(crate) fn body_says_no_owners(body: &[u8]) -> bool {
+    const NAME: &[u8] = b"managedFields";
+    let rest = body.windows(NAME.len()).position(|part| part == NAME);
+    let Some(rest) = rest.map(|at| &body[at + NAME.len()..]) else {
+        return false;
+    };
+    let mut signs = rest.iter().filter(|c| !b" \"':\r\n\t".contains(c));
+    if signs.next() != Some(&b'[') || signs.next() != Some(&b']') {
+        return false;
+    }
+    yaml::parse(&String::from_utf8_lossy(body)).is_ok_and(|(tree, _)| says_no_owners(&tree))
+}
+
+/// Takes all owners away, in a form that decoding keeps.
+pub(crate) fn set_no_owners(object: &mut Value) {
+    meta::set(object, "managedFields", json!([{}]));
+}
+
 /// Takes back new times of owners when nothing else changed, so that nothing is written
 /// (upstream `IgnoreManagedFieldsTimestampsTransformer`).
 pub(crate) fn ignore_times(new: &mut Value, old: &Value) {
@@ -277,6 +302,20 @@ mod tests {
             (&long, &long[..128]),
         ] {
             assert_eq!(prefix(agent), name);
+        }
+    }
+
+    #[test]
+    fn a_body_may_take_the_owners_away() {
+        for (body, does) in [
+            (r#"{"metadata": {"managedFields": [ ], "name": "a"}}"#, true),
+            ("metadata:\n  managedFields: []\n", true),
+            (r#"{"metadata": {"managedFields": [{}]}}"#, false),
+            (r#"{"spec": {"metadata": {"managedFields": []}}}"#, false),
+            ("k8s\0managedFields", false),
+            ("{}", false),
+        ] {
+            assert_eq!(body_says_no_owners(body.as_bytes()), does, "{body}");
         }
     }
 
