@@ -58,6 +58,15 @@ impl WatchCache {
         }
     }
 
+    /// As [`Self::snapshot`] for a revision a client names: nobody waits for one that has not happened.
+    async fn snapshot_from(&self, rev: i64) -> Option<Snapshot> {
+        let ahead = rev > *self.shared.seen.borrow();
+        if ahead && self.inner.current_revision().await.ok()? < rev {
+            return None;
+        }
+        self.snapshot(rev).await
+    }
+
     fn filled(&self) -> bool {
         *self.shared.seen.borrow() > 0
     }
@@ -71,7 +80,7 @@ impl Storage for WatchCache {
 
     async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<KeyValue>, i64), StorageError> {
         if self.filled()
-            && let Some(snapshot) = self.snapshot(at_least).await
+            && let Some(snapshot) = self.snapshot_from(at_least).await
         {
             return Ok(snapshot.one(key));
         }
@@ -83,7 +92,7 @@ impl Storage for WatchCache {
             return self.inner.list(req).await;
         }
         let snapshot = match (req.revision, req.at_least) {
-            (0, Some(rev)) => self.snapshot(rev).await,
+            (0, Some(rev)) => self.snapshot_from(rev).await,
             (0, None) => self.snapshot(self.inner.current_revision().await?).await,
             (exact, _) => self.shared.state.lock().snapshot_at(exact),
         };

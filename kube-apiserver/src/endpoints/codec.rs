@@ -49,7 +49,9 @@ impl Strictness {
             _ if found.is_empty() => Ok(()),
             Strictness::Ignore => Ok(()),
             Strictness::Warn => {
-                found.into_iter().for_each(|f| ctx.warn(f));
+                for text in &found {
+                    yaml_warnings(text).for_each(|warning| ctx.warn(warning));
+                }
                 Ok(())
             }
             Strictness::Strict => Err(json::cannot_be_handled(
@@ -59,6 +61,12 @@ impl Strictness {
             )),
         }
     }
+}
+
+/// Each line of what a YAML reader found; other findings are one (upstream `parseYAMLWarnings`).
+fn yaml_warnings(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.strip_prefix("yaml: unmarshal errors:\n").unwrap_or(text);
+    lines.split('\n').map(str::trim)
 }
 
 /// A kind as (group, version, kind).
@@ -134,6 +142,7 @@ pub(crate) fn decode(
             strict: vec![],
         },
     };
+    strictness.settle(decoded.strict, &want, ctx)?;
     let mut object = decoded.object;
     if meta::api_version(&object) != want.api_version() {
         return Err(ApiError::bad_request(format!(
@@ -143,30 +152,23 @@ pub(crate) fn decode(
         )));
     }
     meta::set_gvk(&mut object, &want.api_version(), &want.kind);
-    strictness.settle(decoded.strict, &want, ctx)?;
     Ok(object)
 }
 
+/// Upstream `protobuf.Serializer.Decode`.
 fn decode_proto(want: &GroupVersionKind, body: &[u8]) -> Result<Value> {
-    let bad = |e: proto::Error| ApiError::bad_request(e.to_string());
-    let unknown = proto::unwrap(body).map_err(bad)?;
-    if !unknown.kind.is_empty() && unknown.kind != want.kind {
-        let actual =
-            GroupVersionKind::from_api_version(unknown.api_version, unknown.kind).unwrap_or_else(|_| want.clone());
-        return Err(json::cannot_be_handled(
-            &actual,
-            &want.kind,
-            format!("the body is no {}", want.kind),
-        ));
+    let unrecognized = |why: &dyn std::fmt::Display| json::unrecognized(want, body, why);
+    match body.strip_prefix(proto::MAGIC.as_slice()) {
+        None if body.is_empty() => return Err(unrecognized(&"empty data")),
+        Some([]) => return Err(unrecognized(&"empty body")),
+        _ => {}
     }
-    let ty = api::schema().kind(want).ok_or_else(ApiError::path_not_found)?;
-    let mut object = proto::decode(api::schema(), ty, unknown.raw).map_err(bad)?;
-    let api_version = if unknown.api_version.is_empty() {
-        want.api_version()
-    } else {
-        unknown.api_version.to_owned()
-    };
-    meta::set_gvk(&mut object, &api_version, &want.kind);
+    let unknown = proto::unwrap(body).map_err(|e| unrecognized(&e))?;
+    let schema = api::schema();
+    let (actual, ty) = json::resolve(schema, want, body, unknown.api_version, unknown.kind)?;
+    let mut object =
+        proto::decode(schema, ty, unknown.raw).map_err(|e| json::cannot_be_handled(&actual, &want.kind, e))?;
+    meta::set_gvk(&mut object, &actual.api_version(), &actual.kind);
     Ok(object)
 }
 
@@ -296,6 +298,50 @@ mod tests {
         let e = patched(json!({"kind": "Secret"}), Strictness::Warn);
         let why = "converting (v1.Secret) to (core.ConfigMap): unknown conversion";
         assert!(e.message.ends_with(why), "{}", e.message);
+    }
+
+    #[test]
+    fn a_body_in_protobuf_is_refused_in_upstreams_words() {
+        let ctx = RequestContext::internal();
+        let refusal = |body: &[u8]| {
+            decode(Format::Protobuf, body, CONFIG_MAP, Strictness::Warn, &ctx)
+                .unwrap_err()
+                .message
+        };
+        let start = "the object provided is unrecognized (must be of type ConfigMap): ";
+        assert_eq!(refusal(b""), format!("{start}empty data (<empty>)"));
+        assert_eq!(refusal(b"k8s\0"), format!("{start}empty body (6b387300)"));
+        assert_eq!(
+            refusal(b"{}"),
+            format!(
+                "{start}provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] ({{}})"
+            )
+        );
+        assert_eq!(
+            refusal(&proto::wrap("v1", "Secret", &[])),
+            "Secret in version \"v1\" cannot be handled as a ConfigMap: converting (v1.Secret) to (core.ConfigMap): unknown conversion"
+        );
+        assert_eq!(
+            refusal(&proto::wrap("v1", "ConfigMap", &[0x0a, 0x7f])),
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: unexpected EOF"
+        );
+    }
+
+    #[test]
+    fn duplicate_keys_in_yaml_are_warned_of_line_by_line() {
+        let ctx = RequestContext::internal();
+        let body = b"data:\n  a: b\n  a: c\nx: 1\n";
+        decode(Format::Yaml, body, CONFIG_MAP, Strictness::Warn, &ctx).unwrap();
+        let warnings = ctx.warnings.lock().clone();
+        assert_eq!(
+            warnings,
+            ["line 3: key \"a\" already set in map", "unknown field \"x\""]
+        );
+        let e = decode(Format::Yaml, body, CONFIG_MAP, Strictness::Strict, &ctx).unwrap_err();
+        assert_eq!(
+            e.message,
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 3: key \"a\" already set in map, unknown field \"x\""
+        );
     }
 
     #[test]

@@ -137,12 +137,33 @@ pub fn decode_request(schema: &Schema, expected: &GroupVersionKind, body: &[u8])
     let unrecognized = |why: &dyn fmt::Display| unrecognized(expected, body, why);
     let (api_version, kind) = type_meta(body)
         .map_err(|error| unrecognized(&format!("couldn't get version/kind; json parse error: {error}")))?;
+    let (actual, ty) = resolve(schema, expected, body, &api_version, &kind)?;
+    let mut out = decode(schema, ty, body).map_err(|error| cannot_be_handled(&actual, &expected.kind, error))?;
+    if out.object.is_null() {
+        out.object = Value::Object(serde_json::Map::new());
+    }
+    meta::set_gvk(&mut out.object, &actual.api_version(), &actual.kind);
+    Ok(out)
+}
+
+/// The kind a body says it is (what it leaves out is as expected), and its type.
+///
+/// # Errors
+/// 400 when the version is no version, the kind is unknown, or another than the expected.
+pub fn resolve(
+    schema: &Schema,
+    expected: &GroupVersionKind,
+    body: &[u8],
+    api_version: &str,
+    kind: &str,
+) -> Result<(GroupVersionKind, TypeId), ApiError> {
     let mut actual = expected.clone();
     if !kind.is_empty() {
-        actual.kind = kind.into();
+        actual.kind = kind.to_owned().into();
     }
     if !api_version.is_empty() {
-        let parsed = crate::gvk::GroupVersion::parse(&api_version).map_err(|error| unrecognized(&error))?;
+        let parsed = crate::gvk::GroupVersion::parse(api_version);
+        let parsed = parsed.map_err(|error| unrecognized(expected, body, error))?;
         actual.group = parsed.group;
         actual.version = parsed.version;
     }
@@ -164,12 +185,7 @@ pub fn decode_request(schema: &Schema, expected: &GroupVersionKind, body: &[u8])
         );
         return Err(cannot_be_handled(&actual, &expected.kind, why));
     }
-    let mut out = decode(schema, ty, body).map_err(|error| cannot_be_handled(&actual, &expected.kind, error))?;
-    if out.object.is_null() {
-        out.object = Value::Object(serde_json::Map::new());
-    }
-    meta::set_gvk(&mut out.object, &actual.api_version(), &actual.kind);
-    Ok(out)
+    Ok((actual, ty))
 }
 
 /// The start of a body as an error shows it (upstream: apiserver `summarizeData`).
