@@ -79,6 +79,7 @@ fn field(facts: &mut TypeFacts, new_type: bool, line: &str) -> Result<()> {
             "req" => after.required = true,
             "-req" => after.required = false,
             "ptr" => after.pointer = true,
+            "always" => after.always = true,
             "set" | "map" => after.list_type = Some(word.to_owned()),
             "mapType" => after.map_type = value,
             "patch" => after.patch = value,

@@ -25,6 +25,8 @@ pub(super) struct FieldFacts {
     pub(super) kind: String,
     pub(super) required: bool,
     pub(super) pointer: bool,
+    /// Go writes it even when it is empty.
+    pub(super) always: bool,
     /// `set` or `map=..`.
     pub(super) list_type: Option<String>,
     pub(super) map_type: Option<String>,
@@ -53,7 +55,8 @@ impl Table {
 impl FieldFacts {
     fn render(&self) -> String {
         let mut out = format!("{} {}", self.tags, self.kind);
-        for (set, word) in [(self.required, " req"), (self.pointer, " ptr")] {
+        let flags = [(self.required, " req"), (self.pointer, " ptr"), (self.always, " always")];
+        for (set, word) in flags {
             out.push_str(if set { word } else { "" });
         }
         if let Some(list_type) = &self.list_type {
