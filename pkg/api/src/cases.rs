@@ -1,5 +1,7 @@
 //! Tables of invalid objects: a case is a base object, what is changed in it, and the errors in order.
 
+pub(crate) mod table;
+
 use std::collections::BTreeMap;
 
 use apimachinery::field::ErrorList;

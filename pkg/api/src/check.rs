@@ -1,6 +1,8 @@
 //! Small checks that every rule set uses. Each appends to the error list it is given.
 
+mod addresses;
 mod collections;
+mod difference;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use addresses::{is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, sloppy_cidr, sloppy_ip};
+pub use addresses::{warnings_for_cidr, warnings_for_ip};
+pub(crate) use difference::difference;
 pub(crate) use collections::{conditions, limited, limited_set, shown};
 pub(crate) use webhook::{Url, WebhookService, ca_bundle, is_ca_bundle, webhook_service, webhook_url};
 
@@ -207,6 +212,13 @@ fn is_unset(key: &str, value: &Value) -> bool {
         Value::Object(map) => map.is_empty() && MAPS.contains(&key),
         _ => false,
     }
+}
+
+/// A value of upstream's internal types, which have no JSON names: Go field names in Go's order, all
+/// of them (what `json.Marshal` makes of the struct in `field.Error.ErrorBody`).
+pub(crate) fn go_struct(fields: &[(&str, Value)]) -> String {
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// Rewrites every amount of a list in canonical form, rounded up to thousandths

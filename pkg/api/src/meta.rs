@@ -239,6 +239,12 @@ fn no_new_finalizers(errs: &mut ErrorList, new: &ObjectMeta, old: &ObjectMeta, p
 
 /// A label selector's requirements (`ValidateLabelSelector`); absent is fine.
 pub fn label_selector(errs: &mut ErrorList, selector: Option<&LabelSelector>, path: &Path) {
+    stored_label_selector(errs, selector, path, false);
+}
+
+/// [`label_selector`] that may let values pass which no label can have, because the stored object has
+/// such (`AllowInvalidLabelValueInSelector`).
+pub fn stored_label_selector(errs: &mut ErrorList, selector: Option<&LabelSelector>, path: &Path, any_values: bool) {
     let Some(selector) = selector else { return };
     labels(errs, selector.match_labels.as_ref(), &path.child("matchLabels"));
     for (index, requirement) in list(&selector.match_expressions).iter().enumerate() {
@@ -262,7 +268,7 @@ pub fn label_selector(errs: &mut ErrorList, selector: Option<&LabelSelector>, pa
             )),
         }
         qualified_name(errs, &path.child("key"), &requirement.key);
-        for (index, value) in values.iter().enumerate() {
+        for (index, value) in values.iter().enumerate().filter(|_| !any_values) {
             let path = path.child("values").index(index);
             invalid_each(errs, &path, value, rules::is_valid_label_value(value));
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use api::core::v1::{defaults, validation};
-use apimachinery::field::{Error, Path};
 use k8s_openapi::api::core::v1::{Affinity, Pod, PodCondition, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use serde_json::Value;
@@ -67,14 +66,9 @@ pub(crate) static RESIZE: Typed<Rules<Pod>> = Typed(Rules::updating(
         next_generation(new, old, changed);
     },
     |new, old| {
-        let mut errs = validation::pod_resize(new, old);
         let class = new.spec.as_ref().map_or("", rules::qos::compute);
-        if class != rules::qos::pod_qos(old) {
-            let rule = "Pod QOS Class may not change as a result of resizing";
-            let value = rules::qos::pod_qos(old);
-            errs.push(Error::invalid(&Path::new("spec"), value, rule));
-        }
-        errs
+        let own = rules::qos::pod_qos(old);
+        validation::pod_resize(new, old, Some(own).filter(|own| *own != class))
     },
 ));
 

@@ -30,5 +30,5 @@ pub(crate) static STRATEGY: Typed<Rules<ReplicationController>> = Typed(Rules {
 static STATUS: Typed<Rules<ReplicationController>> = Typed(Rules::updating(
     defaults::replication_controller,
     |_, new, old| new.spec.clone_from(&old.spec),
-    |new, old| api::meta::update(&new.metadata, &old.metadata),
+    validation::replication_controller_status_update,
 ));

@@ -12,8 +12,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::check::{immutable, non_negative, to_value};
-use crate::core::v1::validation::pod_template_spec;
+use crate::check::{immutable, non_negative, shown, to_value};
+use crate::core::v1::validation::{pod_template_spec, restart_policy_among};
 use crate::meta;
 
 pub use daemon_set::{daemon_set_create, daemon_set_status_update, daemon_set_update};
@@ -23,67 +23,58 @@ pub use deployment::{
 };
 pub use stateful_set::{stateful_set_create, stateful_set_status_update, stateful_set_update};
 
-/// Selector and template of a workload whose pods run for ever. `noun` is the kind in the
-/// message about an empty selector, `kind` that in the message about a deadline.
-fn selector_and_template(
-    errs: &mut ErrorList,
-    selector: &LabelSelector,
-    template: &PodTemplateSpec,
-    noun: &str,
-    kind: &str,
-) {
-    let path = Path::new("spec");
-    meta::label_selector(errs, Some(selector), &path.child("selector"));
+/// A selector that must be there. An empty one is taken for a missing one: the typed object does not
+/// tell them apart.
+fn required_selector(errs: &mut ErrorList, selector: &LabelSelector) {
+    let path = Path::new("spec").child("selector");
     if meta::is_empty_selector(selector) {
-        let rule = format!("empty selector is invalid for {noun}");
-        errs.push(Error::invalid(&path.child("selector"), &to_value(selector), rule));
+        errs.push(Error::required(&path, ""));
     }
-    let path = path.child("template");
-    matches_template(errs, selector, template, &path);
-    pod_template_spec(errs, template, &path);
-    restart_policy(errs, template, &path, &["Always"]);
-    if template
-        .spec
-        .as_ref()
-        .is_some_and(|s| s.active_deadline_seconds.is_some())
-    {
-        let rule = format!("activeDeadlineSeconds in {kind} is not Supported");
-        errs.push(Error::forbidden(
-            &path.child("spec").child("activeDeadlineSeconds"),
-            rule,
-        ));
-    }
+    meta::label_selector(errs, Some(selector), &path);
 }
 
-/// The selector selects the pods the template makes.
-pub(crate) fn matches_template(
-    errs: &mut ErrorList,
-    selector: &LabelSelector,
-    template: &PodTemplateSpec,
-    path: &Path,
-) {
-    let labels = template
-        .metadata
-        .as_ref()
-        .and_then(|m| m.labels.clone())
-        .unwrap_or_default();
+/// The selector selects the pods the template makes; a missing one selects none
+/// (`LabelSelectorAsSelector`). `invalid` is what is said of a selector that cannot be read.
+fn selects_template(errs: &mut ErrorList, selector: &LabelSelector, template: &PodTemplateSpec, invalid: Option<&str>) {
+    let path = Path::new("spec");
     let Ok(parsed) = Selector::from_label_selector(selector) else {
+        if let Some(rule) = invalid {
+            errs.push(Error::invalid(&path.child("selector"), shown(selector), rule));
+        }
         return;
     };
-    if !meta::is_empty_selector(selector) && !parsed.matches(&labels) {
-        let path = path.child("metadata").child("labels");
+    let labels = template.metadata.as_ref().and_then(|m| m.labels.clone());
+    if meta::is_empty_selector(selector) || !parsed.matches(&labels.clone().unwrap_or_default()) {
+        let path = path.child("template").child("metadata").child("labels");
         let rule = "`selector` does not match template `labels`";
         errs.push(Error::invalid(&path, &to_value(&labels), rule));
     }
 }
 
-fn restart_policy(errs: &mut ErrorList, template: &PodTemplateSpec, path: &Path, allowed: &[&str]) {
-    let policy = template
-        .spec
-        .as_ref()
-        .and_then(|s| s.restart_policy.as_deref())
-        .unwrap_or("");
-    crate::check::one_of(errs, &path.child("spec").child("restartPolicy"), policy, allowed);
+/// The template of a workload whose pods run for ever; `kind` is named in the message about a deadline.
+fn lasting_template(errs: &mut ErrorList, template: &PodTemplateSpec, old: Option<&PodTemplateSpec>, kind: &str) {
+    let path = Path::new("spec").child("template");
+    pod_template_spec(errs, template, old, &path);
+    runs_for_ever(errs, template, kind);
+}
+
+fn runs_for_ever(errs: &mut ErrorList, template: &PodTemplateSpec, kind: &str) {
+    let path = Path::new("spec").child("template");
+    restart_policy_among(errs, template.spec.as_ref(), &path, &["Always"]);
+    let spec = template.spec.as_ref();
+    if spec.is_some_and(|s| s.active_deadline_seconds.is_some()) {
+        let rule = format!("activeDeadlineSeconds in {kind} is not Supported");
+        let path = path.child("spec").child("activeDeadlineSeconds");
+        errs.push(Error::forbidden(&path, rule));
+    }
+}
+
+/// `IsDecremented`: the collision count only grows.
+fn decremented(errs: &mut ErrorList, new: Option<i32>, old: Option<i32>) {
+    if old.is_some() && new < old {
+        let path = Path::new("status").child("collisionCount");
+        errs.push(Error::invalid(&path, new.unwrap_or(0), "cannot be decremented"));
+    }
 }
 
 /// A count or percentage that is not negative (`ValidatePositiveIntOrPercent`).
@@ -101,26 +92,36 @@ pub(crate) fn int_or_percent(errs: &mut ErrorList, value: &IntOrString, path: &P
 /// `IsNotMoreThan100Percent`.
 pub(crate) fn at_most_all(errs: &mut ErrorList, value: &IntOrString, path: &Path) {
     if let IntOrString::String(text) = value
+        && is_valid_percent(text).is_empty()
         && number(value) > 100
     {
         errs.push(Error::invalid(path, text, "must not be greater than 100%"));
     }
 }
 
-/// The number in front of the percent sign, or the number (`getIntOrPercentValue`).
+/// The number in front of the percent sign, or the number (`getIntOrPercentValue`); zero when it is neither.
 pub(crate) fn number(value: &IntOrString) -> i64 {
     match value {
         IntOrString::Int(count) => i64::from(*count),
-        IntOrString::String(text) => text.trim_end_matches('%').parse().unwrap_or(0),
+        IntOrString::String(text) => text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0),
     }
 }
 
-/// A new ControllerRevision (`ValidateControllerRevision`).
+/// A new ControllerRevision (`ValidateControllerRevisionCreate`).
 pub fn controller_revision_create(obj: &ControllerRevision) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
-    if obj.data.is_none() {
-        errs.push(Error::required(&Path::new("data"), "data is mandatory"));
+    let mut errs = revision(obj);
+    let path = Path::new("data");
+    match obj.data.as_ref().map(|d| &d.0) {
+        None | Some(serde_json::Value::Null) => errs.push(Error::required(&path, "data is mandatory")),
+        Some(serde_json::Value::Object(_)) => {}
+        Some(_) => errs.push(Error::required(&path, "data must be a valid JSON object")),
     }
+    errs
+}
+
+/// `validateControllerRevision`.
+fn revision(obj: &ControllerRevision) -> ErrorList {
+    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
     non_negative(&mut errs, &Path::new("revision"), obj.revision);
     errs
 }
@@ -128,7 +129,7 @@ pub fn controller_revision_create(obj: &ControllerRevision) -> ErrorList {
 /// A changed ControllerRevision: only metadata and revision (`ValidateControllerRevisionUpdate`).
 pub fn controller_revision_update(new: &ControllerRevision, old: &ControllerRevision) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(controller_revision_create(new));
+    errs.extend(revision(new));
     immutable(&mut errs, &Path::new("data"), &new.data, &old.data);
     errs
 }

@@ -3,7 +3,6 @@
 use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobStatus};
 
-use crate::apps::v1::validation::matches_template;
 use crate::check::{immutable, list, non_negative, one_of, required, text, to_value};
 use crate::core::v1::validation::pod_template_spec;
 use crate::meta;
@@ -21,7 +20,6 @@ pub fn job_create(obj: &Job) -> ErrorList {
         None => errs.push(Error::required(&path.child("selector"), "")),
         Some(selector) => {
             meta::label_selector(&mut errs, Some(selector), &path.child("selector"));
-            matches_template(&mut errs, selector, &spec.template, &path.child("template"));
         }
     }
     job_spec(&mut errs, spec, &path);
@@ -58,7 +56,7 @@ fn job_spec(errs: &mut ErrorList, spec: &JobSpec, path: &Path) {
         errs.push(Error::invalid(&path.child("backoffLimitPerIndex"), limit, rule));
     }
     let template = path.child("template");
-    pod_template_spec(errs, &spec.template, &template);
+    pod_template_spec(errs, &spec.template, None, &template);
     let policy = spec.template.spec.as_ref().map_or("", |s| text(&s.restart_policy));
     let policy_path = template.child("spec").child("restartPolicy");
     if policy.is_empty() || policy == "Always" {

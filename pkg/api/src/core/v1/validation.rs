@@ -7,8 +7,11 @@ mod endpoints;
 mod env;
 mod namespace;
 mod node;
+mod options;
 mod pod;
+mod pod_resize;
 mod pod_spec;
+mod pod_status;
 mod pod_update;
 mod probe;
 mod quota;
@@ -19,6 +22,7 @@ mod security;
 mod service;
 mod storage;
 mod volume;
+mod windows;
 
 pub use config::{
     config_map_create, config_map_update, secret_create, secret_update, service_account_create, service_account_update,
@@ -26,11 +30,18 @@ pub use config::{
 pub use endpoints::{endpoints_create, endpoints_update, event_create, non_special_ip};
 pub use namespace::{namespace_create, namespace_finalize_update, namespace_status_update, namespace_update};
 pub use node::{node_create, node_update};
+pub use options::Options;
 pub use pod::{binding, pod_create, pod_template_create, pod_template_spec, pod_template_update};
-pub use pod_spec::{Options, pod_spec};
-pub use pod_update::{pod_ephemeral_containers_update, pod_resize, pod_status_update, pod_update};
+pub(crate) use pod::{restart_policy_among, template_metadata};
+pub use pod_resize::pod_resize;
+pub use pod_spec::pod_spec;
+pub use pod_status::pod_status_update;
+pub use pod_update::{pod_ephemeral_containers_update, pod_update};
 pub use quota::{limit_range, resource_quota_create, resource_quota_status_update, resource_quota_update};
-pub use replication::{ReplicaCounts, replica_counts, replication_controller_create, replication_controller_update};
+pub use replication::{
+    ReplicaCounts, replica_counts, replication_controller_create, replication_controller_status_update,
+    replication_controller_update,
+};
 pub(crate) use resources::{is_extended, is_native};
 pub use scheduling::{node_selector, tolerations};
 pub use service::{service_create, service_status_update, service_update};

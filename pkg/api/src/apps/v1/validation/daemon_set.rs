@@ -1,52 +1,45 @@
 //! DaemonSets.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::deployment::decremented;
-use super::{at_most_all, int_or_percent, number, selector_and_template};
-use crate::check::{immutable, non_negative, text, to_value};
+use super::{at_most_all, decremented, int_or_percent, lasting_template, number, selects_template};
+use crate::check::{go_struct, immutable, non_negative, text, to_value};
 use crate::meta;
 
 /// A new DaemonSet (`ValidateDaemonSet`).
 pub fn daemon_set_create(obj: &DaemonSet) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
     let empty = DaemonSetSpec::default();
-    spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty));
+    spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty), None);
     errs
 }
 
-/// A changed DaemonSet (`ValidateDaemonSetUpdate`; the selector is fixed in apps/v1).
+/// A changed DaemonSet (`ValidateDaemonSetUpdate`).
 pub fn daemon_set_update(new: &DaemonSet, old: &DaemonSet) -> ErrorList {
     let empty = DaemonSetSpec::default();
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    spec(&mut errs, after);
-    immutable(
-        &mut errs,
-        &Path::new("spec").child("selector"),
-        &after.selector,
-        &before.selector,
-    );
+    let path = Path::new("spec").child("selector");
+    immutable(&mut errs, &path, &after.selector, &before.selector);
+    spec(&mut errs, after, Some(before));
     errs
 }
 
-fn spec(errs: &mut ErrorList, spec: &DaemonSetSpec) {
+/// `ValidateDaemonSetSpec`.
+fn spec(errs: &mut ErrorList, spec: &DaemonSetSpec, old: Option<&DaemonSetSpec>) {
     let path = Path::new("spec");
-    selector_and_template(errs, &spec.selector, &spec.template, "daemonset", "DaemonSet");
-    non_negative(
-        errs,
-        &path.child("minReadySeconds"),
-        spec.min_ready_seconds.map(i64::from),
-    );
+    meta::label_selector(errs, Some(&spec.selector), &path.child("selector"));
+    selects_template(errs, &spec.selector, &spec.template, None);
+    lasting_template(errs, &spec.template, old.map(|o| &o.template), "DaemonSet");
+    let seconds = spec.min_ready_seconds.map(i64::from);
+    non_negative(errs, &path.child("minReadySeconds"), seconds);
     if let Some(strategy) = &spec.update_strategy {
         update_strategy(errs, strategy, &path.child("updateStrategy"));
     }
-    non_negative(
-        errs,
-        &path.child("revisionHistoryLimit"),
-        spec.revision_history_limit.map(i64::from),
-    );
+    let history = spec.revision_history_limit.map(i64::from);
+    non_negative(errs, &path.child("revisionHistoryLimit"), history);
 }
 
 /// `ValidateDaemonSetUpdateStrategy`, `ValidateRollingUpdateDaemonSet`.
@@ -56,29 +49,31 @@ fn update_strategy(errs: &mut ErrorList, strategy: &DaemonSetUpdateStrategy, pat
         ("OnDelete", _) => {}
         ("RollingUpdate", None) => errs.push(Error::required(&rolling_path, "")),
         ("RollingUpdate", Some(rolling)) => {
-            for (field, value) in [
-                ("maxUnavailable", &rolling.max_unavailable),
-                ("maxSurge", &rolling.max_surge),
-            ] {
-                let Some(value) = value else { continue };
-                int_or_percent(errs, value, &rolling_path.child(field));
-                at_most_all(errs, value, &rolling_path.child(field));
-            }
-            let unavailable = rolling.max_unavailable.as_ref().map_or(0, number) != 0;
-            let surge = rolling.max_surge.as_ref().map_or(0, number) != 0;
-            if unavailable && surge {
-                let rule = "may not be set when maxUnavailable is non-zero";
-                let value = to_value(&rolling.max_surge);
-                errs.push(Error::invalid(&rolling_path.child("maxSurge"), &value, rule));
-            }
-            if !unavailable && !surge {
-                let path = rolling_path.child("maxUnavailable");
-                errs.push(Error::required(&path, "cannot be 0 when maxSurge is 0"));
+            let zero = IntOrString::Int(0);
+            let unavailable = rolling.max_unavailable.as_ref().unwrap_or(&zero);
+            let surge = rolling.max_surge.as_ref().unwrap_or(&zero);
+            let unavailable_path = rolling_path.child("maxUnavailable");
+            let surge_path = rolling_path.child("maxSurge");
+            int_or_percent(errs, unavailable, &unavailable_path);
+            int_or_percent(errs, surge, &surge_path);
+            at_most_all(errs, unavailable, &unavailable_path);
+            at_most_all(errs, surge, &surge_path);
+            match (number(unavailable) != 0, number(surge) != 0) {
+                (true, true) => {
+                    let rule = "may not be set when maxUnavailable is non-zero";
+                    errs.push(Error::invalid(&surge_path, &to_value(surge), rule));
+                }
+                (false, false) => {
+                    let rule = "cannot be 0 when maxSurge is 0";
+                    errs.push(Error::required(&unavailable_path, rule));
+                }
+                _ => {}
             }
         }
-        (other, _) => {
+        (other, rolling) => {
+            let shown = go_struct(&[("Type", to_value(&other)), ("RollingUpdate", to_value(rolling))]);
             let known = ["RollingUpdate", "OnDelete"];
-            errs.push(Error::not_supported(&path.child("type"), other, &known));
+            errs.push(Error::not_supported(path, BadValue::Raw(shown), &known));
         }
     }
 }

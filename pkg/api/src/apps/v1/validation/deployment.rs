@@ -1,12 +1,13 @@
 //! Deployments and ReplicaSets.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{at_most_all, int_or_percent, number, selector_and_template};
-use crate::check::{immutable, non_negative, text, to_value};
+use super::{at_most_all, decremented, int_or_percent, lasting_template, number, required_selector, selects_template};
+use crate::check::{go_struct, immutable, non_negative, text, to_value};
 use crate::core::v1::validation::{ReplicaCounts, replica_counts};
 use crate::meta;
 
@@ -14,31 +15,26 @@ use crate::meta;
 pub fn deployment_create(obj: &Deployment) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
     let empty = DeploymentSpec::default();
-    spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty));
+    spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty), None);
     errs
 }
 
-/// A changed Deployment (`ValidateDeploymentUpdate`; the selector is fixed in apps/v1, deployment
-/// strategy `ValidateUpdate`).
+/// A changed Deployment (`ValidateDeploymentUpdate`).
 pub fn deployment_update(new: &Deployment, old: &Deployment) -> ErrorList {
     let empty = DeploymentSpec::default();
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    spec(&mut errs, after);
-    immutable(
-        &mut errs,
-        &Path::new("spec").child("selector"),
-        &after.selector,
-        &before.selector,
-    );
+    spec(&mut errs, after, Some(before));
+    let path = Path::new("spec").child("selector");
+    immutable(&mut errs, &path, &after.selector, &before.selector);
     errs
 }
 
 /// `ValidateDeploymentSpec`.
-fn spec(errs: &mut ErrorList, spec: &DeploymentSpec) {
+fn spec(errs: &mut ErrorList, spec: &DeploymentSpec, old: Option<&DeploymentSpec>) {
     let path = Path::new("spec");
     non_negative(errs, &path.child("replicas"), spec.replicas.map(i64::from));
-    selector_and_template(errs, &spec.selector, &spec.template, "deployment", "ReplicaSet");
+    replica_template(errs, &spec.selector, &spec.template, old.map(|o| &o.template));
     if let Some(strategy) = &spec.strategy {
         self::strategy(errs, strategy, &path.child("strategy"));
     }
@@ -87,9 +83,10 @@ fn strategy(errs: &mut ErrorList, strategy: &DeploymentStrategy, path: &Path) {
             }
             at_most_all(errs, unavailable, &unavailable_path);
         }
-        (other, _) => {
+        (other, rolling) => {
+            let shown = go_struct(&[("Type", to_value(&other)), ("RollingUpdate", to_value(rolling))]);
             let known = ["Recreate", "RollingUpdate"];
-            errs.push(Error::not_supported(&path.child("type"), other, &known));
+            errs.push(Error::not_supported(path, BadValue::Raw(shown), &known));
         }
     }
 }
@@ -133,39 +130,27 @@ pub fn deployment_status_update(new: &Deployment, old: &Deployment) -> ErrorList
     errs
 }
 
-/// `IsDecremented`: the collision count only grows.
-pub(super) fn decremented(errs: &mut ErrorList, new: Option<i32>, old: Option<i32>) {
-    if old.is_some() && new < old {
-        let path = Path::new("status").child("collisionCount");
-        errs.push(Error::invalid(&path, &to_value(&new), "cannot be decremented"));
-    }
-}
-
 /// A new ReplicaSet (`ValidateReplicaSet`).
 pub fn replica_set_create(obj: &ReplicaSet) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
     let empty = ReplicaSetSpec::default();
-    set_spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty));
+    set_spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty), None);
     errs
 }
 
-/// A changed ReplicaSet (`ValidateReplicaSetUpdate`; the selector is fixed in apps/v1).
+/// A changed ReplicaSet (`ValidateReplicaSetUpdate`).
 pub fn replica_set_update(new: &ReplicaSet, old: &ReplicaSet) -> ErrorList {
     let empty = ReplicaSetSpec::default();
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    set_spec(&mut errs, after);
-    immutable(
-        &mut errs,
-        &Path::new("spec").child("selector"),
-        &after.selector,
-        &before.selector,
-    );
+    set_spec(&mut errs, after, Some(before));
+    let path = Path::new("spec").child("selector");
+    immutable(&mut errs, &path, &after.selector, &before.selector);
     errs
 }
 
-/// `ValidateReplicaSetSpec`; the empty-selector text says deployment upstream too.
-fn set_spec(errs: &mut ErrorList, spec: &ReplicaSetSpec) {
+/// `ValidateReplicaSetSpec`.
+fn set_spec(errs: &mut ErrorList, spec: &ReplicaSetSpec, old: Option<&ReplicaSetSpec>) {
     let path = Path::new("spec");
     non_negative(errs, &path.child("replicas"), spec.replicas.map(i64::from));
     non_negative(
@@ -175,7 +160,23 @@ fn set_spec(errs: &mut ErrorList, spec: &ReplicaSetSpec) {
     );
     let empty = PodTemplateSpec::default();
     let template = spec.template.as_ref().unwrap_or(&empty);
-    selector_and_template(errs, &spec.selector, template, "deployment", "ReplicaSet");
+    replica_template(errs, &spec.selector, template, old.and_then(|o| o.template.as_ref()));
+}
+
+/// Selector and template (`ValidatePodTemplateSpecForReplicaSet`).
+fn replica_template(
+    errs: &mut ErrorList,
+    selector: &LabelSelector,
+    template: &PodTemplateSpec,
+    old: Option<&PodTemplateSpec>,
+) {
+    required_selector(errs, selector);
+    let before = errs.len();
+    let invalid = "invalid label selector";
+    selects_template(errs, selector, template, Some(invalid));
+    if errs[before..].iter().all(|e| e.detail != invalid) {
+        lasting_template(errs, template, old, "ReplicaSet");
+    }
 }
 
 /// A changed ReplicaSet status (`ValidateReplicaSetStatusUpdate`).
@@ -188,6 +189,7 @@ pub fn replica_set_status_update(new: &ReplicaSet, old: &ReplicaSet) -> ErrorLis
         ready: status.ready_replicas.unwrap_or(0),
         available: status.available_replicas.unwrap_or(0),
         observed_generation: status.observed_generation.unwrap_or(0),
+        terminating: status.terminating_replicas,
     };
     replica_counts(&mut errs, counts);
     errs

@@ -3,55 +3,103 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, ContainerResizePolicy, EphemeralContainer, PodSpec, Volume, VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::options::Options;
+use super::pod::{MIRROR_ANNOTATION, trimmed_image};
 use super::{env, probe, resources, security};
 use crate::check::{
-    descending_path, dns_label, list, no_backsteps, one_of, port, required, required_one_of, text, to_value,
+    descending_path, dns_label, go_struct, invalid_each, list, no_backsteps, one_of, port, required, required_one_of,
+    text, to_value,
 };
+use crate::meta;
 
 /// What containers may refer to.
 pub(super) struct Scope<'a> {
     spec: &'a PodSpec,
     volumes: BTreeMap<&'a str, &'a Volume>,
     claims: BTreeSet<&'a str>,
+    options: Options,
 }
 
 impl<'a> Scope<'a> {
-    /// Collects the pod's resource claims, checking them (`validatePodResourceClaims`).
-    pub(super) fn new(
-        errs: &mut ErrorList,
-        spec: &'a PodSpec,
-        volumes: BTreeMap<&'a str, &'a Volume>,
-        path: &Path,
-    ) -> Self {
-        let mut claims = BTreeSet::new();
-        for (index, claim) in list(&spec.resource_claims).iter().enumerate() {
-            let path = path.child("resourceClaims").index(index);
-            if claim.name.is_empty() {
-                errs.push(Error::required(&path.child("name"), ""));
-            } else if !claims.insert(claim.name.as_str()) {
-                errs.push(Error::duplicate(&path.child("name"), &claim.name));
-            } else {
-                dns_label(errs, &path.child("name"), &claim.name);
-            }
-            let rule = match (&claim.resource_claim_name, &claim.resource_claim_template_name) {
-                (Some(_), Some(_)) => {
-                    "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
-                }
-                (None, None) => "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
-                _ => continue,
-            };
-            errs.push(Error::invalid(&path, &to_value(claim), rule));
+    pub(super) fn new(spec: &'a PodSpec, volumes: BTreeMap<&'a str, &'a Volume>, options: Options) -> Self {
+        let names = list(&spec.resource_claims).iter().map(|c| c.name.as_str());
+        Scope {
+            spec,
+            volumes,
+            claims: names.filter(|n| !n.is_empty()).collect(),
+            options,
         }
-        Scope { spec, volumes, claims }
     }
 
     fn grace_period(&self) -> Option<i64> {
         self.spec.termination_grace_period_seconds
+    }
+}
+
+/// Each container with its path: init, main, then ephemeral ones (`VisitContainersWithPath`).
+pub(super) fn visit(spec: &PodSpec, path: &Path, mut visit: impl FnMut(&Container, &Path)) {
+    let lists = [
+        ("initContainers", list(&spec.init_containers)),
+        ("containers", &spec.containers[..]),
+    ];
+    for (field, containers) in lists {
+        for (index, container) in containers.iter().enumerate() {
+            visit(container, &path.child(field).index(index));
+        }
+    }
+    for (index, container) in list(&spec.ephemeral_containers).iter().enumerate() {
+        let path = path.child("ephemeralContainers").index(index);
+        visit(&as_container(container), &path);
+    }
+}
+
+/// The pod's claims for devices (`validatePodResourceClaims`).
+pub(super) fn resource_claims(errs: &mut ErrorList, spec: &PodSpec, metadata: Option<&ObjectMeta>, path: &Path) {
+    let annotations = metadata.and_then(|m| m.annotations.as_ref());
+    let is_static = annotations.is_some_and(|a| a.contains_key(MIRROR_ANNOTATION));
+    let mut names = BTreeSet::new();
+    for (index, claim) in list(&spec.resource_claims).iter().enumerate() {
+        if is_static {
+            let rule = "static pods do not support resource claims";
+            errs.push(Error::forbidden(&Path::new("[]"), rule));
+            continue;
+        }
+        let path = path.index(index);
+        if claim.name.is_empty() {
+            errs.push(Error::required(&path.child("name"), ""));
+        } else if !names.insert(claim.name.as_str()) {
+            errs.push(Error::duplicate(&path.child("name"), &claim.name));
+        } else {
+            dns_label(errs, &path.child("name"), &claim.name);
+        }
+        let sources = [
+            ("resourceClaimName", &claim.resource_claim_name),
+            ("resourceClaimTemplateName", &claim.resource_claim_template_name),
+        ];
+        let rule = match sources.map(|(_, source)| source.is_some()) {
+            [true, true] => "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            [false, false] => "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
+            _ => "",
+        };
+        if !rule.is_empty() {
+            let shown = go_struct(&[
+                ("Name", to_value(&claim.name)),
+                ("ResourceClaimName", to_value(sources[0].1)),
+                ("ResourceClaimTemplateName", to_value(sources[1].1)),
+            ]);
+            errs.push(Error::invalid(&path, BadValue::Raw(shown), rule));
+        }
+        for (field, source) in sources {
+            if let Some(name) = source {
+                invalid_each(errs, &path.child(field), name, meta::name_subdomain(name, false));
+            }
+        }
     }
 }
 
@@ -70,7 +118,7 @@ pub(super) fn containers(errs: &mut ErrorList, scope: &Scope<'_>, path: &Path) {
             errs.push(Error::duplicate(&path.child("name"), &c.name));
         }
         lifecycle_and_probes(errs, scope, c, &path);
-        restart_policy(errs, c, &path);
+        restart_rules(errs, c, &path);
     }
     host_ports(errs, containers, path);
 }
@@ -82,8 +130,10 @@ pub(super) fn init_containers(errs: &mut ErrorList, scope: &Scope<'_>, path: &Pa
         let path_of_list = path;
         let path = path.index(index);
         common(errs, scope, c, &path);
-        restart_policy(errs, c, &path);
-        if !c.name.is_empty() && !names.insert(&c.name) {
+        if c.restart_policy.is_some() || !list(&c.restart_policy_rules).is_empty() {
+            restart_rules(errs, c, &path);
+        }
+        if !names.insert(&c.name) && !c.name.is_empty() {
             errs.push(Error::duplicate(&path.child("name"), &c.name));
         }
         host_ports(errs, std::slice::from_ref(c), path_of_list);
@@ -102,6 +152,16 @@ pub(super) fn init_containers(errs: &mut ErrorList, scope: &Scope<'_>, path: &Pa
                 errs.push(Error::forbidden(&path.child(field), rule));
             }
         }
+        if scope.options.restarting_init_resize {
+            continue;
+        }
+        for (index, policy) in list(&c.resize_policy).iter().enumerate() {
+            if policy.restart_policy == "RestartContainer" {
+                let path = path.child("resizePolicy").index(index).child("restartPolicy");
+                let rule = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+                errs.push(Error::invalid(&path, &policy.restart_policy, rule));
+            }
+        }
     }
 }
 
@@ -118,6 +178,7 @@ pub(super) fn ephemeral_containers(errs: &mut ErrorList, scope: &Scope<'_>, path
     for (index, e) in list(&scope.spec.ephemeral_containers).iter().enumerate() {
         let path = path.index(index);
         common(errs, scope, &as_container(e), &path);
+        trimmed_image(errs, text(&e.image), &path);
         if !names.insert(&e.name) {
             errs.push(Error::duplicate(&path.child("name"), &e.name));
         }
@@ -129,12 +190,13 @@ pub(super) fn ephemeral_containers(errs: &mut ErrorList, scope: &Scope<'_>, path
         for (field, set) in [
             ("ports", !list(&e.ports).is_empty()),
             ("resources", has_resources),
+            ("resizePolicy", !list(&e.resize_policy).is_empty()),
+            ("restartPolicy", e.restart_policy.is_some()),
+            ("restartPolicyRules", !list(&e.restart_policy_rules).is_empty()),
             ("livenessProbe", e.liveness_probe.is_some()),
             ("readinessProbe", e.readiness_probe.is_some()),
             ("startupProbe", e.startup_probe.is_some()),
             ("lifecycle", e.lifecycle.is_some()),
-            ("restartPolicy", e.restart_policy.is_some()),
-            ("resizePolicy", !list(&e.resize_policy).is_empty()),
         ] {
             if set {
                 errs.push(Error::forbidden(&path.child(field), EPHEMERAL));
@@ -165,6 +227,7 @@ fn as_container(e: &EphemeralContainer) -> Container {
         volume_devices: e.volume_devices.clone(),
         image_pull_policy: e.image_pull_policy.clone(),
         resources: e.resources.clone(),
+        resize_policy: e.resize_policy.clone(),
         security_context: e.security_context.clone(),
         ..Container::default()
     }
@@ -191,7 +254,7 @@ fn common(errs: &mut ErrorList, scope: &Scope<'_>, c: &Container, path: &Path) {
     devices(errs, scope, c, &path.child("volumeDevices"));
     pull_policy(errs, text(&c.image_pull_policy), &path.child("imagePullPolicy"));
     if let Some(own) = &c.resources {
-        resources::container(errs, own, &path.child("resources"));
+        resources::container(errs, own, &path.child("resources"), scope.options);
         resources::claims(
             errs,
             list(&own.claims),
@@ -213,30 +276,49 @@ pub(super) fn pull_policy(errs: &mut ErrorList, policy: &str, path: &Path) {
 
 fn lifecycle_and_probes(errs: &mut ErrorList, scope: &Scope<'_>, c: &Container, path: &Path) {
     if let Some(lifecycle) = &c.lifecycle {
-        probe::lifecycle(errs, lifecycle, scope.grace_period(), &path.child("lifecycle"));
+        let os = scope.spec.os.as_ref().map(|os| os.name.as_str());
+        probe::lifecycle(errs, lifecycle, scope.grace_period(), os, &path.child("lifecycle"));
     }
     probe::liveness(errs, c.liveness_probe.as_ref(), &path.child("livenessProbe"));
     probe::readiness(errs, c.readiness_probe.as_ref(), &path.child("readinessProbe"));
     probe::startup(errs, c.startup_probe.as_ref(), &path.child("startupProbe"));
 }
 
-/// `validateContainerRestartPolicy` (gate ContainerRestartRules, on by default).
-fn restart_policy(errs: &mut ErrorList, c: &Container, path: &Path) {
+/// Most restart rules of a container, and most exit codes of a rule.
+const MAX_RESTART_RULES: usize = 20;
+const MAX_EXIT_CODES: usize = 255;
+
+/// `validateContainerRestartPolicy` (the gates ContainerRestartRules and
+/// RestartAllContainersOnContainerExits are on).
+fn restart_rules(errs: &mut ErrorList, c: &Container, path: &Path) {
     let rules = list(&c.restart_policy_rules);
+    let policy = path.child("restartPolicy");
     match &c.restart_policy {
-        Some(policy) => {
-            one_of(
-                errs,
-                &path.child("restartPolicy"),
-                policy,
-                &["Always", "Never", "OnFailure"],
-            );
+        Some(value) => one_of(errs, &policy, value, &["Always", "Never", "OnFailure"]),
+        None if rules.is_empty() => return,
+        None => {
+            let rule = "must specify restartPolicy when restart rules are used";
+            errs.push(Error::required(&policy, rule));
         }
-        None if !rules.is_empty() => errs.push(Error::required(
-            &path.child("restartPolicy"),
-            "must specify restartPolicy when restart rules are used",
-        )),
-        None => {}
+    }
+    let path = path.child("restartPolicyRules");
+    if rules.len() > MAX_RESTART_RULES {
+        errs.push(Error::too_many(&path, rules.len(), MAX_RESTART_RULES));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let path = path.index(index);
+        let actions = ["Restart", "RestartAllContainers"];
+        one_of(errs, &path.child("action"), &rule.action, &actions);
+        let path = path.child("exitCodes");
+        let Some(codes) = &rule.exit_codes else {
+            errs.push(Error::required(&path, "must be specified"));
+            continue;
+        };
+        one_of(errs, &path.child("operator"), &codes.operator, &["In", "NotIn"]);
+        let count = list(&codes.values).len();
+        if count > MAX_EXIT_CODES {
+            errs.push(Error::too_many(&path.child("values"), count, MAX_EXIT_CODES));
+        }
     }
 }
 
@@ -295,8 +377,7 @@ fn mounts(errs: &mut ErrorList, scope: &Scope<'_>, c: &Container, path: &Path) {
         let list_path = path;
         let path = path.index(index);
         required(errs, &path.child("name"), &mount.name);
-        let volume = scope.volumes.get(mount.name.as_str());
-        if volume.is_none() {
+        if !scope.volumes.contains_key(mount.name.as_str()) {
             errs.push(Error::not_found(&path.child("name"), &mount.name));
         }
         required(errs, &path.child("mountPath"), &mount.mount_path);
@@ -318,10 +399,6 @@ fn mounts(errs: &mut ErrorList, scope: &Scope<'_>, c: &Container, path: &Path) {
             }
         }
         let (sub, expr) = (text(&mount.sub_path), text(&mount.sub_path_expr));
-        if volume.is_some_and(|v| v.image.is_some()) && !expr.is_empty() {
-            let rule = "not allowed in image volume sources";
-            errs.push(Error::invalid(&path.child("subPathExpr"), expr, rule));
-        }
         if !sub.is_empty() {
             descending_path(errs, &list_path.child("subPath"), sub);
         }
@@ -382,12 +459,14 @@ fn devices(errs: &mut ErrorList, scope: &Scope<'_>, c: &Container, path: &Path) 
             Some(_) => {}
         }
         required(errs, &path.child("devicePath"), device_path);
-        if !paths.insert(device_path) {
+        if paths.contains(device_path) {
             errs.push(Error::invalid(&path.child("devicePath"), device_path, "must be unique"));
         }
         let mut backsteps = ErrorList::new();
         no_backsteps(&mut backsteps, &path, device_path);
-        if !backsteps.is_empty() {
+        if backsteps.is_empty() {
+            paths.insert(device_path);
+        } else {
             let rule = "can not contain backsteps ('..')";
             errs.push(Error::invalid(&path.child("devicePath"), device_path, rule));
         }
@@ -413,7 +492,7 @@ fn resize_policy(errs: &mut ErrorList, scope: &Scope<'_>, policies: &[ContainerR
         required_one_of(errs, path, &p.resource_name, &["cpu", "memory"]);
         required_one_of(errs, path, &p.restart_policy, &["NotRequired", "RestartContainer"]);
         if text(&scope.spec.restart_policy) == "Never" && p.restart_policy != "NotRequired" {
-            let rule = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            let rule = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
             errs.push(Error::invalid(path, &p.restart_policy, rule));
         }
     }

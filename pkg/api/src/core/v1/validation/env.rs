@@ -2,9 +2,12 @@
 
 use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::validation as rules;
-use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ObjectFieldSelector, ResourceFieldSelector};
+use k8s_openapi::api::core::v1::{
+    EnvFromSource, EnvVar, FileKeySelector, ObjectFieldSelector, PodSpec, ResourceFieldSelector,
+};
 
-use crate::check::{invalid_each, qualified_name, quantity, required, text};
+use super::container;
+use crate::check::{dns_label, invalid_each, list, no_backsteps, qualified_name, quantity, required, text};
 use crate::meta;
 
 /// `ValidateEnv`.
@@ -43,10 +46,7 @@ fn value_from(errs: &mut ErrorList, var: &EnvVar, path: &Path) {
     }
     if let Some(file) = &source.file_key_ref {
         sources += 1;
-        let path = path.child("fileKeyRef");
-        required(errs, &path.child("volumeName"), &file.volume_name);
-        required(errs, &path.child("path"), &file.path);
-        required(errs, &path.child("key"), &file.key);
+        file_key(errs, file, &path.child("fileKeyRef"));
     }
     let rule = if sources == 0 {
         "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
@@ -58,6 +58,45 @@ fn value_from(errs: &mut ErrorList, var: &EnvVar, path: &Path) {
         return;
     };
     errs.push(Error::invalid(path, "", rule));
+}
+
+/// `validateFileKeySelector`.
+fn file_key(errs: &mut ErrorList, file: &FileKeySelector, path: &Path) {
+    if file.key.is_empty() {
+        errs.push(Error::required(&path.child("key"), ""));
+    } else {
+        let messages = rules::is_relaxed_env_var_name(&file.key);
+        invalid_each(errs, &path.child("key"), &file.key, messages);
+    }
+    if file.volume_name.is_empty() {
+        errs.push(Error::required(&path.child("volumeName"), ""));
+    } else {
+        dns_label(errs, &path.child("volumeName"), &file.volume_name);
+    }
+    required(errs, &path.child("path"), &file.path);
+    no_backsteps(errs, &path.child("path"), &file.path);
+}
+
+/// Files of variables are in empty directories of the pod (`validateFileKeyRefVolumes`).
+pub(super) fn file_key_volumes(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
+    container::visit(spec, path, |c, path| {
+        for (index, var) in list(&c.env).iter().enumerate() {
+            let Some(file) = var.value_from.as_ref().and_then(|v| v.file_key_ref.as_ref()) else {
+                continue;
+            };
+            let path = path.child("env").index(index).child("valueFrom").child("fileKeyRef");
+            let path = path.child("volumeName");
+            let name = file.volume_name.as_str();
+            match list(&spec.volumes).iter().rfind(|v| v.name == name) {
+                None => errs.push(Error::not_found(&path, name)),
+                Some(v) if v.empty_dir.is_none() => {
+                    let rule = "referenced volume must be of type emptyDir";
+                    errs.push(Error::invalid(&path, name, rule));
+                }
+                Some(_) => {}
+            }
+        }
+    });
 }
 
 /// `validateConfigMapKeySelector`, `validateSecretKeySelector`.

@@ -4,16 +4,12 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{PodDNSConfig, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{container, resources, scheduling, security, volume};
-use crate::check::{dns_label, dns_subdomain, invalid_each, ip, list, one_of, qualified_name, required_one_of, text};
+use super::options::Options;
+use super::{container, env, resources, scheduling, security, volume, windows};
+use crate::check::{
+    dns_label, dns_subdomain, invalid_each, legacy_ip, list, qualified_name, required_one_of, text, to_value,
+};
 use crate::meta;
-
-/// Where the spec is.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// In a pod, as opposed to a template (`PodValidationOptions.ResourceIsPod`).
-    pub is_pod: bool,
-}
 
 /// Everything in a pod spec at `path` (`ValidatePodSpec`). The pod's metadata is given for real
 /// pods only.
@@ -22,17 +18,17 @@ pub fn pod_spec(errs: &mut ErrorList, spec: &PodSpec, metadata: Option<&ObjectMe
         errs.push(Error::required(&path.child("terminationGracePeriodSeconds"), ""));
     }
     let volumes = volume::volumes(errs, list(&spec.volumes), metadata, &path.child("volumes"), options);
-    let scope = container::Scope::new(errs, spec, volumes, path);
+    container::resource_claims(errs, spec, metadata, &path.child("resourceClaims"));
+    let scope = container::Scope::new(spec, volumes, options);
     container::containers(errs, &scope, &path.child("containers"));
     container::init_containers(errs, &scope, &path.child("initContainers"));
     container::ephemeral_containers(errs, &scope, &path.child("ephemeralContainers"));
-    resources::pod_level(errs, spec, &path.child("resources"));
+    resources::pod_level(errs, spec, &path.child("resources"), options);
     host_network_ports(errs, spec, path, options);
-    let policy = text(&spec.restart_policy);
     required_one_of(
         errs,
         &path.child("restartPolicy"),
-        policy,
+        text(&spec.restart_policy),
         &["Always", "OnFailure", "Never"],
     );
     required_one_of(
@@ -42,71 +38,68 @@ pub fn pod_spec(errs: &mut ErrorList, spec: &PodSpec, metadata: Option<&ObjectMe
         &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
     );
     meta::labels(errs, spec.node_selector.as_ref(), &path.child("nodeSelector"));
-    security::pod_security_context(errs, spec, &path.child("securityContext"));
+    security::pod_security_context(errs, spec, &path.child("securityContext"), options);
     if let Some(affinity) = &spec.affinity {
-        scheduling::affinity(errs, affinity, &path.child("affinity"));
+        scheduling::affinity(errs, affinity, &path.child("affinity"), options);
     }
-    dns_config(
-        errs,
-        spec.dns_config.as_ref(),
-        text(&spec.dns_policy),
-        &path.child("dnsConfig"),
-    );
+    let policy = text(&spec.dns_policy);
+    dns_config(errs, spec.dns_config.as_ref(), policy, &path.child("dnsConfig"));
     for (index, gate) in list(&spec.readiness_gates).iter().enumerate() {
         let path = path.child("readinessGates").index(index).child("conditionType");
         qualified_name(errs, &path, &gate.condition_type);
     }
     scheduling_gates(errs, spec, &path.child("schedulingGates"));
     let spread = path.child("topologySpreadConstraints");
-    scheduling::topology_spread(errs, list(&spec.topology_spread_constraints), &spread);
-    host_users(errs, spec, path);
-    names(errs, spec, path);
-    if let Some(seconds) = spec.active_deadline_seconds
-        && !(1..=i64::from(i32::MAX)).contains(&seconds)
-    {
-        let rule = apimachinery::validation::inclusive_range_error(1, i64::from(i32::MAX));
-        errs.push(Error::invalid(&path.child("activeDeadlineSeconds"), seconds, rule));
-    }
-    scheduling::tolerations(errs, list(&spec.tolerations), &path.child("tolerations"));
-    for (index, alias) in list(&spec.host_aliases).iter().enumerate() {
-        let path = path.child("hostAliases").index(index);
-        ip(errs, &path.child("ip"), &alias.ip);
-        for (index, name) in list(&alias.hostnames).iter().enumerate() {
-            dns_subdomain(errs, &path.child("hostnames").index(index), name);
-        }
-    }
-    if let Some(policy) = &spec.preemption_policy {
-        let path = path.child("preemptionPolicy");
-        required_one_of(errs, &path, policy, &["PreemptLowerPriority", "Never"]);
-    }
+    scheduling::topology_spread(errs, list(&spec.topology_spread_constraints), &spread, options);
+    windows::host_process(errs, spec, path);
+    host_users(errs, spec, path, options);
+    hostname_override(errs, spec, &path.child("hostnameOverride"));
+    names(errs, spec, path, options);
     if spec.overhead.is_some() {
         let limits = k8s_openapi::api::core::v1::ResourceRequirements {
             limits: spec.overhead.clone(),
             ..Default::default()
         };
-        resources::container(errs, &limits, &path.child("overhead"));
+        resources::container(errs, &limits, &path.child("overhead"), options);
     }
     if let Some(os) = &spec.os {
-        required_one_of(errs, &path.child("os").child("name"), &os.name, &["linux", "windows"]);
-        security::os_fields(errs, spec, &os.name, path);
+        let path_of = path.child("os");
+        if os.name.is_empty() {
+            errs.push(Error::required(&path_of.child("name"), ""));
+        } else if !matches!(os.name.as_str(), "linux" | "windows") {
+            let known = ["linux", "windows"];
+            errs.push(Error::not_supported(&path_of, &os.name, &known));
+        } else {
+            windows::os_fields(errs, spec, &os.name, path);
+        }
     }
+    if let Some(group) = &spec.scheduling_group {
+        let path = path.child("schedulingGroup").child("podGroupName");
+        match &group.pod_group_name {
+            None => {
+                let rule = "must specify one of: `podGroupName`";
+                errs.push(Error::invalid(&path, &serde_json::Value::Null, rule));
+            }
+            Some(name) => invalid_each(errs, &path, name, meta::name_subdomain(name, false)),
+        }
+    }
+    env::file_key_volumes(errs, spec, path);
 }
 
-/// Names of other objects the spec mentions.
-fn names(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
-    for (field, value) in [
-        ("serviceAccountName", &spec.service_account_name),
-        ("nodeName", &spec.node_name),
-        ("priorityClassName", &spec.priority_class_name),
-    ] {
-        let value = text(value);
+/// Names of other objects, the host's names and what lies between them in upstream's order.
+fn names(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
+    let object_name = |errs: &mut ErrorList, field: &str, value: &str| {
         if !value.is_empty() {
             invalid_each(errs, &path.child(field), value, meta::name_subdomain(value, false));
         }
-    }
-    if let Some(class) = &spec.runtime_class_name {
-        let path = path.child("runtimeClassName");
-        invalid_each(errs, &path, class, meta::name_subdomain(class, false));
+    };
+    object_name(errs, "serviceAccountName", text(&spec.service_account_name));
+    object_name(errs, "nodeName", text(&spec.node_name));
+    if let Some(seconds) = spec.active_deadline_seconds
+        && !(1..=i64::from(i32::MAX)).contains(&seconds)
+    {
+        let rule = apimachinery::validation::inclusive_range_error(1, i64::from(i32::MAX));
+        errs.push(Error::invalid(&path.child("activeDeadlineSeconds"), seconds, rule));
     }
     for (field, value) in [("hostname", &spec.hostname), ("subdomain", &spec.subdomain)] {
         let value = text(value);
@@ -114,6 +107,43 @@ fn names(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
             dns_label(errs, &path.child(field), value);
         }
     }
+    let tolerations = list(&spec.tolerations);
+    let at = path.child("tolerations");
+    scheduling::stored_tolerations(errs, tolerations, &at, options.comparing_tolerations);
+    for (index, alias) in list(&spec.host_aliases).iter().enumerate() {
+        let path = path.child("hostAliases").index(index);
+        legacy_ip(errs, &path.child("ip"), &alias.ip, &[]);
+        for (index, name) in list(&alias.hostnames).iter().enumerate() {
+            dns_subdomain(errs, &path.child("hostnames").index(index), name);
+        }
+    }
+    object_name(errs, "priorityClassName", text(&spec.priority_class_name));
+    if let Some(class) = &spec.runtime_class_name {
+        let path = path.child("runtimeClassName");
+        invalid_each(errs, &path, class, meta::name_subdomain(class, false));
+    }
+    if let Some(policy) = &spec.preemption_policy {
+        let path = path.child("preemptionPolicy");
+        required_one_of(errs, &path, policy, &["PreemptLowerPriority", "Never"]);
+    }
+}
+
+/// `validatePodHostName`.
+fn hostname_override(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
+    let Some(name) = &spec.hostname_override else { return };
+    for (set, what) in [
+        (spec.set_hostname_as_fqdn, "setHostnameAsFQDN"),
+        (spec.host_network, "hostNetwork"),
+    ] {
+        if set == Some(true) {
+            let rule = format!("may not be specified when {what} is true");
+            errs.push(Error::forbidden(path, rule));
+        }
+    }
+    if name.len() > 64 {
+        errs.push(Error::too_long(path, 64));
+    }
+    dns_subdomain(errs, path, name);
 }
 
 /// On the host network every port is the host's (`validatePodHostNetworkDeps`).
@@ -134,21 +164,26 @@ fn host_network_ports(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options
 }
 
 /// `validateHostUsers`.
-fn host_users(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
+fn host_users(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
+    const RULE: &str = "when `hostUsers` is false";
     if spec.host_users != Some(false) {
         return;
     }
     for (field, set) in [
-        ("hostNetwork", spec.host_network),
+        ("hostNetwork", spec.host_network.filter(|_| !options.host_network_users)),
         ("HostPID", spec.host_pid),
         ("HostIPC", spec.host_ipc),
     ] {
         if set == Some(true) {
-            errs.push(Error::forbidden(
-                &path.child(field),
-                "when `pod.Spec.HostUsers` is false",
-            ));
+            errs.push(Error::forbidden(&path.child(field), RULE));
         }
+    }
+    if !options.devices_of_users {
+        container::visit(spec, path, |c, path| {
+            if !list(&c.volume_devices).is_empty() {
+                errs.push(Error::forbidden(&path.child("volumeDevices"), RULE));
+            }
+        });
     }
 }
 
@@ -188,14 +223,14 @@ fn dns_config(errs: &mut ErrorList, config: Option<&PodDNSConfig>, policy: &str,
     let servers_path = path.child("nameservers");
     if servers.len() > MAX_NAMESERVERS {
         let rule = format!("must not have more than {MAX_NAMESERVERS} nameservers");
-        errs.push(Error::invalid(&servers_path, &crate::check::to_value(&servers), rule));
+        errs.push(Error::invalid(&servers_path, &to_value(&servers), rule));
     }
     for (index, server) in servers.iter().enumerate() {
-        ip(errs, &servers_path.index(index), server);
+        legacy_ip(errs, &servers_path.index(index), server, &[]);
     }
     let searches = list(&config.searches);
     let searches_path = path.child("searches");
-    let value = crate::check::to_value(&searches);
+    let value = to_value(&searches);
     if searches.len() > MAX_SEARCHES {
         let rule = format!("must not have more than {MAX_SEARCHES} search paths");
         errs.push(Error::invalid(&searches_path, &value, rule));
@@ -206,9 +241,10 @@ fn dns_config(errs: &mut ErrorList, config: Option<&PodDNSConfig>, policy: &str,
         errs.push(Error::invalid(&searches_path, &value, rule));
     }
     for (index, search) in searches.iter().enumerate().filter(|(_, s)| *s != ".") {
-        // An underscore is allowed here, and nowhere else in a subdomain.
         let name = search.strip_suffix('.').unwrap_or(search);
-        dns_subdomain(errs, &searches_path.index(index), &name.replace('_', "a"));
+        for message in search_domain(name) {
+            errs.push(Error::invalid(&searches_path.index(index), name, message));
+        }
     }
     for (index, option) in list(&config.options).iter().enumerate() {
         if text(&option.name).is_empty() {
@@ -220,8 +256,24 @@ fn dns_config(errs: &mut ErrorList, config: Option<&PodDNSConfig>, policy: &str,
     }
 }
 
-/// `validateRestartPolicy` of a workload that allows only some values.
-pub(crate) fn restart_policy_among(errs: &mut ErrorList, spec: Option<&PodSpec>, path: &Path, allowed: &[&str]) {
-    let policy = spec.map_or("", |s| text(&s.restart_policy));
-    one_of(errs, &path.child("spec").child("restartPolicy"), policy, allowed);
+/// A subdomain that may have underscores (`IsDNS1123SubdomainWithUnderscore`).
+fn search_domain(name: &str) -> Vec<String> {
+    let mut out = vec![];
+    if name.len() > 253 {
+        out.push(apimachinery::validation::max_len_error(253));
+    }
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        let label = label.strip_prefix('_').unwrap_or(label);
+        let inner = |c: char| edge(c) || c == '-' || c == '_';
+        label.starts_with(edge) && label.ends_with(edge) && label.chars().all(inner)
+    };
+    if !name.split('.').all(label) {
+        out.push(apimachinery::validation::regex_error(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+            "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
+            &["example.com"],
+        ));
+    }
+    out
 }

@@ -1,12 +1,15 @@
-//! What may change in a pod, its status, its ephemeral containers and its resources.
+//! What may change in a pod and in its ephemeral containers.
+
+use std::collections::BTreeMap;
 
 use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::validation::inclusive_range_error;
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, NodeSelectorTerm, Pod, PodSpec, PodStatus, Toleration};
+use k8s_openapi::api::core::v1::{Container, NodeSelectorTerm, Pod, PodSpec, Toleration};
 
-use super::pod::{MIRROR_ANNOTATION, metadata_and_spec};
+use super::options::Options;
+use super::pod::{APP_ARMOR, MIRROR_ANNOTATION, annotations, metadata_and_spec, trimmed_image};
 use super::scheduling;
-use crate::check::{IMMUTABLE, equal, ip, list, qualified_name, required, text, to_value};
+use crate::check::{difference, equal, list, required, text, to_value};
 use crate::meta;
 
 /// Fields an update may touch, as the message lists them (`updatablePodSpecFields`).
@@ -14,7 +17,7 @@ const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].imag
 `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
 `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
-fn specs<'a>(new: &'a Pod, old: &'a Pod, empty: &'a PodSpec) -> (&'a PodSpec, &'a PodSpec) {
+pub(super) fn specs<'a>(new: &'a Pod, old: &'a Pod, empty: &'a PodSpec) -> (&'a PodSpec, &'a PodSpec) {
     (new.spec.as_ref().unwrap_or(empty), old.spec.as_ref().unwrap_or(empty))
 }
 
@@ -24,8 +27,8 @@ pub fn pod_update(new: &Pod, old: &Pod) -> ErrorList {
     let (new_spec, old_spec) = specs(new, old, &empty);
     let path = Path::new("spec");
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(metadata_and_spec(new, new_spec));
-    annotation_changes(&mut errs, new, old);
+    errs.extend(metadata_and_spec(new, new_spec, Options::of_pod(old)));
+    annotation_changes(&mut errs, new, old, new_spec);
     for (field, new, old) in [
         ("containers", &new_spec.containers[..], &old_spec.containers[..]),
         (
@@ -40,8 +43,10 @@ pub fn pod_update(new: &Pod, old: &Pod) -> ErrorList {
             return errs;
         }
         for (index, container) in new.iter().enumerate() {
-            let path = path.child(field).index(index).child("image");
+            let at = path.child(field).index(index);
+            let path = at.child("image");
             required(&mut errs, &path, text(&container.image));
+            trimmed_image(&mut errs, text(&container.image), &at);
         }
     }
     let deadline = path.child("activeDeadlineSeconds");
@@ -70,6 +75,7 @@ pub fn pod_update(new: &Pod, old: &Pod) -> ErrorList {
         list(&new_spec.tolerations),
         list(&old_spec.tolerations),
         &path.child("tolerations"),
+        Options::of_pod(old),
     );
     only_deleted_gates(&mut errs, new_spec, old_spec, &path.child("schedulingGates"));
     if !equal(new_spec, old_spec) {
@@ -99,7 +105,7 @@ fn rest_is_unchanged(errs: &mut ErrorList, new: &PodSpec, old: &PodSpec, path: &
     if !equal(&munged, old) {
         let rule = format!(
             "pod updates may not change fields other than {UPDATABLE}\n{}",
-            diff(&to_value(old), &to_value(&munged))
+            difference(old, &munged)
         );
         errs.push(Error::forbidden(path, rule));
     }
@@ -109,25 +115,6 @@ fn keep_images(new: &mut [Container], old: &[Container]) {
     for (new, old) in new.iter_mut().zip(old) {
         new.image.clone_from(&old.image);
     }
-}
-
-/// The top-level fields that differ, in the manner of upstream's diff: old and new value of each.
-fn diff(old: &serde_json::Value, new: &serde_json::Value) -> String {
-    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else {
-        return String::new();
-    };
-    let mut lines = String::from("  core.PodSpec{\n");
-    for (key, value) in old {
-        if new.get(key) != Some(value) {
-            lines += &format!("-\t{key}: {value},\n");
-        }
-    }
-    for (key, value) in new {
-        if old.get(key) != Some(value) {
-            lines += &format!("+\t{key}: {value},\n");
-        }
-    }
-    lines + "  }\n"
 }
 
 /// Node selector and node affinity of a gated pod may become stricter.
@@ -191,7 +178,7 @@ fn only_additions(new: &NodeSelectorTerm, old: &NodeSelectorTerm) -> bool {
 }
 
 /// `validateOnlyAddedTolerations`.
-fn only_added_tolerations(errs: &mut ErrorList, new: &[Toleration], old: &[Toleration], path: &Path) {
+fn only_added_tolerations(errs: &mut ErrorList, new: &[Toleration], old: &[Toleration], path: &Path, options: Options) {
     for toleration in old {
         let kept = new.iter().any(|n| {
             let same = Toleration {
@@ -206,7 +193,7 @@ fn only_added_tolerations(errs: &mut ErrorList, new: &[Toleration], old: &[Toler
             return;
         }
     }
-    scheduling::tolerations(errs, new, path);
+    scheduling::stored_tolerations(errs, new, path, options.comparing_tolerations);
 }
 
 /// `validateOnlyDeletedSchedulingGates`.
@@ -223,153 +210,33 @@ fn only_deleted_gates(errs: &mut ErrorList, new: &PodSpec, old: &PodSpec, path: 
     }
 }
 
-/// The mirror annotation is fixed (`ValidatePodSpecificAnnotationUpdates`).
-fn annotation_changes(errs: &mut ErrorList, new: &Pod, old: &Pod) {
-    let value = |pod: &Pod| {
-        pod.metadata
-            .annotations
-            .as_ref()
-            .and_then(|a| a.get(MIRROR_ANNOTATION))
-            .cloned()
+/// Annotations that name profiles or a static pod are fixed (`ValidatePodSpecificAnnotationUpdates`).
+pub(super) fn annotation_changes(errs: &mut ErrorList, new: &Pod, old: &Pod, spec: &PodSpec) {
+    let none = BTreeMap::new();
+    let after = new.metadata.annotations.as_ref().unwrap_or(&none);
+    let before = old.metadata.annotations.as_ref().unwrap_or(&none);
+    let path = Path::new("metadata").child("annotations");
+    let what = |key: &str| {
+        if key.starts_with(APP_ARMOR) {
+            Some("AppArmor annotations")
+        } else {
+            (key == MIRROR_ANNOTATION).then_some("mirror pod annotation")
+        }
     };
-    let rule = match (value(new), value(old)) {
-        (new, Some(old)) if new.as_ref() != Some(&old) => "may not remove or update mirror pod annotation",
-        (Some(_), None) => "may not add mirror pod annotation",
-        _ => return,
-    };
-    let path = Path::new("metadata").child("annotations").key(MIRROR_ANNOTATION);
-    errs.push(Error::forbidden(&path, rule));
-}
-
-/// A changed pod status (`ValidatePodStatusUpdate`).
-pub fn pod_status_update(new: &Pod, old: &Pod) -> ErrorList {
-    let empty = PodSpec::default();
-    let none = PodStatus::default();
-    let (new_spec, old_spec) = specs(new, old, &empty);
-    let (status, before) = (
-        new.status.as_ref().unwrap_or(&none),
-        old.status.as_ref().unwrap_or(&none),
-    );
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    annotation_changes(&mut errs, new, old);
-    for (index, condition) in list(&status.conditions).iter().enumerate() {
-        if !matches!(condition.type_.as_str(), "PodScheduled" | "Ready" | "Initialized") {
-            let path = Path::new("metadata").child("conditions").index(index).child("Type");
-            qualified_name(&mut errs, &path, &condition.type_);
+    for (key, _) in before.iter().filter(|(key, value)| after.get(*key) != Some(value)) {
+        if let Some(what) = what(key) {
+            errs.push(Error::forbidden(
+                &path.key(key),
+                format!("may not remove or update {what}"),
+            ));
         }
     }
-    let path = Path::new("status");
-    if text(&new_spec.node_name) != text(&old_spec.node_name) {
-        errs.push(Error::forbidden(&path.child("nodeName"), "may not be changed directly"));
-    }
-    let nominated = text(&status.nominated_node_name);
-    if nominated != text(&before.nominated_node_name) && !nominated.is_empty() {
-        let messages = meta::name_subdomain(nominated, false);
-        crate::check::invalid_each(&mut errs, &path.child("nominatedNodeName"), nominated, messages);
-    }
-    if text(&status.qos_class) != text(&before.qos_class) {
-        errs.push(Error::invalid(
-            &path.child("qosClass"),
-            text(&status.qos_class),
-            IMMUTABLE,
-        ));
-    }
-    transitions(&mut errs, status, before, old_spec, &path);
-    ips(
-        &mut errs,
-        list(&status.pod_ips).iter().map(|i| i.ip.as_str()),
-        &path.child("podIPs"),
-    );
-    let host_ips = path.child("hostIPs");
-    ips(
-        &mut errs,
-        list(&status.host_ips).iter().map(|i| i.ip.as_str()),
-        &host_ips,
-    );
-    if let Some(first) = list(&status.host_ips).first()
-        && first.ip != text(&status.host_ip)
-    {
-        let path = host_ips.index(0).child("ip");
-        errs.push(Error::invalid(&path, &first.ip, "must be equal to `hostIP`"));
-    }
-    errs
-}
-
-/// A container that ended for good does not come back (`ValidateContainerStateTransition`).
-fn transitions(errs: &mut ErrorList, new: &PodStatus, old: &PodStatus, spec: &PodSpec, path: &Path) {
-    let policy = text(&spec.restart_policy);
-    let per_container = |name: &str| {
-        let all = spec.containers.iter().chain(list(&spec.init_containers));
-        all.filter(|c| c.name == name).find_map(|c| c.restart_policy.clone())
-    };
-    let has_rules = |name: &str| {
-        let all = spec.containers.iter().chain(list(&spec.init_containers));
-        all.filter(|c| c.name == name)
-            .any(|c| !list(&c.restart_policy_rules).is_empty())
-    };
-    for (field, new, old, ephemeral) in [
-        (
-            "containerStatuses",
-            &new.container_statuses,
-            &old.container_statuses,
-            false,
-        ),
-        (
-            "initContainerStatuses",
-            &new.init_container_statuses,
-            &old.init_container_statuses,
-            false,
-        ),
-        (
-            "ephemeralContainerStatuses",
-            &new.ephemeral_container_statuses,
-            &old.ephemeral_container_statuses,
-            true,
-        ),
-    ] {
-        for (index, before) in list(old).iter().enumerate() {
-            let Some(exit_code) = terminated(before) else { continue };
-            let own = per_container(&before.name);
-            let policy = if ephemeral {
-                "Never"
-            } else {
-                own.as_deref().unwrap_or(policy)
-            };
-            let may_restart = policy == "Always"
-                || (policy == "OnFailure" && exit_code != 0)
-                || (!ephemeral && has_rules(&before.name));
-            let back = |s: &&ContainerStatus| s.name == before.name && terminated(s).is_none();
-            if !may_restart && list(new).iter().any(|s| back(&s)) {
-                let path = path.child(field).index(index).child("state");
-                let rule = "may not be transitioned to non-terminated state";
-                errs.push(Error::forbidden(&path, rule));
-            }
+    for key in after.keys().filter(|key| !before.contains_key(*key)) {
+        if let Some(what) = what(key) {
+            errs.push(Error::forbidden(&path.key(key), format!("may not add {what}")));
         }
     }
-}
-
-fn terminated(status: &ContainerStatus) -> Option<i32> {
-    status
-        .state
-        .as_ref()
-        .and_then(|s| s.terminated.as_ref())
-        .map(|t| t.exit_code)
-}
-
-/// At most one valid address per family (`validatePodIPs`, `validateHostIPs`).
-fn ips<'a>(errs: &mut ErrorList, ips: impl Iterator<Item = &'a str>, path: &Path) {
-    let all: Vec<&str> = ips.collect();
-    for (index, address) in all.iter().enumerate() {
-        ip(errs, &path.index(index), address);
-        if all[..index].contains(address) {
-            errs.push(Error::duplicate(&path.index(index), *address));
-        }
-    }
-    let six = all.iter().filter(|a| a.contains(':')).count();
-    if all.len() > 1 && (all.len() > 2 || six != 1) {
-        let rule = "may specify no more than one IP for each IP family";
-        errs.push(Error::invalid(path, &to_value(&all), rule));
-    }
+    annotations(errs, &new.metadata, spec, &path, Options::of_pod(old));
 }
 
 /// Added ephemeral containers (`ValidatePodEphemeralContainersUpdate`).
@@ -381,8 +248,8 @@ pub fn pod_ephemeral_containers_update(new: &Pod, old: &Pod) -> ErrorList {
         return vec![Error::forbidden(&Path::new("[]"), rule)];
     }
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(metadata_and_spec(new, new_spec));
-    annotation_changes(&mut errs, new, old);
+    errs.extend(metadata_and_spec(new, new_spec, Options::of_pod(old)));
+    annotation_changes(&mut errs, new, old, new_spec);
     let path = Path::new("spec").child("ephemeralContainers");
     for before in list(&old_spec.ephemeral_containers) {
         let after = list(&new_spec.ephemeral_containers)
@@ -391,7 +258,11 @@ pub fn pod_ephemeral_containers_update(new: &Pod, old: &Pod) -> ErrorList {
         let rule = match after {
             None => format!("existing ephemeral containers {:?} may not be removed\n", before.name),
             Some(after) if !equal(after, before) => {
-                format!("existing ephemeral containers {:?} may not be changed\n", before.name)
+                format!(
+                    "existing ephemeral containers {:?} may not be changed\n{}",
+                    before.name,
+                    difference(before, after)
+                )
             }
             Some(_) => continue,
         };
@@ -400,56 +271,9 @@ pub fn pod_ephemeral_containers_update(new: &Pod, old: &Pod) -> ErrorList {
     errs
 }
 
-fn is_mirror(pod: &Pod) -> bool {
+pub(super) fn is_mirror(pod: &Pod) -> bool {
     pod.metadata
         .annotations
         .as_ref()
         .is_some_and(|a| a.contains_key(MIRROR_ANNOTATION))
-}
-
-/// Changed container resources (`ValidatePodResize`): only CPU and memory, nothing removed.
-pub fn pod_resize(new: &Pod, old: &Pod) -> ErrorList {
-    let empty = PodSpec::default();
-    let (new_spec, old_spec) = specs(new, old, &empty);
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(metadata_and_spec(new, new_spec));
-    if is_mirror(old) {
-        return vec![Error::forbidden(&Path::new("[]"), "static pods cannot be resized")];
-    }
-    let path = Path::new("spec");
-    let mut munged = new_spec.clone();
-    let all = [(&mut munged.containers, &old_spec.containers[..], "containers")];
-    for (new, old, field) in all {
-        for (index, (new, old)) in new.iter_mut().zip(old).enumerate() {
-            let path = path.child(field).index(index).child("resources");
-            let (mut own, before) = (
-                new.resources.clone().unwrap_or_default(),
-                old.resources.clone().unwrap_or_default(),
-            );
-            for (field, what, new, old) in [
-                ("requests", "resource requests", &mut own.requests, &before.requests),
-                ("limits", "resource limits", &mut own.limits, &before.limits),
-            ] {
-                let list = new.get_or_insert_default();
-                if old.iter().flatten().any(|(name, _)| !list.contains_key(name)) {
-                    errs.push(Error::forbidden(
-                        &path.child(field),
-                        format!("{what} cannot be removed"),
-                    ));
-                }
-                for name in ["cpu", "memory"] {
-                    match old.as_ref().and_then(|o| o.get(name)) {
-                        Some(amount) => list.insert(name.to_string(), amount.clone()),
-                        None => list.remove(name),
-                    };
-                }
-            }
-            new.resources = Some(own);
-            new.resize_policy.clone_from(&old.resize_policy);
-        }
-    }
-    if errs.is_empty() && !equal(&munged, old_spec) {
-        errs.push(Error::forbidden(&path, "only cpu and memory resources are mutable"));
-    }
-    errs
 }

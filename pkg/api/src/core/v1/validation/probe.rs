@@ -64,7 +64,13 @@ fn common(errs: &mut ErrorList, probe: &Probe, path: &Path) {
 }
 
 /// `validateLifecycle`.
-pub(super) fn lifecycle(errs: &mut ErrorList, lifecycle: &Lifecycle, grace: Option<i64>, path: &Path) {
+pub(super) fn lifecycle(
+    errs: &mut ErrorList,
+    lifecycle: &Lifecycle,
+    grace: Option<i64>,
+    os: Option<&str>,
+    path: &Path,
+) {
     for (field, handler) in [("postStart", &lifecycle.post_start), ("preStop", &lifecycle.pre_stop)] {
         let Some(LifecycleHandler {
             exec,
@@ -83,6 +89,39 @@ pub(super) fn lifecycle(errs: &mut ErrorList, lifecycle: &Lifecycle, grace: Opti
             sleep: sleep.as_ref(),
         };
         handler.validate(errs, grace, &path.child(field));
+    }
+    if let Some(signal) = &lifecycle.stop_signal {
+        stop_signal(errs, signal, os, &path.child("stopSignal"));
+    }
+}
+
+/// Signals of Linux in the order upstream lists them (`supportedStopSignalsLinux`, sorted).
+fn linux_signals() -> Vec<String> {
+    let names = "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP \
+                 SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX";
+    let named = names.split_whitespace().map(|n| format!("SIG{n}"));
+    let above = (1..=15).map(|n| format!("SIGRTMIN+{n}"));
+    let below = (1..=14).map(|n| format!("SIGRTMAX-{n}"));
+    let mut all: Vec<String> = named.chain(above).chain(below).collect();
+    all.sort();
+    all
+}
+
+/// `validateStopSignal`. The gate ContainerStopSignals is off: only stored objects have one.
+fn stop_signal(errs: &mut ErrorList, signal: &str, os: Option<&str>, path: &Path) {
+    match os {
+        None => {
+            let rule = "may not be set for containers with empty `spec.os.name`";
+            errs.push(Error::forbidden(path, rule));
+        }
+        Some("windows") => one_of(errs, path, signal, &["SIGKILL", "SIGTERM"]),
+        Some("linux") => {
+            let known = linux_signals();
+            if !known.iter().any(|k| k == signal) {
+                errs.push(Error::not_supported(path, signal, &known));
+            }
+        }
+        Some(_) => {}
     }
 }
 

@@ -6,25 +6,25 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerSpec};
 
 use super::pod::pod_template_spec;
-use super::pod_spec::restart_policy_among;
+use super::pod::restart_policy_among;
 use crate::check::{non_negative, to_value};
 use crate::meta;
 
 /// A new ReplicationController (`ValidateReplicationController`).
 pub fn replication_controller_create(obj: &ReplicationController) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
-    spec(&mut errs, obj.spec.as_ref());
+    spec(&mut errs, obj.spec.as_ref(), None);
     errs
 }
 
 /// A changed ReplicationController (`ValidateReplicationControllerUpdate`).
 pub fn replication_controller_update(new: &ReplicationController, old: &ReplicationController) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    spec(&mut errs, new.spec.as_ref());
+    spec(&mut errs, new.spec.as_ref(), old.spec.as_ref());
     errs
 }
 
-fn spec(errs: &mut ErrorList, spec: Option<&ReplicationControllerSpec>) {
+fn spec(errs: &mut ErrorList, spec: Option<&ReplicationControllerSpec>, old: Option<&ReplicationControllerSpec>) {
     let empty = ReplicationControllerSpec::default();
     let spec = spec.unwrap_or(&empty);
     let path = Path::new("spec");
@@ -42,17 +42,14 @@ fn spec(errs: &mut ErrorList, spec: Option<&ReplicationControllerSpec>) {
         errs.push(Error::required(&path, ""));
         return;
     };
-    let labels = template
-        .metadata
-        .as_ref()
-        .and_then(|m| m.labels.clone())
-        .unwrap_or_default();
-    if spec.selector.iter().flatten().any(|(k, v)| labels.get(k) != Some(v)) {
+    let labels = template.metadata.as_ref().and_then(|m| m.labels.as_ref());
+    let has = |key: &String, value: &String| labels.is_some_and(|l| l.get(key) == Some(value));
+    if !spec.selector.iter().flatten().all(|(k, v)| has(k, v)) {
         let rule = "`selector` does not match template `labels`";
         let path = path.child("metadata").child("labels");
         errs.push(Error::invalid(&path, &to_value(&labels), rule));
     }
-    pod_template_spec(errs, template, &path);
+    pod_template_spec(errs, template, old.and_then(|o| o.template.as_ref()), &path);
     restart_policy_among(errs, template.spec.as_ref(), &path, &["Always"]);
     if template
         .spec
@@ -65,6 +62,22 @@ fn spec(errs: &mut ErrorList, spec: Option<&ReplicationControllerSpec>) {
             rule,
         ));
     }
+}
+
+/// A changed ReplicationController status (`ValidateReplicationControllerStatusUpdate`).
+pub fn replication_controller_status_update(new: &ReplicationController, old: &ReplicationController) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let status = new.status.clone().unwrap_or_default();
+    let counts = ReplicaCounts {
+        replicas: status.replicas,
+        fully_labeled: status.fully_labeled_replicas.unwrap_or(0),
+        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
+        observed_generation: status.observed_generation.unwrap_or(0),
+        terminating: None,
+    };
+    replica_counts(&mut errs, counts);
+    errs
 }
 
 /// The counts of a ReplicaSet-like status.
@@ -80,6 +93,8 @@ pub struct ReplicaCounts {
     pub available: i32,
     /// The generation the controller saw.
     pub observed_generation: i64,
+    /// Pods on their way out, of ReplicaSets.
+    pub terminating: Option<i32>,
 }
 
 /// Counts are not negative and nest (`ValidateReplicationControllerStatus`, `ValidateReplicaSetStatus`).
@@ -91,6 +106,7 @@ pub fn replica_counts(errs: &mut ErrorList, counts: ReplicaCounts) {
         ready,
         available,
         observed_generation,
+        terminating,
     } = counts;
     for (field, value) in [
         ("replicas", i64::from(replicas)),
@@ -101,6 +117,7 @@ pub fn replica_counts(errs: &mut ErrorList, counts: ReplicaCounts) {
     ] {
         non_negative(errs, &path.child(field), value);
     }
+    non_negative(errs, &path.child("terminatingReplicas"), terminating.map(i64::from));
     for (field, value) in [
         ("fullyLabeledReplicas", fully_labeled),
         ("readyReplicas", ready),

@@ -4,88 +4,140 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::quantity::Quantity;
-use k8s_openapi::api::core::v1::{PodSpec, ResourceClaim, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceClaim, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
-use crate::check::{NEGATIVE, dns_label, qualified_name, quantity};
+use super::options::Options;
+use crate::check::{NEGATIVE, dns_label, list, qualified_name, quantity};
 
 /// Requests and limits of one container (`ValidateContainerResourceRequirements`).
-pub(super) fn container(errs: &mut ErrorList, resources: &ResourceRequirements, path: &Path) {
-    requirements(errs, resources, container_name, path);
+pub(super) fn container(errs: &mut ErrorList, resources: &ResourceRequirements, path: &Path, options: Options) {
+    requirements(errs, resources, container_name, path, options);
 }
 
 /// Requests and limits of a whole pod (`validatePodResources`).
-pub(super) fn pod_level(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
+pub(super) fn pod_level(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
     let Some(resources) = &spec.resources else { return };
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        errs.push(Error::forbidden(path, "may not be set for a windows pod"));
+        return;
+    }
     if resources.claims.is_some() {
-        let rule = "claims cannot be set for Resources at pod-level";
+        let rule = "claims may not be set for Resources at pod-level";
         errs.push(Error::forbidden(&path.child("claims"), rule));
     }
-    requirements(errs, resources, pod_level_name, path);
+    requirements(errs, resources, pod_level_name, path, options);
     consistency(errs, spec, resources, path);
+}
+
+type Amounts = Option<BTreeMap<String, RawQuantity>>;
+
+fn given(list: &Amounts, name: &str) -> Option<Quantity> {
+    list.as_ref().and_then(|l| l.get(name)).map(quantity)
+}
+
+/// What all containers of a pod need at once: the main ones and the sidecars together, or the largest
+/// of the init steps (`AggregateContainerRequests`, `AggregateContainerLimits`).
+fn aggregate(spec: &PodSpec, of: impl Fn(&ResourceRequirements) -> &Amounts) -> BTreeMap<String, Quantity> {
+    let amounts = |c: &Container| c.resources.as_ref().map(|r| of(r).clone().unwrap_or_default());
+    let mut total: BTreeMap<String, Quantity> = BTreeMap::new();
+    let mut steps: BTreeMap<String, Quantity> = BTreeMap::new();
+    let mut sidecars: BTreeMap<String, Quantity> = BTreeMap::new();
+    for (name, raw) in spec.containers.iter().filter_map(amounts).flatten() {
+        *total.entry(name).or_default() += quantity(&raw);
+    }
+    for c in list(&spec.init_containers) {
+        let own = amounts(c).unwrap_or_default();
+        let stays = c.restart_policy.as_deref() == Some("Always");
+        if stays {
+            for (name, raw) in &own {
+                *total.entry(name.clone()).or_default() += quantity(raw);
+                *sidecars.entry(name.clone()).or_default() += quantity(raw);
+            }
+        }
+        let mut step = sidecars.clone();
+        if !stays {
+            for (name, raw) in &own {
+                *step.entry(name.clone()).or_default() += quantity(raw);
+            }
+        }
+        for (name, amount) in step {
+            let most = steps.entry(name).or_default();
+            *most = (*most).max(amount);
+        }
+    }
+    for (name, amount) in steps {
+        let all = total.entry(name).or_default();
+        *all = (*all).max(amount);
+    }
+    total
 }
 
 /// Containers fit into the pod's requests and limits (`validatePodResourceConsistency`).
 fn consistency(errs: &mut ErrorList, spec: &PodSpec, pod: &ResourceRequirements, path: &Path) {
-    let mut sums: BTreeMap<&str, Quantity> = BTreeMap::new();
-    for (name, raw) in spec
-        .containers
-        .iter()
-        .flat_map(|c| c.resources.iter())
-        .flat_map(|r| r.requests.iter().flatten())
-    {
-        *sums.entry(name).or_default() += quantity(raw);
+    for (name, sum) in aggregate(spec, |r| &r.requests) {
+        let Some(own) = given(&pod.requests, &name).filter(|own| sum > *own) else {
+            continue;
+        };
+        let rule = format!("must be greater than or equal to aggregate container requests of {sum}");
+        errs.push(Error::invalid(
+            &path.child("requests").key(&name),
+            own.to_string(),
+            rule,
+        ));
     }
-    let amount = |list: &Option<BTreeMap<String, RawQuantity>>, name: &str| {
-        list.as_ref().and_then(|l| l.get(name)).map(quantity)
-    };
-    for (name, sum) in sums {
-        let own = amount(&pod.requests, name).unwrap_or_default();
-        if sum > own {
-            let rule = format!("must be greater than or equal to aggregate container requests of {sum}");
-            errs.push(Error::invalid(&path.child("requests").key(name), own.to_string(), rule));
-        }
+    for (name, sum) in aggregate(spec, |r| &r.limits) {
+        let Some(own) = given(&pod.limits, &name).filter(|own| sum > *own && is_huge_page(&name)) else {
+            continue;
+        };
+        let rule = format!("must be greater than or equal to aggregate container limits of {sum}");
+        errs.push(Error::invalid(&path.child("limits").key(&name), own.to_string(), rule));
     }
     for (index, container) in spec.containers.iter().enumerate() {
         let limits = container.resources.iter().flat_map(|r| r.limits.iter().flatten());
         for (name, raw) in limits {
-            let Some(own) = amount(&pod.limits, name) else { continue };
             let limit = quantity(raw);
-            if limit > own {
-                let path = path.child("containers").index(index).key(name).child("limits");
-                let rule = format!("must be less than or equal to pod limits of {own}");
-                errs.push(Error::invalid(&path, limit.to_string(), rule));
-            }
+            let Some(own) = given(&pod.limits, name).filter(|own| limit > *own) else {
+                continue;
+            };
+            let path = path.child("containers").index(index).key(name).child("limits");
+            let rule = format!("must be less than or equal to pod limits of {own}");
+            errs.push(Error::invalid(&path, limit.to_string(), rule));
         }
     }
 }
 
-/// `validateResourceRequirements`.
+/// `validateResourceRequirements`, without the claims.
 fn requirements(
     errs: &mut ErrorList,
     resources: &ResourceRequirements,
     name_rule: fn(&mut ErrorList, &str, &Path),
     path: &Path,
+    options: Options,
 ) {
     let (limits_path, requests_path) = (path.child("limits"), path.child("requests"));
     let (mut compute, mut huge) = (false, false);
-    let mut both = |errs: &mut ErrorList, name: &str, raw: &RawQuantity, path: &Path| {
-        name_rule(errs, name, path);
-        amount(errs, name, raw, path);
+    let mut note = |errs: &mut ErrorList, name: &str, raw: &RawQuantity, path: &Path| {
         if is_huge_page(name) {
             huge = true;
-            huge_page_multiple(errs, name, raw, path);
+            if !options.any_huge_pages {
+                huge_page_multiple(errs, name, raw, path);
+            }
         }
         compute |= name == "cpu" || name == "memory";
     };
     for (name, raw) in resources.limits.iter().flatten() {
-        both(errs, name, raw, &limits_path.key(name));
+        let path = limits_path.key(name);
+        name_rule(errs, name, &path);
+        amount(errs, name, raw, &path);
+        note(errs, name, raw, &path);
     }
     for (name, raw) in resources.requests.iter().flatten() {
-        name_rule(errs, name, &requests_path.key(name));
-        amount(errs, name, raw, &requests_path.key(name));
+        let path = requests_path.key(name);
+        name_rule(errs, name, &path);
+        amount(errs, name, raw, &path);
         let request = quantity(raw);
-        match resources.limits.as_ref().and_then(|l| l.get(name)).map(quantity) {
+        match given(&resources.limits, name) {
             Some(limit) if request != limit && !overcommit_allowed(name) => {
                 let rule = format!("must be equal to {name} limit of {limit}");
                 errs.push(Error::invalid(&requests_path, request.to_string(), rule));
@@ -100,14 +152,21 @@ fn requirements(
             }
             _ => {}
         }
-    }
-    for name in resources.requests.iter().flatten().map(|(n, _)| n) {
-        huge |= is_huge_page(name);
-        compute |= name == "cpu" || name == "memory";
+        note(errs, name, raw, &path);
     }
     if huge && !compute {
         errs.push(Error::forbidden(path, "HugePages require cpu or memory"));
     }
+}
+
+/// Whether an amount of huge pages is no multiple of their size (`usesIndivisibleHugePagesValues`).
+pub(super) fn has_odd_huge_pages(resources: &ResourceRequirements) -> bool {
+    let lists = resources.limits.iter().chain(&resources.requests).flatten();
+    let mut errs = ErrorList::new();
+    for (name, raw) in lists.filter(|(n, _)| is_huge_page(n)) {
+        huge_page_multiple(&mut errs, name, raw, &Path::root());
+    }
+    !errs.is_empty()
 }
 
 /// `validateResourceQuantityHugePageValue`.
@@ -132,14 +191,23 @@ pub(super) fn claims(errs: &mut ErrorList, claims: &[ResourceClaim], pod: &BTree
             continue;
         }
         let request = claim.request.as_deref().unwrap_or("");
-        let key = if request.is_empty() {
-            claim.name.clone()
+        if seen.contains(&claim.name) {
+            errs.push(Error::duplicate(&path, &claim.name));
         } else {
-            dns_label(errs, &path.child("request"), request);
-            format!("{}/{request}", claim.name)
-        };
-        if seen.contains(&claim.name) || !seen.insert(key.clone()) {
-            errs.push(Error::duplicate(&path, key));
+            let mut key = claim.name.clone();
+            if !request.is_empty() {
+                dns_label(errs, &path.child("request"), request);
+                key = format!("{key}/{request}");
+            }
+            let parts = format!("{}/", claim.name);
+            let whole = request.is_empty();
+            if seen.contains(&key) {
+                errs.push(Error::duplicate(&path, &key));
+            } else if whole {
+                let others = seen.iter().filter(|s: &&String| s.starts_with(&parts));
+                errs.extend(others.map(|_| Error::duplicate(&path, &claim.name)));
+            }
+            seen.insert(key);
         }
         if !pod.contains(claim.name.as_str()) {
             let mut error = Error::not_found(&path, &claim.name);

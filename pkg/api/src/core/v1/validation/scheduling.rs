@@ -10,15 +10,16 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use super::options::Options;
 use crate::check::{invalid_each, list, one_of, qualified_name, text};
 use crate::meta;
 
 /// `validateAffinity`.
-pub(super) fn affinity(errs: &mut ErrorList, affinity: &Affinity, path: &Path) {
+pub(super) fn affinity(errs: &mut ErrorList, affinity: &Affinity, path: &Path, options: Options) {
     if let Some(node) = &affinity.node_affinity {
         let path = path.child("nodeAffinity");
         if let Some(selector) = &node.required_during_scheduling_ignored_during_execution {
-            node_selector(errs, selector, &path.child(REQUIRED));
+            stored_node_selector(errs, selector, &path.child(REQUIRED), options.any_node_affinity_values);
         }
         let preferred = list(&node.preferred_during_scheduling_ignored_during_execution);
         for (index, term) in preferred.iter().enumerate() {
@@ -27,15 +28,66 @@ pub(super) fn affinity(errs: &mut ErrorList, affinity: &Affinity, path: &Path) {
             node_selector_term(errs, &term.preference, false, &path.child("preference"));
         }
     }
-    if let Some(pod) = &affinity.pod_affinity {
-        let required = list(&pod.required_during_scheduling_ignored_during_execution);
-        let preferred = list(&pod.preferred_during_scheduling_ignored_during_execution);
-        pod_terms(errs, required, preferred, &path.child("podAffinity"));
+    for (field, required, preferred) in pod_affinities(affinity) {
+        let path = path.child(field);
+        for (index, term) in required.iter().enumerate() {
+            pod_term(errs, term, &path.child(REQUIRED).index(index), options);
+        }
+        for (index, term) in preferred.iter().enumerate() {
+            let path = path.child(PREFERRED).index(index);
+            weight(errs, term.weight, &path);
+            pod_term(errs, &term.pod_affinity_term, &path.child("podAffinityTerm"), options);
+        }
     }
-    if let Some(pod) = &affinity.pod_anti_affinity {
-        let required = list(&pod.required_during_scheduling_ignored_during_execution);
-        let preferred = list(&pod.preferred_during_scheduling_ignored_during_execution);
-        pod_terms(errs, required, preferred, &path.child("podAntiAffinity"));
+}
+
+type PodTerms<'a> = (&'static str, &'a [PodAffinityTerm], &'a [WeightedPodAffinityTerm]);
+
+/// Affinity and anti-affinity to pods: the field, the required and the preferred terms.
+pub(super) fn pod_affinities(affinity: &Affinity) -> Vec<PodTerms<'_>> {
+    let mut out: Vec<PodTerms<'_>> = vec![];
+    if let Some(a) = &affinity.pod_affinity {
+        let required = list(&a.required_during_scheduling_ignored_during_execution);
+        let preferred = list(&a.preferred_during_scheduling_ignored_during_execution);
+        out.push(("podAffinity", required, preferred));
+    }
+    if let Some(a) = &affinity.pod_anti_affinity {
+        let required = list(&a.required_during_scheduling_ignored_during_execution);
+        let preferred = list(&a.preferred_during_scheduling_ignored_during_execution);
+        out.push(("podAntiAffinity", required, preferred));
+    }
+    out
+}
+
+/// What is wrong with the selectors of pod affinity (`hasInvalidLabelValueInAffinitySelector`).
+pub(super) fn pod_affinity_selectors(errs: &mut ErrorList, affinity: Option<&Affinity>, path: &Path) {
+    for (_, required, preferred) in affinity.into_iter().flat_map(pod_affinities) {
+        let preferred = preferred.iter().map(|w| &w.pod_affinity_term);
+        for term in required.iter().chain(preferred) {
+            meta::label_selector(errs, term.label_selector.as_ref(), path);
+            meta::label_selector(errs, term.namespace_selector.as_ref(), path);
+        }
+    }
+}
+
+/// What is wrong with the values of required node affinity (`hasInvalidLabelValueInRequiredNodeAffinity`).
+pub(super) fn node_affinity_values(errs: &mut ErrorList, affinity: Option<&Affinity>, path: &Path) {
+    let node = affinity.and_then(|a| a.node_affinity.as_ref());
+    if let Some(selector) = node.and_then(|n| n.required_during_scheduling_ignored_during_execution.as_ref()) {
+        node_selector_values(errs, selector, path);
+    }
+}
+
+/// What is wrong with the values of a node selector (`HasInvalidLabelValueInNodeSelectorTerms`).
+pub(super) fn node_selector_values(errs: &mut ErrorList, selector: &NodeSelector, path: &Path) {
+    for requirement in selector
+        .node_selector_terms
+        .iter()
+        .flat_map(|t| list(&t.match_expressions))
+    {
+        for value in list(&requirement.values) {
+            invalid_each(errs, path, value, rules::is_valid_label_value(value));
+        }
     }
 }
 
@@ -54,12 +106,17 @@ fn weight(errs: &mut ErrorList, weight: i32, path: &Path) {
 
 /// `ValidateNodeSelector`.
 pub fn node_selector(errs: &mut ErrorList, selector: &NodeSelector, path: &Path) {
+    stored_node_selector(errs, selector, path, false);
+}
+
+/// [`node_selector`] that may let values pass which no label can have, because the stored object has such.
+pub(super) fn stored_node_selector(errs: &mut ErrorList, selector: &NodeSelector, path: &Path, any_values: bool) {
     let path = path.child("nodeSelectorTerms");
     if selector.node_selector_terms.is_empty() {
         errs.push(Error::required(&path, "must have at least one node selector term"));
     }
     for (index, term) in selector.node_selector_terms.iter().enumerate() {
-        node_selector_term(errs, term, true, &path.index(index));
+        node_selector_term(errs, term, !any_values, &path.index(index));
     }
 }
 
@@ -135,29 +192,37 @@ fn field(errs: &mut ErrorList, r: &NodeSelectorRequirement, path: &Path) {
     }
 }
 
-fn pod_terms(errs: &mut ErrorList, required: &[PodAffinityTerm], preferred: &[WeightedPodAffinityTerm], path: &Path) {
-    for (index, term) in required.iter().enumerate() {
-        pod_term(errs, term, &path.child(REQUIRED).index(index));
-    }
-    for (index, term) in preferred.iter().enumerate() {
-        let path = path.child(PREFERRED).index(index);
-        weight(errs, term.weight, &path);
-        pod_term(errs, &term.pod_affinity_term, &path.child("podAffinityTerm"));
-    }
-}
-
 /// `validatePodAffinityTerm`.
-fn pod_term(errs: &mut ErrorList, term: &PodAffinityTerm, path: &Path) {
-    meta::label_selector(errs, term.label_selector.as_ref(), &path.child("labelSelector"));
-    meta::label_selector(errs, term.namespace_selector.as_ref(), &path.child("namespaceSelector"));
+fn pod_term(errs: &mut ErrorList, term: &PodAffinityTerm, path: &Path, options: Options) {
+    for (field, selector) in [
+        ("labelSelector", &term.label_selector),
+        ("namespaceSelector", &term.namespace_selector),
+    ] {
+        meta::stored_label_selector(errs, selector.as_ref(), &path.child(field), options.any_selector_values);
+    }
     for name in list(&term.namespaces) {
         invalid_each(errs, &path.child("namespace"), name, meta::name_label(name, false));
     }
-    let matched = list(&term.match_label_keys);
-    let mismatched = list(&term.mismatch_label_keys);
+    let (matched, mismatched) = (list(&term.match_label_keys), list(&term.mismatch_label_keys));
+    label_keys(errs, matched, mismatched, term.label_selector.as_ref(), path);
+    if term.topology_key.is_empty() {
+        errs.push(Error::required(&path.child("topologyKey"), "can not be empty"));
+    }
+    qualified_name(errs, &path.child("topologyKey"), &term.topology_key);
+}
+
+/// `ValidateMatchLabelKeysAndMismatchLabelKeys`. A key's requirement is added to the selector when a
+/// pod is created, so that it may be there once; a second one is the user's own.
+fn label_keys(
+    errs: &mut ErrorList,
+    matched: &[String],
+    mismatched: &[String],
+    selector: Option<&LabelSelector>,
+    path: &Path,
+) {
     for (field, keys) in [("matchLabelKeys", matched), ("mismatchLabelKeys", mismatched)] {
         let path = path.child(field);
-        if !keys.is_empty() && term.label_selector.is_none() {
+        if !keys.is_empty() && selector.is_none() {
             errs.push(Error::forbidden(&path, NEEDS_SELECTOR));
             continue;
         }
@@ -165,21 +230,34 @@ fn pod_term(errs: &mut ErrorList, term: &PodAffinityTerm, path: &Path) {
             qualified_name(errs, &path.index(index), key);
         }
     }
-    named_twice(errs, matched, term.label_selector.as_ref(), path);
+    if let Some(selector) = selector {
+        let mut seen: BTreeSet<&String> = selector.match_labels.iter().flatten().map(|(k, _)| k).collect();
+        for expression in list(&selector.match_expressions) {
+            let index = matched.iter().rposition(|k| *k == expression.key);
+            if !seen.insert(&expression.key)
+                && let Some(index) = index
+            {
+                errs.push(Error::invalid(&path.index(index), &expression.key, IN_BOTH));
+            }
+        }
+    }
     for (index, key) in matched.iter().enumerate().filter(|(_, k)| mismatched.contains(k)) {
         let rule = "exists in both matchLabelKeys and mismatchLabelKeys";
         errs.push(Error::invalid(&path.child("matchLabelKeys").index(index), key, rule));
     }
-    if term.topology_key.is_empty() {
-        errs.push(Error::required(&path.child("topologyKey"), "can not be empty"));
-    }
-    qualified_name(errs, &path.child("topologyKey"), &term.topology_key);
 }
 
+const IN_BOTH: &str = "exists in both matchLabelKeys and labelSelector";
 const NEEDS_SELECTOR: &str = "must not be specified when labelSelector is not set";
 
 /// `ValidateTolerations`.
 pub fn tolerations(errs: &mut ErrorList, tolerations: &[Toleration], path: &Path) {
+    stored_tolerations(errs, tolerations, path, false);
+}
+
+/// [`tolerations`] that may let the comparing operators pass: their gate
+/// (TaintTolerationComparisonOperators) is off, but the stored object has one.
+pub(super) fn stored_tolerations(errs: &mut ErrorList, tolerations: &[Toleration], path: &Path, comparing: bool) {
     for (index, t) in tolerations.iter().enumerate() {
         let path = path.index(index);
         let (key, operator) = (text(&t.key), text(&t.operator));
@@ -207,6 +285,16 @@ pub fn tolerations(errs: &mut ErrorList, tolerations: &[Toleration], path: &Path
                 let rule = "value must be empty when `operator` is 'Exists'";
                 errs.push(Error::invalid(&operator_path, value, rule));
             }
+            "Lt" | "Gt" if comparing => {
+                if value.parse::<i64>().is_err() {
+                    let rule = "must be a valid integer";
+                    errs.push(Error::invalid(&path.child("value"), value, rule));
+                }
+            }
+            "Lt" | "Gt" => {
+                let known = ["Equal", "Exists", "Lt", "Gt"];
+                errs.push(Error::not_supported(&operator_path, operator, &known));
+            }
             other => errs.push(Error::not_supported(&operator_path, other, &["Equal", "Exists"])),
         }
         if !effect.is_empty() {
@@ -221,25 +309,16 @@ pub(super) fn taint_effect(errs: &mut ErrorList, effect: &str, path: &Path) {
 }
 
 /// `validateTopologySpreadConstraints`.
-pub(super) fn topology_spread(errs: &mut ErrorList, all: &[TopologySpreadConstraint], path: &Path) {
-    const POSITIVE: &str = "must be greater than zero";
+pub(super) fn topology_spread(errs: &mut ErrorList, all: &[TopologySpreadConstraint], path: &Path, options: Options) {
     for (index, c) in all.iter().enumerate() {
         let path = path.index(index);
-        if c.max_skew <= 0 {
-            errs.push(Error::invalid(&path.child("maxSkew"), c.max_skew, POSITIVE));
-        }
+        positive(errs, c.max_skew, &path.child("maxSkew"));
         if c.topology_key.is_empty() {
             errs.push(Error::required(&path.child("topologyKey"), "can not be empty"));
-        } else {
-            qualified_name(errs, &path.child("topologyKey"), &c.topology_key);
         }
         let action = c.when_unsatisfiable.as_str();
-        one_of(
-            errs,
-            &path.child("whenUnsatisfiable"),
-            action,
-            &["DoNotSchedule", "ScheduleAnyway"],
-        );
+        let actions = ["DoNotSchedule", "ScheduleAnyway"];
+        one_of(errs, &path.child("whenUnsatisfiable"), action, &actions);
         let same = |o: &TopologySpreadConstraint| o.topology_key == c.topology_key && o.when_unsatisfiable == action;
         if all[index + 1..].iter().any(same) {
             let path = path.child("{topologyKey, whenUnsatisfiable}");
@@ -247,9 +326,7 @@ pub(super) fn topology_spread(errs: &mut ErrorList, all: &[TopologySpreadConstra
         }
         if let Some(domains) = c.min_domains {
             let path = path.child("minDomains");
-            if domains <= 0 {
-                errs.push(Error::invalid(&path, domains, POSITIVE));
-            }
+            positive(errs, domains, &path);
             if action != "DoNotSchedule" {
                 let rule = format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}");
                 errs.push(Error::invalid(&path, domains, rule));
@@ -264,38 +341,51 @@ pub(super) fn topology_spread(errs: &mut ErrorList, all: &[TopologySpreadConstra
             }
         }
         let keys = list(&c.match_label_keys);
-        spread_keys(errs, keys, c.label_selector.as_ref(), &path.child("matchLabelKeys"));
-        meta::label_selector(errs, c.label_selector.as_ref(), &path.child("labelSelector"));
+        if options.any_spread_keys {
+            older_label_keys(errs, keys, c.label_selector.as_ref(), &path.child("matchLabelKeys"));
+        } else {
+            label_keys(errs, keys, &[], c.label_selector.as_ref(), &path);
+        }
+        if !options.any_spread_selector {
+            meta::label_selector(errs, c.label_selector.as_ref(), &path.child("labelSelector"));
+        }
     }
 }
 
-/// `validateMatchLabelKeysInTopologySpread`.
-fn spread_keys(errs: &mut ErrorList, keys: &[String], selector: Option<&LabelSelector>, path: &Path) {
-    if keys.is_empty() {
-        return;
+fn positive(errs: &mut ErrorList, value: i32, path: &Path) {
+    if value <= 0 {
+        errs.push(Error::invalid(path, value, "must be greater than zero"));
     }
-    if selector.is_none() {
+}
+
+/// What is wrong with the keys of spread constraints (`hasInvalidTopologySpreadConstrainMatchLabelKeys`).
+pub(super) fn spread_keys(errs: &mut ErrorList, all: &[TopologySpreadConstraint], path: &Path) {
+    for c in all {
+        label_keys(errs, list(&c.match_label_keys), &[], c.label_selector.as_ref(), path);
+    }
+}
+
+/// What is wrong with the selectors of spread constraints (`hasInvalidTopologySpreadConstraintLabelSelector`).
+pub(super) fn spread_selectors(errs: &mut ErrorList, all: &[TopologySpreadConstraint], path: &Path) {
+    for c in all {
+        meta::label_selector(errs, c.label_selector.as_ref(), path);
+    }
+}
+
+/// The rule before keys became requirements: no key is in the selector at all
+/// (`ValidateMatchLabelKeysInTopologySpread`).
+fn older_label_keys(errs: &mut ErrorList, keys: &[String], selector: Option<&LabelSelector>, path: &Path) {
+    if !keys.is_empty() && selector.is_none() {
         errs.push(Error::forbidden(path, NEEDS_SELECTOR));
     }
     for (index, key) in keys.iter().enumerate() {
         qualified_name(errs, &path.index(index), key);
-    }
-    named_twice(errs, keys, selector, path);
-}
-
-/// A label key's requirement is added to the selector when a pod is created, so that it may be
-/// there once; a second one is the user's own
-/// (`validateMatchLabelKeysAndMismatchLabelKeys`).
-fn named_twice(errs: &mut ErrorList, keys: &[String], selector: Option<&LabelSelector>, path: &Path) {
-    let Some(selector) = selector else { return };
-    let mut seen: BTreeSet<&String> = selector.match_labels.iter().flatten().map(|(k, _)| k).collect();
-    for expression in list(&selector.match_expressions) {
-        let index = keys.iter().position(|k| *k == expression.key);
-        if !seen.insert(&expression.key)
-            && let Some(index) = index
-        {
-            let rule = "exists in both matchLabelKeys and labelSelector";
-            errs.push(Error::invalid(&path.index(index), &expression.key, rule));
+        let named = selector.is_some_and(|s| {
+            s.match_labels.as_ref().is_some_and(|l| l.contains_key(key))
+                || list(&s.match_expressions).iter().any(|e| e.key == *key)
+        });
+        if named {
+            errs.push(Error::invalid(&path.index(index), key, IN_BOTH));
         }
     }
 }

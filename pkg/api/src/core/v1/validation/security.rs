@@ -2,57 +2,53 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{Error, ErrorList, Path};
-use k8s_openapi::api::core::v1::{AppArmorProfile, PodSpec, SeccompProfile, SecurityContext};
-use serde_json::Value;
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use k8s_openapi::api::core::v1::{AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext};
 
-use crate::check::{descending_path, list, one_of, required, text, to_value, unix_id};
+use super::options::Options;
+use super::windows;
+use crate::check::{descending_path, go_struct, list, one_of, required, to_value, unix_id};
 
-/// `validatePodSpecSecurityContext`.
-pub(super) fn pod_security_context(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
-    if spec.share_process_namespace == Some(true) && spec.host_pid == Some(true) {
-        let rule = "ShareProcessNamespace and HostPID cannot both be enabled";
-        errs.push(Error::invalid(&path.child("shareProcessNamespace"), true, rule));
-    }
-    let Some(context) = &spec.security_context else { return };
+/// `validatePodSpecSecurityContext`. Upstream's internal type keeps the host namespaces in the security
+/// context, which is why the errors of `shareProcessNamespace` have its path.
+pub(super) fn pod_security_context(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
+    let none = PodSecurityContext::default();
+    let context = spec.security_context.as_ref().unwrap_or(&none);
     unix_id(errs, &path.child("fsGroup"), context.fs_group);
     unix_id(errs, &path.child("runAsUser"), context.run_as_user);
     unix_id(errs, &path.child("runAsGroup"), context.run_as_group);
     for (index, id) in list(&context.supplemental_groups).iter().enumerate() {
         unix_id(errs, &path.child("supplementalGroups").index(index), Some(*id));
     }
-    sysctls(errs, spec, &path.child("sysctls"));
-    for (field, value, allowed) in [
-        (
-            "fsGroupChangePolicy",
-            &context.fs_group_change_policy,
-            ["Always", "OnRootMismatch"],
-        ),
-        (
-            "supplementalGroupsPolicy",
-            &context.supplemental_groups_policy,
-            ["Merge", "Strict"],
-        ),
-        (
-            "seLinuxChangePolicy",
-            &context.se_linux_change_policy,
-            ["MountOption", "Recursive"],
-        ),
-    ] {
-        if let Some(value) = value {
-            one_of(errs, &path.child(field), value, &allowed);
-        }
+    if spec.share_process_namespace == Some(true) && spec.host_pid == Some(true) {
+        let rule = "ShareProcessNamespace and HostPID cannot both be enabled";
+        errs.push(Error::invalid(&path.child("shareProcessNamespace"), true, rule));
     }
-    profiles(
-        errs,
-        context.seccomp_profile.as_ref(),
-        context.app_armor_profile.as_ref(),
-        path,
-    );
+    sysctls(errs, spec, &path.child("sysctls"), options);
+    if let Some(policy) = &context.fs_group_change_policy {
+        let path = path.child("fsGroupChangePolicy");
+        one_of(errs, &path, policy, &["Always", "OnRootMismatch"]);
+    }
+    seccomp(errs, context.seccomp_profile.as_ref(), &path.child("seccompProfile"));
+    windows::options(errs, context.windows_options.as_ref(), &path.child("windowsOptions"));
+    app_armor(errs, context.app_armor_profile.as_ref(), &path.child("appArmorProfile"));
+    if let Some(policy) = &context.supplemental_groups_policy {
+        let path = path.child("supplementalGroupsPolicy");
+        one_of(errs, &path, policy, &["Merge", "Strict"]);
+    }
+    if let Some(policy) = &context.se_linux_change_policy {
+        // The gate SELinuxMount is off.
+        let known: &[&str] = if options.mount_option {
+            &["MountOption", "Recursive"]
+        } else {
+            &["Recursive"]
+        };
+        one_of(errs, &path.child("seLinuxChangePolicy"), policy, known);
+    }
 }
 
 /// `validateSysctls`.
-fn sysctls(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
+fn sysctls(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
     let sysctls = spec.security_context.as_ref().map_or(&[][..], |c| list(&c.sysctls));
     let mut seen = BTreeSet::new();
     for (index, sysctl) in sysctls.iter().enumerate() {
@@ -63,27 +59,37 @@ fn sysctls(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
         } else if !is_sysctl_name(name) {
             let rule = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
             errs.push(Error::invalid(&path, name, rule));
-        } else if !seen.insert(name) {
+        } else if seen.contains(name) {
             errs.push(Error::duplicate(&path, name));
         }
-        let dotted = name.replace('/', ".");
-        let is_ipc = dotted.starts_with("fs.mqueue.")
-            || dotted.starts_with("kernel.shm")
-            || dotted.starts_with("kernel.msg")
-            || dotted == "kernel.sem";
-        if spec.host_network == Some(true) && dotted.starts_with("net.") {
-            errs.push(Error::invalid(
-                &path,
-                name,
-                "may not be specified when 'hostNetwork' is true",
-            ));
-        } else if spec.host_ipc == Some(true) && is_ipc {
-            errs.push(Error::invalid(
-                &path,
-                name,
-                "may not be specified when 'hostIPC' is true",
-            ));
+        if !options.host_sysctls {
+            host_sysctl(errs, name, spec, &path);
         }
+        seen.insert(name);
+    }
+}
+
+/// Sysctls of a namespace that the pod shares with the host.
+pub(super) fn host_sysctls(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
+    let context = spec.security_context.as_ref();
+    for sysctl in context.map_or(&[][..], |c| list(&c.sysctls)) {
+        host_sysctl(errs, &sysctl.name, spec, path);
+    }
+}
+
+/// `ValidateHostSysctl`.
+fn host_sysctl(errs: &mut ErrorList, name: &str, spec: &PodSpec, path: &Path) {
+    let dotted = name.replace('/', ".");
+    let is_ipc = ["fs.mqueue.", "kernel.shm", "kernel.msg"]
+        .iter()
+        .any(|prefix| dotted.starts_with(prefix))
+        || dotted == "kernel.sem";
+    if spec.host_network == Some(true) && dotted.starts_with("net.") {
+        let rule = "may not be specified when 'hostNetwork' is true";
+        errs.push(Error::invalid(path, name, rule));
+    } else if spec.host_ipc == Some(true) && is_ipc {
+        let rule = "may not be specified when 'hostIPC' is true";
+        errs.push(Error::invalid(path, name, rule));
     }
 }
 
@@ -112,129 +118,158 @@ pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_u
             ));
         }
     }
-    profiles(errs, c.seccomp_profile.as_ref(), c.app_armor_profile.as_ref(), path);
+    seccomp(errs, c.seccomp_profile.as_ref(), &path.child("seccompProfile"));
     if c.allow_privilege_escalation == Some(false) {
-        let value = to_value(c);
+        let mut refuse = |what: &str| {
+            let rule = format!("cannot set `allowPrivilegeEscalation` to false and {what}");
+            errs.push(Error::invalid(path, BadValue::Raw(internal(c)), rule));
+        };
         if c.privileged == Some(true) {
-            let rule = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-            errs.push(Error::invalid(path, &value, rule));
+            refuse("`privileged` to true");
         }
         let added = c.capabilities.as_ref().map_or(&[][..], |c| list(&c.add));
-        if added.iter().any(|c| c == "CAP_SYS_ADMIN") {
-            let rule = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-            errs.push(Error::invalid(path, &value, rule));
+        for _ in added.iter().filter(|c| *c == "CAP_SYS_ADMIN") {
+            refuse("`capabilities.Add` CAP_SYS_ADMIN");
         }
+    }
+    windows::options(errs, c.windows_options.as_ref(), &path.child("windowsOptions"));
+    app_armor(errs, c.app_armor_profile.as_ref(), &path.child("appArmorProfile"));
+}
+
+/// The context as upstream's internal type prints it.
+fn internal(c: &SecurityContext) -> String {
+    let capabilities = c.capabilities.as_ref().map_or("null".to_string(), |c| {
+        go_struct(&[("Add", to_value(&c.add)), ("Drop", to_value(&c.drop))])
+    });
+    let rest = go_struct(&[
+        ("Privileged", to_value(&c.privileged)),
+        ("SELinuxOptions", to_value(&c.se_linux_options)),
+        ("WindowsOptions", to_value(&c.windows_options)),
+        ("RunAsUser", to_value(&c.run_as_user)),
+        ("RunAsGroup", to_value(&c.run_as_group)),
+        ("RunAsNonRoot", to_value(&c.run_as_non_root)),
+        ("ReadOnlyRootFilesystem", to_value(&c.read_only_root_filesystem)),
+        ("AllowPrivilegeEscalation", to_value(&c.allow_privilege_escalation)),
+        ("ProcMount", to_value(&c.proc_mount)),
+        ("SeccompProfile", to_value(&c.seccomp_profile)),
+        ("AppArmorProfile", to_value(&c.app_armor_profile)),
+    ]);
+    rest.replacen('{', &format!("{{\"Capabilities\":{capabilities},"), 1)
+}
+
+const PROFILES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
+
+/// `validateSeccompProfileField`.
+fn seccomp(errs: &mut ErrorList, profile: Option<&SeccompProfile>, path: &Path) {
+    let Some(p) = profile else { return };
+    if p.type_.is_empty() {
+        let rule = "type is required when seccompProfile is set";
+        errs.push(Error::required(&path.child("type"), rule));
+    } else {
+        one_of(errs, &path.child("type"), &p.type_, &PROFILES);
+    }
+    let local = path.child("localhostProfile");
+    match (p.type_ == "Localhost", &p.localhost_profile) {
+        (true, None) => {
+            errs.push(Error::required(&local, "must be set when seccomp type is Localhost"));
+        }
+        (true, Some(profile)) => descending_path(errs, &local, profile),
+        (false, Some(profile)) => {
+            let shown = go_struct(&[("Type", to_value(&p.type_)), ("LocalhostProfile", to_value(profile))]);
+            let rule = "can only be set when seccomp type is Localhost";
+            errs.push(Error::invalid(&local, BadValue::Raw(shown), rule));
+        }
+        (false, None) => {}
     }
 }
 
-fn profiles(errs: &mut ErrorList, seccomp: Option<&SeccompProfile>, app_armor: Option<&AppArmorProfile>, path: &Path) {
-    if let Some(p) = seccomp {
-        let path = path.child("seccompProfile");
-        profile_type(errs, &p.type_, "type is required when seccompProfile is set", &path);
-        let local = path.child("localhostProfile");
-        match (p.type_ == "Localhost", &p.localhost_profile) {
-            (true, None) => {
-                errs.push(Error::required(&local, "must be set when seccomp type is Localhost"));
-            }
-            (true, Some(profile)) => descending_path(errs, &local, profile),
-            (false, Some(_)) => {
-                let rule = "can only be set when seccomp type is Localhost";
-                errs.push(Error::invalid(&local, &to_value(p), rule));
-            }
-            (false, None) => {}
+/// Longest path of a profile: a path's limit without its end mark.
+const APP_ARMOR_MAX: usize = 4095;
+
+/// `ValidateAppArmorProfileField`.
+fn app_armor(errs: &mut ErrorList, profile: Option<&AppArmorProfile>, path: &Path) {
+    let Some(p) = profile else { return };
+    let local = path.child("localhostProfile");
+    match (p.type_.as_str(), &p.localhost_profile) {
+        ("Localhost", None) => {
+            errs.push(Error::required(&local, "must be set when AppArmor type is Localhost"));
         }
-    }
-    if let Some(p) = app_armor {
-        let path = path.child("appArmorProfile");
-        profile_type(errs, &p.type_, "type is required when appArmorProfile is set", &path);
-        let local = path.child("localhostProfile");
-        let profile = text(&p.localhost_profile);
-        if p.type_ == "Localhost" {
+        ("Localhost", Some(profile)) => {
             if profile.trim() != profile {
                 errs.push(Error::invalid(&local, profile, "must not be padded with whitespace"));
             } else if profile.is_empty() {
                 errs.push(Error::required(&local, "must be set when AppArmor type is Localhost"));
             }
-            if profile.len() > 4095 {
-                errs.push(Error::too_long(&local, 4095));
+            if profile.len() > APP_ARMOR_MAX {
+                errs.push(Error::too_long(&local, APP_ARMOR_MAX));
             }
-        } else if p.localhost_profile.is_some() {
+        }
+        ("RuntimeDefault" | "Unconfined", Some(profile)) => {
             let rule = "can only be set when AppArmor type is Localhost";
             errs.push(Error::invalid(&local, profile, rule));
         }
-    }
-}
-
-fn profile_type(errs: &mut ErrorList, type_: &str, missing: &str, path: &Path) {
-    let path = path.child("type");
-    if type_.is_empty() {
-        errs.push(Error::required(&path, missing));
-    } else {
-        one_of(errs, &path, type_, &["Localhost", "RuntimeDefault", "Unconfined"]);
-    }
-}
-
-/// Fields that make no sense on the pod's operating system (`validateLinux`, `validateWindows`).
-pub(super) fn os_fields(errs: &mut ErrorList, spec: &PodSpec, os: &str, path: &Path) {
-    const WINDOWS_POD: [&str; 11] = [
-        "appArmorProfile",
-        "seLinuxOptions",
-        "seccompProfile",
-        "fsGroup",
-        "fsGroupChangePolicy",
-        "sysctls",
-        "runAsUser",
-        "runAsGroup",
-        "supplementalGroups",
-        "supplementalGroupsPolicy",
-        "seLinuxChangePolicy",
-    ];
-    const WINDOWS_CONTAINER: [&str; 10] = [
-        "appArmorProfile",
-        "seLinuxOptions",
-        "seccompProfile",
-        "capabilities",
-        "readOnlyRootFilesystem",
-        "privileged",
-        "allowPrivilegeEscalation",
-        "procMount",
-        "runAsUser",
-        "runAsGroup",
-    ];
-    let (pod, container, rule): (&[&str], &[&str], _) = match os {
-        "windows" => (&WINDOWS_POD, &WINDOWS_CONTAINER, "cannot be set for a windows pod"),
-        "linux" => (
-            &["windowsOptions"],
-            &["windowsOptions"],
-            "windows options cannot be set for a linux pod",
-        ),
-        _ => return,
-    };
-    let mut refuse = |context: &Value, fields: &[&str], path: &Path| {
-        for field in fields.iter().filter(|f| context.get(**f).is_some_and(|v| !v.is_null())) {
-            errs.push(Error::forbidden(&path.child(field), rule));
+        ("RuntimeDefault" | "Unconfined", None) => {}
+        ("", _) => {
+            let rule = "type is required when appArmorProfile is set";
+            errs.push(Error::required(&path.child("type"), rule));
         }
-    };
-    refuse(&to_value(&spec.security_context), pod, &path.child("securityContext"));
-    if os == "windows" {
-        let spec = to_value(spec);
-        for field in ["hostUsers", "hostPID", "hostIPC", "shareProcessNamespace"] {
-            let set = match field {
-                "hostPID" | "hostIPC" => spec.get(field) == Some(&Value::Bool(true)),
-                _ => spec.get(field).is_some(),
-            };
-            if set {
-                refuse(&spec, &[field], path);
+        (other, _) => one_of(errs, &path.child("type"), other, &PROFILES),
+    }
+}
+
+/// A seccomp profile as an annotation names it (`ValidateSeccompProfile`).
+pub(super) fn seccomp_annotation(errs: &mut ErrorList, value: &str, path: &Path) {
+    if matches!(value, "runtime/default" | "docker/default" | "unconfined") {
+        return;
+    }
+    match value.strip_prefix("localhost/") {
+        Some(file) => descending_path(errs, path, file),
+        None => errs.push(Error::invalid(path, value, "must be a valid seccomp profile")),
+    }
+}
+
+/// Annotation and field of one pod or container agree (`validateSeccompAnnotationsAndFieldsMatch`).
+pub(super) fn seccomp_matches(errs: &mut ErrorList, annotation: &str, profile: &SeccompProfile, path: &Path) {
+    let same = match profile.type_.as_str() {
+        "Unconfined" => annotation == "unconfined",
+        "RuntimeDefault" => matches!(annotation, "runtime/default" | "docker/default"),
+        "Localhost" => match annotation.strip_prefix("localhost/") {
+            Some(file) => {
+                if profile.localhost_profile.as_deref() != Some(file) {
+                    let rule = "seccomp profile in annotation and field must match";
+                    errs.push(Error::forbidden(&path.child("localhostProfile"), rule));
+                }
+                true
             }
-        }
+            None => false,
+        },
+        _ => true,
+    };
+    if !same {
+        let rule = "seccomp type in annotation and field must match";
+        errs.push(Error::forbidden(&path.child("type"), rule));
     }
-    for (name, containers) in [
-        ("containers", &spec.containers[..]),
-        ("initContainers", list(&spec.init_containers)),
-    ] {
-        for (index, c) in containers.iter().enumerate() {
-            let path = path.child(name).index(index).child("securityContext");
-            refuse(&to_value(&c.security_context), container, &path);
-        }
+}
+
+/// [`seccomp_matches`] for AppArmor (`validateAppArmorAnnotationsAndFieldsMatchOnCreate`).
+pub(super) fn app_armor_matches(errs: &mut ErrorList, annotation: &str, profile: &AppArmorProfile, path: &Path) {
+    let same = match profile.type_.as_str() {
+        "Unconfined" => annotation == "unconfined",
+        "RuntimeDefault" => annotation == "runtime/default",
+        "Localhost" => match annotation.strip_prefix("localhost/") {
+            Some(name) => {
+                if profile.localhost_profile.as_deref() != Some(name) {
+                    let rule = "apparmor profile in annotation and field must match";
+                    errs.push(Error::forbidden(&path.child("localhostProfile"), rule));
+                }
+                true
+            }
+            None => false,
+        },
+        _ => true,
+    };
+    if !same {
+        let rule = "apparmor type in annotation and field must match";
+        errs.push(Error::forbidden(&path.child("type"), rule));
     }
 }

@@ -126,7 +126,7 @@ fn volume_spec(errs: &mut ErrorList, spec: &PersistentVolumeSpec) {
         ));
     }
     if let Some(host_path) = &spec.host_path {
-        volume::host_path(errs, host_path, &path.child("hostPath"));
+        volume::sources::host_path(errs, host_path, &path.child("hostPath"));
         if host_path.path == "/" && reclaim == "Recycle" {
             let path = path.child("persistentVolumeReclaimPolicy");
             let rule = "may not be 'recycle' for a hostPath mount of '/'";

@@ -1,20 +1,21 @@
 //! Volumes of a pod.
 
+mod projected;
+pub(super) mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use apimachinery::field::{Error, ErrorList, Path};
-use k8s_openapi::api::core::v1::{
-    DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, ProjectedVolumeSource, Volume,
-};
+use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, PersistentVolumeClaimTemplate, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::pod_spec::Options;
-use super::{container, env};
+use super::options::Options;
+use super::{container, env, storage};
 use crate::check::{
-    descending_path, dns_label, file_mode, invalid_each, list, no_backsteps, non_reserved_path, one_of, quantity,
-    required, text, to_value,
+    descending_path, dns_label, file_mode, invalid_each, list, non_reserved_path, quantity, required, text,
 };
 use crate::meta;
+use sources::{Iscsi, all_required};
 
 /// Whether any source is given.
 pub fn has_volume_source(volume: &Volume) -> bool {
@@ -84,6 +85,7 @@ pub(super) fn volumes<'a>(
         if good.contains_key(volume.name.as_str()) {
             own.push(Error::duplicate(&path.child("name"), &volume.name));
         }
+        // A volume that is wrong cannot be mounted: mounts of it are not found.
         if own.is_empty() {
             good.insert(volume.name.as_str(), volume);
         }
@@ -99,94 +101,88 @@ pub(super) fn volumes<'a>(
     good
 }
 
+/// `validateVolumeSource`: the first source in upstream's order is looked into, others are refused.
 fn source(errs: &mut ErrorList, v: &Volume, pod_name: &str, path: &Path, options: Options) {
     let all = sources(v);
     let mut set = all.iter().filter(|(_, set)| *set).map(|(name, _)| *name);
-    if set.next().is_none() {
+    let Some(first) = set.next() else {
         errs.push(Error::required(path, "must specify a volume type"));
         return;
-    }
+    };
+    one(errs, v, first, pod_name, path, options);
     for name in set {
-        errs.push(Error::forbidden(
-            &path.child(name),
-            "may not specify more than 1 volume type",
-        ));
+        let rule = "may not specify more than 1 volume type";
+        errs.push(Error::forbidden(&path.child(name), rule));
     }
-    if let Some(limit) = v.empty_dir.as_ref().and_then(|e| e.size_limit.as_ref())
-        && quantity(limit).sign() < 0
+}
+
+fn one(errs: &mut ErrorList, v: &Volume, first: &str, pod_name: &str, path: &Path, options: Options) {
+    let at = match first {
+        "gcePersistentDisk" => path.child("persistentDisk"),
+        "cephFS" => path.child("cephfs"),
+        "downwarAPI" => path.child("downwardAPI"),
+        other => path.child(other),
+    };
+    if first == "emptyDir"
+        && let Some(empty) = &v.empty_dir
     {
-        let path = path.child("emptyDir").child("sizeLimit");
-        errs.push(Error::forbidden(
-            &path,
-            "SizeLimit field must be a valid resource quantity",
-        ));
-    }
-    if let Some(host_path) = &v.host_path {
-        self::host_path(errs, host_path, &path.child("hostPath"));
-    }
-    if let Some(secret) = &v.secret {
-        let path = path.child("secret");
-        required(errs, &path.child("secretName"), text(&secret.secret_name));
-        items(errs, secret.default_mode, list(&secret.items), &path);
-    }
-    if let Some(map) = &v.config_map {
-        let path = path.child("configMap");
-        required(errs, &path.child("name"), &map.name);
-        items(errs, map.default_mode, list(&map.items), &path);
-    }
-    if let Some(nfs) = &v.nfs {
-        let path = path.child("nfs");
-        required(errs, &path.child("server"), &nfs.server);
-        required(errs, &path.child("path"), &nfs.path);
-        if !nfs.path.starts_with('/') {
-            errs.push(Error::invalid(
-                &path.child("path"),
-                &nfs.path,
-                "must be an absolute path",
-            ));
+        if empty.size_limit.as_ref().is_some_and(|l| quantity(l).sign() < 0) {
+            let rule = "SizeLimit field must be a valid resource quantity";
+            errs.push(Error::forbidden(&at.child("sizeLimit"), rule));
         }
-    }
-    if let Some(claim) = &v.persistent_volume_claim {
-        required(
-            errs,
-            &path.child("persistentVolumeClaim").child("claimName"),
-            &claim.claim_name,
-        );
-    }
-    if let Some(downward) = &v.downward_api {
-        let path = path.child("downwardAPI");
-        file_mode(errs, &path.child("defaultMode"), downward.default_mode);
+    } else if first == "hostPath"
+        && let Some(source) = &v.host_path
+    {
+        sources::host_path(errs, source, &at);
+    } else if first == "gitRepo"
+        && let Some(repo) = &v.git_repo
+    {
+        required(errs, &at.child("repository"), &repo.repository);
+        descending_path(errs, &at.child("directory"), text(&repo.directory));
+    } else if first == "secret"
+        && let Some(secret) = &v.secret
+    {
+        required(errs, &at.child("secretName"), text(&secret.secret_name));
+        items(errs, secret.default_mode, list(&secret.items), &at);
+    } else if first == "persistentVolumeClaim"
+        && let Some(claim) = &v.persistent_volume_claim
+    {
+        required(errs, &at.child("claimName"), &claim.claim_name);
+    } else if first == "downwarAPI"
+        && let Some(downward) = &v.downward_api
+    {
+        file_mode(errs, &at.child("defaultMode"), downward.default_mode);
         for file in list(&downward.items) {
-            downward_file(errs, file, &path);
+            downward_file(errs, file, &at);
         }
-    }
-    if let Some(repo) = &v.git_repo {
-        required(errs, &path.child("gitRepo").child("repository"), &repo.repository);
-        descending_path(errs, &path.child("gitRepo").child("directory"), text(&repo.directory));
-    }
-    if let Some(projected) = &v.projected {
-        self::projected(errs, projected, &path.child("projected"));
-    }
-    if let Some(csi) = &v.csi {
-        csi_driver_name(errs, &csi.driver, &path.child("csi").child("driver"));
+    } else if first == "configMap"
+        && let Some(map) = &v.config_map
+    {
+        required(errs, &at.child("name"), &map.name);
+        items(errs, map.default_mode, list(&map.items), &at);
+    } else if first == "projected"
+        && let Some(source) = &v.projected
+    {
+        projected::projected(errs, source, &at, options);
+    } else if first == "csi"
+        && let Some(csi) = &v.csi
+    {
+        csi_driver_name(errs, &csi.driver, &at.child("driver"));
         if let Some(secret) = &csi.node_publish_secret_ref {
-            let path = path.child("csi").child("nodePublishSecretRef").child("name");
             if secret.name.is_empty() {
-                errs.push(Error::required(&path, ""));
+                errs.push(Error::required(&at.child("nodePublishSecretRef").child("name"), ""));
             } else {
-                invalid_each(errs, &path, &secret.name, meta::name_subdomain(&secret.name, false));
+                let messages = meta::name_subdomain(&secret.name, false);
+                invalid_each(errs, &at.child("name"), &secret.name, messages);
             }
         }
-    }
-    if let Some(ephemeral) = &v.ephemeral {
-        let path_of = path.child("ephemeral");
+    } else if first == "ephemeral"
+        && let Some(ephemeral) = &v.ephemeral
+    {
+        let template = at.child("volumeClaimTemplate");
         match &ephemeral.volume_claim_template {
-            None => errs.push(Error::required(&path_of.child("volumeClaimTemplate"), "")),
-            Some(template) => super::storage::persistent_volume_claim_spec(
-                errs,
-                &template.spec,
-                &path_of.child("volumeClaimTemplate").child("spec"),
-            ),
+            None => errs.push(Error::required(&template, "")),
+            Some(claim) => claim_template(errs, claim, &template),
         }
         if !pod_name.is_empty() && !v.name.is_empty() {
             let claim = format!("{pod_name}-{}", v.name);
@@ -195,36 +191,151 @@ fn source(errs: &mut ErrorList, v: &Volume, pod_name: &str, path: &Path, options
                 errs.push(Error::invalid(&path.child("name"), &v.name, rule));
             }
         }
-    }
-    if let Some(image) = &v.image {
-        let path = path.child("image");
+    } else if first == "image"
+        && let Some(image) = &v.image
+    {
         if options.is_pod {
-            required(errs, &path.child("reference"), text(&image.reference));
+            required(errs, &at.child("reference"), text(&image.reference));
         }
-        container::pull_policy(errs, text(&image.pull_policy), &path.child("pullPolicy"));
+        container::pull_policy(errs, text(&image.pull_policy), &at.child("pullPolicy"));
+    } else {
+        old_source(errs, v, first, path, &at);
     }
 }
 
-/// `validateHostPathVolumeSource`.
-pub(super) fn host_path(errs: &mut ErrorList, source: &HostPathVolumeSource, path: &Path) {
-    if source.path.is_empty() {
-        errs.push(Error::required(&path.child("path"), ""));
-        return;
+/// The sources of file and block storage that have moved to CSI.
+fn old_source(errs: &mut ErrorList, v: &Volume, first: &str, path: &Path, at: &Path) {
+    if first == "gcePersistentDisk"
+        && let Some(pd) = &v.gce_persistent_disk
+    {
+        sources::disk(errs, "pdName", &pd.pd_name, pd.partition, at);
+    } else if first == "awsElasticBlockStore"
+        && let Some(ebs) = &v.aws_elastic_block_store
+    {
+        sources::disk(errs, "volumeID", &ebs.volume_id, ebs.partition, at);
+    } else if first == "nfs"
+        && let Some(nfs) = &v.nfs
+    {
+        sources::nfs(errs, nfs, at);
+    } else if first == "iscsi"
+        && let Some(i) = &v.iscsi
+    {
+        let iscsi = Iscsi {
+            portal: &i.target_portal,
+            iqn: &i.iqn,
+            lun: i.lun,
+            needs_secret: i.chap_auth_discovery == Some(true) || i.chap_auth_session == Some(true),
+            has_secret: i.secret_ref.is_some(),
+            initiator: i.initiator_name.as_deref(),
+            bad_prefix: "must be valid format starting with iqn, eui, or naa",
+        };
+        iscsi.validate(errs, at, |_| {}, |_| {});
+        if iscsi.is_too_long(&v.name) {
+            errs.push(Error::invalid(&path.child("name"), &v.name, sources::ISCSI_TOO_LONG));
+        }
+    } else if first == "glusterfs"
+        && let Some(g) = &v.glusterfs
+    {
+        all_required(errs, at, &[("endpoints", &g.endpoints), ("path", &g.path)]);
+    } else if first == "flocker"
+        && let Some(f) = &v.flocker
+    {
+        sources::flocker(errs, f, at);
+    } else if first == "rbd"
+        && let Some(r) = &v.rbd
+    {
+        sources::rbd(errs, &r.monitors, &r.image, at);
+    } else if first == "cinder"
+        && let Some(c) = &v.cinder
+    {
+        required(errs, &at.child("volumeID"), &c.volume_id);
+        if let Some(secret) = &c.secret_ref {
+            required(errs, &at.child("secretRef").child("name"), &secret.name);
+        }
+    } else if first == "cephFS"
+        && let Some(c) = &v.cephfs
+    {
+        sources::monitors_given(errs, &c.monitors, at);
+    } else if first == "quobyte"
+        && let Some(q) = &v.quobyte
+    {
+        sources::quobyte(errs, q, at);
+    } else if first == "fc"
+        && let Some(fc) = &v.fc
+    {
+        sources::fibre_channel(errs, fc, at);
+    } else if first == "flexVolume"
+        && let Some(f) = &v.flex_volume
+    {
+        sources::flex(errs, &f.driver, f.options.as_ref(), at);
+    } else if first == "azureFile"
+        && let Some(a) = &v.azure_file
+    {
+        all_required(
+            errs,
+            at,
+            &[("secretName", &a.secret_name), ("shareName", &a.share_name)],
+        );
+    } else if first == "vsphereVolume"
+        && let Some(o) = &v.vsphere_volume
+    {
+        required(errs, &at.child("volumePath"), &o.volume_path);
+    } else if first == "photonPersistentDisk"
+        && let Some(o) = &v.photon_persistent_disk
+    {
+        required(errs, &at.child("pdID"), &o.pd_id);
+    } else if first == "portworxVolume"
+        && let Some(o) = &v.portworx_volume
+    {
+        required(errs, &at.child("volumeID"), &o.volume_id);
+    } else if first == "azureDisk"
+        && let Some(a) = &v.azure_disk
+    {
+        sources::azure_disk(errs, a, at);
+    } else if first == "storageos"
+        && let Some(o) = &v.storageos
+    {
+        sources::storage_os(errs, text(&o.volume_name), text(&o.volume_namespace), at);
+        if let Some(secret) = &o.secret_ref {
+            required(errs, &at.child("secretRef").child("name"), &secret.name);
+        }
+    } else if first == "scaleIO"
+        && let Some(s) = &v.scale_io
+    {
+        let volume = text(&s.volume_name);
+        all_required(
+            errs,
+            at,
+            &[("gateway", &s.gateway), ("system", &s.system), ("volumeName", volume)],
+        );
     }
-    no_backsteps(errs, &path.child("path"), &source.path);
-    if let Some(type_) = &source.type_ {
-        let known = [
-            "",
-            "BlockDevice",
-            "CharDevice",
-            "Directory",
-            "DirectoryOrCreate",
-            "File",
-            "FileOrCreate",
-            "Socket",
-        ];
-        one_of(errs, &path.child("type"), type_, &known);
+}
+
+/// `ValidatePersistentVolumeClaimTemplate`: of the metadata, labels and annotations.
+fn claim_template(errs: &mut ErrorList, claim: &PersistentVolumeClaimTemplate, path: &Path) {
+    if let Some(metadata) = &claim.metadata {
+        let path = path.child("metadata");
+        meta::annotations(errs, metadata.annotations.as_ref(), &path.child("annotations"));
+        meta::labels(errs, metadata.labels.as_ref(), &path.child("labels"));
+        let given = crate::check::to_value(metadata);
+        // Upstream lists the fields in the order of its type.
+        for field in [
+            "name",
+            "generateName",
+            "namespace",
+            "uid",
+            "resourceVersion",
+            "generation",
+            "ownerReferences",
+            "finalizers",
+        ] {
+            let set = given.get(field).is_some_and(|v| !v.is_null() && *v != "" && *v != 0);
+            if set {
+                errs.push(Error::forbidden(&path.child(field), "cannot be set"));
+            }
+        }
     }
+    storage::persistent_volume_claim_spec(errs, &claim.spec, &path.child("spec"));
 }
 
 /// `ValidateCSIDriverName`.
@@ -282,86 +393,12 @@ fn downward_file(errs: &mut ErrorList, file: &DownwardAPIVolumeFile, path: &Path
     file_mode(errs, &path.child("mode"), file.mode);
 }
 
-/// `validateProjectedVolumeSource`, `validateProjectionSources`.
-fn projected(errs: &mut ErrorList, projected: &ProjectedVolumeSource, path: &Path) {
-    file_mode(errs, &path.child("defaultMode"), projected.default_mode);
-    let mut paths = BTreeSet::new();
-    for (index, source) in list(&projected.sources).iter().enumerate() {
-        let at = path.child("sources").index(index);
-        let mut count = 0;
-        let keyed = [
-            ("secret", source.secret.as_ref().map(|s| (&s.name, list(&s.items)))),
-            (
-                "configMap",
-                source.config_map.as_ref().map(|s| (&s.name, list(&s.items))),
-            ),
-        ];
-        for (field, named) in keyed {
-            let Some((name, items)) = named else { continue };
-            count += 1;
-            let at = at.child(field);
-            required(errs, &at.child("name"), name);
-            for (index, item) in items.iter().enumerate() {
-                key_to_path(errs, item, &at.child("items").index(index));
-                if !item.path.is_empty() && !paths.insert(item.path.as_str()) {
-                    errs.push(Error::invalid(path, name, "conflicting duplicate paths"));
-                }
-            }
-        }
-        if let Some(downward) = &source.downward_api {
-            count += 1;
-            for file in list(&downward.items) {
-                downward_file(errs, file, &at.child("downwardAPI"));
-                if !file.path.is_empty() && !paths.insert(file.path.as_str()) {
-                    errs.push(Error::invalid(path, &file.path, "conflicting duplicate paths"));
-                }
-            }
-        }
+/// Token paths that lead out of their volume (`hasNonLocalProjectedTokenPath`).
+pub(super) fn token_paths(errs: &mut ErrorList, volumes: &[Volume], path: &Path) {
+    let sources = volumes.iter().filter_map(|v| v.projected.as_ref());
+    for source in sources.flat_map(|p| list(&p.sources)) {
         if let Some(token) = &source.service_account_token {
-            count += 1;
-            let seconds = token.expiration_seconds.unwrap_or(0);
-            let lifetime = at.child("serviceAccountToken").child("expirationSeconds");
-            if seconds < 600 {
-                let rule = "may not specify a duration less than 10 minutes";
-                errs.push(Error::invalid(&lifetime, seconds, rule));
-            }
-            if seconds > 1 << 32 {
-                let rule = "may not specify a duration larger than 2^32 seconds";
-                errs.push(Error::invalid(&lifetime, seconds, rule));
-            }
-            if token.path.is_empty() {
-                errs.push(Error::required(&path.child("path"), ""));
-            } else {
-                non_reserved_path(errs, &path.child("path"), &token.path);
-            }
-        }
-        if let Some(bundle) = &source.cluster_trust_bundle {
-            count += 1;
-            let at = at.child("clusterTrustBundle");
-            match (&bundle.name, &bundle.signer_name) {
-                (Some(_), Some(_)) => {
-                    let rule = "only one of name and signerName may be used";
-                    errs.push(Error::invalid(&at, &to_value(bundle), rule));
-                }
-                (None, None) => {
-                    errs.push(Error::required(&at, "either name or signerName must be specified"));
-                }
-                _ => {}
-            }
-            required(errs, &at.child("path"), &bundle.path);
-            non_reserved_path(errs, &at.child("path"), &bundle.path);
-            if !paths.insert(bundle.path.as_str()) {
-                errs.push(Error::invalid(path, &bundle.path, "conflicting duplicate paths"));
-            }
-        }
-        if source.pod_certificate.is_some() {
-            count += 1;
-        }
-        if count > 1 {
-            errs.push(Error::forbidden(
-                &at,
-                "may not specify more than 1 volume type per source",
-            ));
+            non_reserved_path(errs, path, &token.path);
         }
     }
 }
