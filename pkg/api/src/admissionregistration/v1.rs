@@ -1,3 +1,4 @@
 //! admissionregistration/v1.
 
 pub mod defaults;
+pub mod validation;

@@ -106,10 +106,11 @@ pub(crate) struct WebhookService<'a> {
     pub(crate) port: i32,
 }
 
-/// `ValidateWebhookService`.
+/// `ValidateWebhookService`. All its callers pass name and namespace in the wrong order, so a missing one
+/// is reported at the other's field.
 pub(crate) fn webhook_service(errs: &mut ErrorList, service: &WebhookService<'_>, path: &Path) {
-    super::required(errs, &path.child("name"), service.name);
-    super::required(errs, &path.child("namespace"), service.namespace);
+    super::required(errs, &path.child("name"), service.namespace);
+    super::required(errs, &path.child("namespace"), service.name);
     let messages = is_valid_port(i64::from(service.port));
     if !messages.is_empty() {
         let rule = format!("port is not valid: {}", messages.join(", "));

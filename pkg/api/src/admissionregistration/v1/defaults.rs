@@ -1,8 +1,9 @@
 //! Defaults of admissionregistration.k8s.io/v1 (pkg/apis/admissionregistration/v1/defaults.go).
 
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchResources, MutatingWebhookConfiguration, RuleWithOperations, ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration, WebhookClientConfig,
+    MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration,
+    RuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+    WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -69,7 +70,8 @@ pub fn mutating_webhook_configuration(obj: &mut MutatingWebhookConfiguration) {
 /// Fail, Equivalent, everything (`SetDefaults_ValidatingAdmissionPolicySpec`,
 /// `SetDefaults_MatchResources`).
 pub fn validating_admission_policy(obj: &mut ValidatingAdmissionPolicy) {
-    let Some(spec) = &mut obj.spec else { return };
+    obj.status.get_or_insert_default();
+    let spec = obj.spec.get_or_insert_default();
     or(&mut spec.failure_policy, "Fail");
     if let Some(resources) = &mut spec.match_constraints {
         match_resources(resources);
@@ -79,6 +81,23 @@ pub fn validating_admission_policy(obj: &mut ValidatingAdmissionPolicy) {
 /// `SetDefaults_MatchResources`.
 pub fn validating_admission_policy_binding(obj: &mut ValidatingAdmissionPolicyBinding) {
     if let Some(resources) = &mut obj.spec.match_resources {
+        match_resources(resources);
+    }
+}
+
+/// Fail, Equivalent, everything (`SetDefaults_MutatingAdmissionPolicySpec`, `SetDefaults_MatchResources`).
+pub fn mutating_admission_policy(obj: &mut MutatingAdmissionPolicy) {
+    let spec = obj.spec.get_or_insert_default();
+    or(&mut spec.failure_policy, "Fail");
+    if let Some(resources) = &mut spec.match_constraints {
+        match_resources(resources);
+    }
+}
+
+/// `SetDefaults_MatchResources`.
+pub fn mutating_admission_policy_binding(obj: &mut MutatingAdmissionPolicyBinding) {
+    let spec = obj.spec.get_or_insert_default();
+    if let Some(resources) = &mut spec.match_resources {
         match_resources(resources);
     }
 }

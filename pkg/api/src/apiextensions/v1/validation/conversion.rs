@@ -54,9 +54,8 @@ fn client_config(errs: &mut ErrorList, client: &WebhookClientConfig, options: &O
         (Some(url), None) => webhook_url(errs, url, &path.child("url")),
         (None, Some(service)) => {
             let service = WebhookService {
-                // Upstream passes them in this order here: a missing name is reported as the namespace.
-                namespace: &service.name,
-                name: &service.namespace,
+                namespace: &service.namespace,
+                name: &service.name,
                 path: service.path.as_ref(),
                 port: service.port.unwrap_or(0),
             };

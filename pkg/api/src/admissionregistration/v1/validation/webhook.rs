@@ -1,0 +1,272 @@
+//! Webhook configurations.
+
+use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::validation::{is_dns1035_label, is_fully_qualified_name};
+use k8s_openapi::api::admissionregistration::v1::{
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
+    ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use super::conditions::match_conditions;
+use super::rules::{FAILURE_POLICIES, MATCH_POLICIES, REINVOCATION_POLICIES, rule};
+use crate::check::{WebhookService, equal, invalid_each, list, one_of, shown, webhook_service, webhook_url};
+use crate::meta;
+
+/// Side effects a new webhook may have (`noSideEffectClasses`), sorted.
+const NO_SIDE_EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
+/// Side effects there were (`supportedSideEffectClasses`), sorted.
+const SIDE_EFFECTS: [&str; 4] = ["None", "NoneOnDryRun", "Some", "Unknown"];
+/// Longest time to wait for a webhook, in seconds.
+const TIMEOUT_MAX: i32 = 30;
+
+/// What both kinds of webhooks have.
+struct Hook<'a> {
+    name: &'a str,
+    client: &'a WebhookClientConfig,
+    rules: &'a [RuleWithOperations],
+    failure_policy: Option<&'a String>,
+    match_policy: Option<&'a String>,
+    side_effects: &'a str,
+    timeout_seconds: Option<i32>,
+    namespaces: Option<&'a LabelSelector>,
+    objects: Option<&'a LabelSelector>,
+    /// Of mutating webhooks.
+    reinvocation_policy: Option<&'a String>,
+    conditions: &'a [MatchCondition],
+    review_versions: &'a [String],
+}
+
+impl<'a> From<&'a ValidatingWebhook> for Hook<'a> {
+    fn from(hook: &'a ValidatingWebhook) -> Self {
+        Hook {
+            name: &hook.name,
+            client: &hook.client_config,
+            rules: list(&hook.rules),
+            failure_policy: hook.failure_policy.as_ref(),
+            match_policy: hook.match_policy.as_ref(),
+            side_effects: &hook.side_effects,
+            timeout_seconds: hook.timeout_seconds,
+            namespaces: hook.namespace_selector.as_ref(),
+            objects: hook.object_selector.as_ref(),
+            reinvocation_policy: None,
+            conditions: list(&hook.match_conditions),
+            review_versions: &hook.admission_review_versions,
+        }
+    }
+}
+
+impl<'a> From<&'a MutatingWebhook> for Hook<'a> {
+    fn from(hook: &'a MutatingWebhook) -> Self {
+        Hook {
+            name: &hook.name,
+            client: &hook.client_config,
+            rules: list(&hook.rules),
+            failure_policy: hook.failure_policy.as_ref(),
+            match_policy: hook.match_policy.as_ref(),
+            side_effects: &hook.side_effects,
+            timeout_seconds: hook.timeout_seconds,
+            namespaces: hook.namespace_selector.as_ref(),
+            objects: hook.object_selector.as_ref(),
+            reinvocation_policy: hook.reinvocation_policy.as_ref(),
+            conditions: list(&hook.match_conditions),
+            review_versions: &hook.admission_review_versions,
+        }
+    }
+}
+
+/// Which rules an update is spared, because the stored object broke them (`validationOptions`).
+#[derive(Clone, Copy)]
+struct Options {
+    conditions: bool,
+    no_side_effects: bool,
+    recognized_versions: bool,
+    unique_names: bool,
+    any_label_values: bool,
+}
+
+impl Options {
+    const CREATE: Options = Options {
+        conditions: true,
+        no_side_effects: true,
+        recognized_versions: true,
+        unique_names: true,
+        any_label_values: false,
+    };
+
+    fn update(new: &[Hook<'_>], old: &[Hook<'_>]) -> Self {
+        let same = |(new, old): (&Hook<'_>, &Hook<'_>)| equal(&new.conditions, &old.conditions);
+        let bad = |selector: Option<&LabelSelector>| {
+            let mut errs = vec![];
+            meta::label_selector(&mut errs, selector, &Path::root());
+            !errs.is_empty()
+        };
+        Options {
+            conditions: new.len() != old.len() || !new.iter().zip(old).all(same),
+            no_side_effects: old.iter().all(|h| NO_SIDE_EFFECTS.contains(&h.side_effects)),
+            recognized_versions: old
+                .iter()
+                .all(|h| h.review_versions.is_empty() || h.review_versions.iter().any(is_review_version)),
+            unique_names: (0..old.len()).all(|i| old[..i].iter().all(|h| h.name != old[i].name)),
+            any_label_values: old.iter().any(|h| bad(h.namespaces) || bad(h.objects)),
+        }
+    }
+}
+
+/// Whether a review version is one this server speaks (`AcceptedAdmissionReviewVersions`).
+#[allow(clippy::ptr_arg)] // passed as a function over a list of texts
+fn is_review_version(version: &String) -> bool {
+    matches!(version.as_str(), "v1" | "v1beta1")
+}
+
+/// A new configuration (`ValidateValidatingWebhookConfiguration`).
+pub fn validating_webhook_configuration_create(obj: &ValidatingWebhookConfiguration) -> ErrorList {
+    create(&obj.metadata, &hooks(list(&obj.webhooks)))
+}
+
+/// A changed configuration (`ValidateValidatingWebhookConfigurationUpdate`).
+pub fn validating_webhook_configuration_update(
+    new: &ValidatingWebhookConfiguration,
+    old: &ValidatingWebhookConfiguration,
+) -> ErrorList {
+    let (hooks, before) = (hooks(list(&new.webhooks)), hooks(list(&old.webhooks)));
+    update(&new.metadata, &old.metadata, &hooks, &before)
+}
+
+/// A new configuration (`ValidateMutatingWebhookConfiguration`).
+pub fn mutating_webhook_configuration_create(obj: &MutatingWebhookConfiguration) -> ErrorList {
+    create(&obj.metadata, &hooks(list(&obj.webhooks)))
+}
+
+/// A changed configuration (`ValidateMutatingWebhookConfigurationUpdate`).
+pub fn mutating_webhook_configuration_update(
+    new: &MutatingWebhookConfiguration,
+    old: &MutatingWebhookConfiguration,
+) -> ErrorList {
+    let (hooks, before) = (hooks(list(&new.webhooks)), hooks(list(&old.webhooks)));
+    update(&new.metadata, &old.metadata, &hooks, &before)
+}
+
+fn hooks<'a, T>(all: &'a [T]) -> Vec<Hook<'a>>
+where
+    Hook<'a>: From<&'a T>,
+{
+    all.iter().map(Hook::from).collect()
+}
+
+fn create(metadata: &ObjectMeta, hooks: &[Hook<'_>]) -> ErrorList {
+    let mut errs = meta::create(metadata, false, meta::name_subdomain);
+    webhooks(&mut errs, hooks, Options::CREATE);
+    errs
+}
+
+fn update(new: &ObjectMeta, old: &ObjectMeta, hooks: &[Hook<'_>], before: &[Hook<'_>]) -> ErrorList {
+    let mut errs = meta::update(new, old);
+    webhooks(&mut errs, hooks, Options::update(hooks, before));
+    errs
+}
+
+/// `validateValidatingWebhookConfiguration`, `validateMutatingWebhookConfiguration`.
+fn webhooks(errs: &mut ErrorList, hooks: &[Hook<'_>], options: Options) {
+    for (index, hook) in hooks.iter().enumerate() {
+        let path = Path::new("webhooks").index(index);
+        webhook(errs, hook, options, &path);
+        let versions = path.child("admissionReviewVersions");
+        review_versions(errs, hook.review_versions, options.recognized_versions, &versions);
+        let again = hooks[..index].iter().any(|h| h.name == hook.name);
+        if options.unique_names && !hook.name.is_empty() && again {
+            errs.push(Error::duplicate(&path.child("name"), hook.name));
+        }
+    }
+}
+
+/// `validateValidatingWebhook`, `validateMutatingWebhook`.
+fn webhook(errs: &mut ErrorList, hook: &Hook<'_>, options: Options, path: &Path) {
+    let name = path.child("name");
+    if hook.name.is_empty() {
+        errs.push(Error::required(&name, ""));
+    } else {
+        invalid_each(errs, &name, hook.name, is_fully_qualified_name(hook.name));
+    }
+    for (index, one) in hook.rules.iter().enumerate() {
+        rule(errs, one, &path.child("rules").index(index));
+    }
+    if let Some(policy) = hook.failure_policy {
+        one_of(errs, &path.child("failurePolicy"), policy, &FAILURE_POLICIES);
+    }
+    if let Some(policy) = hook.match_policy {
+        one_of(errs, &path.child("matchPolicy"), policy, &MATCH_POLICIES);
+    }
+    let allowed = if options.no_side_effects {
+        &NO_SIDE_EFFECTS[..]
+    } else {
+        &SIDE_EFFECTS[..]
+    };
+    let at = path.child("sideEffects");
+    if hook.side_effects.is_empty() {
+        let rule = format!("must specify one of {}", allowed.join(", "));
+        errs.push(Error::required(&at, rule));
+    } else {
+        one_of(errs, &at, hook.side_effects, allowed);
+    }
+    if let Some(seconds) = hook.timeout_seconds.filter(|s| !(1..=TIMEOUT_MAX).contains(s)) {
+        let rule = "the timeout value must be between 1 and 30 seconds";
+        errs.push(Error::invalid(&path.child("timeoutSeconds"), seconds, rule));
+    }
+    for (field, selector) in [("namespaceSelector", hook.namespaces), ("objectSelector", hook.objects)] {
+        let before = errs.len();
+        meta::label_selector(errs, selector, &path.child(field));
+        if options.any_label_values {
+            // What no label can have as a value may stay, because it was let in once.
+            let mut index = 0;
+            errs.retain(|e| {
+                index += 1;
+                index <= before || !e.field.contains(".values[")
+            });
+        }
+    }
+    if let Some(policy) = hook.reinvocation_policy {
+        let path = path.child("reinvocationPolicy");
+        one_of(errs, &path, policy, &REINVOCATION_POLICIES);
+    }
+    client(errs, hook.client, &path.child("clientConfig"));
+    if options.conditions {
+        match_conditions(errs, hook.conditions, &path.child("matchConditions"));
+    }
+}
+
+fn client(errs: &mut ErrorList, client: &WebhookClientConfig, path: &Path) {
+    match (&client.url, &client.service) {
+        (Some(url), None) => webhook_url(errs, url, &path.child("url")),
+        (None, Some(service)) => {
+            let service = WebhookService {
+                namespace: &service.namespace,
+                name: &service.name,
+                path: service.path.as_ref(),
+                port: service.port.unwrap_or(0),
+            };
+            webhook_service(errs, &service, &path.child("service"));
+        }
+        _ => errs.push(Error::required(path, "exactly one of url or service is required")),
+    }
+}
+
+/// `validateAdmissionReviewVersions`.
+fn review_versions(errs: &mut ErrorList, versions: &[String], recognized: bool, path: &Path) {
+    if versions.is_empty() {
+        errs.push(Error::required(path, "must specify one of v1, v1beta1"));
+        return;
+    }
+    for (index, version) in versions.iter().enumerate() {
+        let path = path.index(index);
+        if versions[..index].contains(version) {
+            errs.push(Error::invalid(&path, version, "duplicate version"));
+        } else {
+            invalid_each(errs, &path, version, is_dns1035_label(version));
+        }
+    }
+    if recognized && !versions.iter().any(is_review_version) {
+        let rule = "must include at least one of v1, v1beta1";
+        errs.push(Error::invalid(path, shown(&versions), rule));
+    }
+}
