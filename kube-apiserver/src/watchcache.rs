@@ -1,12 +1,13 @@
 //! A copy of the store in memory, fed by one watch, behind the same [`Storage`] trait.
 //!
-//! One etcd watch over all keys feeds an ordered map and a ring of recent events. LIST and WATCH are
-//! answered from there; GET and writes go to the store below. Because the watch sees every revision,
-//! a consistent LIST needs no progress requests (etcd 3.4 has none): read the store's revision, wait
-//! until the copy has it, answer from a snapshot. Whatever the copy cannot answer (old revisions, a
-//! copy that is not filled yet) goes to the store.
+//! One etcd watch over all keys feeds an ordered map and a ring of recent events. Reads are answered from
+//! there; writes go to the store below. Because the watch sees every revision, a consistent read needs
+//! no progress requests (etcd 3.4 has none): learn the store's revision, wait until the copy has it,
+//! answer from a snapshot. One such question serves all who asked before it began (`fresh.rs`).
+//! Whatever the copy cannot answer (old revisions, a copy that is not filled yet) goes to the store.
 
 mod feed;
+mod fresh;
 mod state;
 
 use std::sync::Arc;
@@ -19,15 +20,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::storage::{CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchStream, Write};
+use fresh::Fresh;
 use state::{Snapshot, State};
 
 /// Longest wait for the copy to catch up before the store is asked (upstream `blockTimeout`).
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The same for a read of one key, which costs the store little.
+const SHORT_PATIENCE: Duration = Duration::from_millis(50);
+
 /// The wrapped store.
 pub(crate) struct WatchCache {
     inner: Arc<dyn Storage>,
     shared: Arc<Shared>,
+    fresh: Fresh,
 }
 
 /// What the feed writes and readers read.
@@ -45,14 +51,21 @@ impl WatchCache {
             seen: watch::channel(0).0,
         });
         tokio::spawn(feed::run(inner.clone(), shared.clone(), format!("{root}/"), shutdown));
-        Arc::new(WatchCache { inner, shared })
+        Arc::new(WatchCache {
+            inner,
+            shared,
+            fresh: Fresh::default(),
+        })
     }
 
     /// A snapshot that has at least revision `rev`, if the copy gets there in time.
-    async fn snapshot(&self, rev: i64) -> Option<Snapshot> {
+    async fn snapshot(&self, rev: i64, patience: Duration) -> Option<Snapshot> {
+        let there = |s: &i64| *s > 0 && *s >= rev;
+        if there(&self.shared.seen.borrow()) {
+            return Some(self.shared.state.lock().snapshot());
+        }
         let mut seen = self.shared.seen.subscribe();
-        let reached = seen.wait_for(|s| *s > 0 && *s >= rev);
-        match tokio::time::timeout(PATIENCE, reached).await {
+        match tokio::time::timeout(patience, seen.wait_for(there)).await {
             Ok(Ok(_)) => Some(self.shared.state.lock().snapshot()),
             _ => None,
         }
@@ -61,10 +74,10 @@ impl WatchCache {
     /// As [`Self::snapshot`] for a revision a client names: nobody waits for one that has not happened.
     async fn snapshot_from(&self, rev: i64) -> Option<Snapshot> {
         let ahead = rev > *self.shared.seen.borrow();
-        if ahead && self.inner.current_revision().await.ok()? < rev {
+        if ahead && self.fresh.revision(&*self.inner).await.ok()? < rev {
             return None;
         }
-        self.snapshot(rev).await
+        self.snapshot(rev, PATIENCE).await
     }
 
     fn filled(&self) -> bool {
@@ -75,6 +88,12 @@ impl WatchCache {
 #[async_trait]
 impl Storage for WatchCache {
     async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+        if self.filled() {
+            let now = self.fresh.revision(&*self.inner).await?;
+            if let Some(snapshot) = self.snapshot(now, SHORT_PATIENCE).await {
+                return Ok(snapshot.one(key));
+            }
+        }
         self.inner.get(key).await
     }
 
@@ -93,7 +112,10 @@ impl Storage for WatchCache {
         }
         let snapshot = match (req.revision, req.at_least) {
             (0, Some(rev)) => self.snapshot_from(rev).await,
-            (0, None) => self.snapshot(self.inner.current_revision().await?).await,
+            (0, None) => {
+                let now = self.fresh.revision(&*self.inner).await?;
+                self.snapshot(now, PATIENCE).await
+            }
             (exact, _) => self.shared.state.lock().snapshot_at(exact),
         };
         let Some(snapshot) = snapshot else {
@@ -108,7 +130,7 @@ impl Storage for WatchCache {
     }
 
     async fn current_revision(&self) -> Result<i64, StorageError> {
-        self.inner.current_revision().await
+        self.fresh.revision(&*self.inner).await
     }
 
     async fn create(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Write, StorageError> {

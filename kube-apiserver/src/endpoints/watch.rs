@@ -18,7 +18,7 @@ use super::negotiate::{Format, Output, View};
 use super::{Call, codec, respond};
 use crate::registry::convert;
 use crate::registry::options::ListOptions;
-use crate::registry::store::{Change, ChangeKind};
+use crate::registry::store::Change;
 use crate::request::Query;
 use crate::resources::Resource;
 
@@ -117,11 +117,8 @@ impl Frames {
                 }
             };
         }
-        let mut view = if self.out.view == View::Table && change.kind == ChangeKind::Bookmark {
-            convert::from_hub(self.row, &change.entry.value())
-        } else {
-            respond::view(&self.out, &self.query, self.row, &change.entry)
-        };
+        // A bookmark is shown as any other object: as a row of a Table, too.
+        let mut view = respond::view(&self.out, &self.query, self.row, &change.entry);
         if self.out.view == View::Table {
             if !self.first
                 && let Some(map) = view.as_object_mut()

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -8,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::WatchCache;
 use crate::storage::memory::Memory;
-use crate::storage::{ListRequest, Storage, WatchItem, Write};
+use crate::storage::{
+    CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchItem, WatchStream, Write,
+};
 
 async fn filled(inner: Arc<dyn Storage>) -> Arc<WatchCache> {
     let cache = WatchCache::start(inner, "/r", CancellationToken::new());
@@ -100,4 +103,92 @@ async fn a_watcher_that_does_not_read_is_cut_off() {
     cache.list(&request(1)).await.unwrap();
     // What was buffered still comes; then the stream ends instead of skipping events.
     assert!(w.count().await < 2000);
+}
+
+/// Counts the questions for the revision; each takes a turn of the scheduler or two.
+#[derive(Default)]
+struct Counting {
+    inner: Memory,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Storage for Counting {
+    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+        self.inner.get(key).await
+    }
+    async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {
+        self.inner.list(req).await
+    }
+    async fn current_revision(&self) -> Result<i64, StorageError> {
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.inner.current_revision().await
+    }
+    async fn create(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Write, StorageError> {
+        self.inner.create(key, value, ttl).await
+    }
+    async fn update(&self, key: &str, value: Bytes, at: i64, ttl: Option<Duration>) -> Result<Write, StorageError> {
+        self.inner.update(key, value, at, ttl).await
+    }
+    async fn delete(&self, key: &str, at: i64) -> Result<Write, StorageError> {
+        self.inner.delete(key, at).await
+    }
+    async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError> {
+        self.inner.watch(prefix, after).await
+    }
+    async fn compact(&self, rev: i64) -> Result<(), StorageError> {
+        self.inner.compact(rev).await
+    }
+    async fn compact_turn(&self, version: i64, rev: i64) -> Result<CompactTurn, StorageError> {
+        self.inner.compact_turn(version, rev).await
+    }
+    async fn health(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn readers_at_once_share_questions_and_see_every_write_before_them() {
+    let inner = Arc::new(Counting::default());
+    let cache = filled(inner.clone()).await;
+    let mut asked = 0;
+    for i in 0..20 {
+        let key = format!("/r/a/{i}");
+        cache.create(&key, Bytes::from("x"), None).await.unwrap();
+        let reads = (0..50).map(|_| cache.get(&key));
+        for read in futures::future::join_all(reads).await {
+            assert!(read.unwrap().0.is_some(), "{key}");
+        }
+        asked = inner.asked.load(std::sync::atomic::Ordering::SeqCst);
+    }
+    assert!(asked <= 20 * 3, "{asked} questions for {} reads", 20 * 50);
+}
+
+#[tokio::test]
+async fn a_watch_from_compacted_history_is_served_from_the_ring() {
+    let cache = filled(Arc::new(Memory::default())).await;
+    let mut revs = vec![];
+    for i in 0..3 {
+        let Write::Done(rev) = cache
+            .create(&format!("/r/a/{i}"), Bytes::from("x"), None)
+            .await
+            .unwrap()
+        else {
+            panic!("conflict")
+        };
+        revs.push(rev);
+    }
+    cache.list(&request(0)).await.unwrap();
+    cache.compact(revs[2]).await.unwrap();
+    let mut w = cache.watch("/r/a/", revs[0]).await.unwrap();
+    let Some(Ok(WatchItem::Event(e))) = w.next().await else {
+        panic!("no event")
+    };
+    assert_eq!(e.key, "/r/a/1");
+    let then = ListRequest {
+        revision: revs[0],
+        ..request(0)
+    };
+    assert!(matches!(cache.list(&then).await, Err(StorageError::Compacted(_))));
 }

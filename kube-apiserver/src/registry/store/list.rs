@@ -175,7 +175,9 @@ impl Store {
 
         let all = selection.is_everything();
         let mut out = List::default();
-        let mut fetch = options.limit;
+        // Whoever takes any moment gets all of it (upstream cacher `computeListLimit`).
+        let limit = if wanted == Some(0) { 0 } else { options.limit };
+        let mut fetch = limit;
         loop {
             request.limit = fetch;
             let page = match self.storage.list(&request).await {
@@ -200,7 +202,7 @@ impl Store {
             let mut last = String::new();
             let mut left = 0;
             for (i, kv) in page.items.iter().enumerate() {
-                if options.limit > 0 && out.items.len() == options.limit {
+                if limit > 0 && out.items.len() == limit {
                     left = total - i;
                     break;
                 }
@@ -217,7 +219,7 @@ impl Store {
                 return Ok(out);
             }
             let next = format!("{last}\0");
-            if options.limit > 0 && out.items.len() >= options.limit {
+            if limit > 0 && out.items.len() >= limit {
                 out.continue_token = encode_token(out.resource_version, next.strip_prefix(&prefix).unwrap_or(&next));
                 if all {
                     out.remaining = Some((page.count - total as i64 + left as i64).max(1));
