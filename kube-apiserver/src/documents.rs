@@ -52,7 +52,7 @@ impl Documents {
             oidc_discovery::CONFIGURATION_PATH => Ok(self.openid(|m| &m.configuration, "application/json")),
             oidc_discovery::JWKS_PATH => Ok(self.openid(|m| &m.jwks, oidc_discovery::JWKS_CONTENT_TYPE)),
             p if p == "/api" || p == "/apis" || p.starts_with("/api/") || p.starts_with("/apis/") => {
-                Ok(discovery::serve(path, request.headers()).unwrap_or_else(respond::page_not_found))
+                discovery::serve(path, query, request.headers()).unwrap_or_else(|| Ok(respond::page_not_found()))
             }
             p if p == "/openapi/v2" || p == "/openapi/v3" || p.starts_with("/openapi/v3/") => {
                 Ok(openapi::serve(path, query, request.headers()).unwrap_or_else(respond::page_not_found))

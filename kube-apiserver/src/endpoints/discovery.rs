@@ -7,14 +7,18 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};
 
+use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::negotiate::{self, Format, Output};
+use super::respond;
+use crate::request::Query;
 use crate::resources::{self, Resource, Subresource};
 
 mod aggregated;
@@ -28,7 +32,7 @@ pub(crate) fn set_server_address(address: String) {
     let _ = SERVER_ADDRESS.set(address);
 }
 
-/// A document in both encodings' common form.
+/// A document in JSON, from which the rarer encodings are made.
 struct Document {
     body: Bytes,
     etag: HeaderValue,
@@ -83,58 +87,92 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
 });
 
 /// Answers a discovery path; `None` when there is no such group or version.
-pub(crate) fn serve(path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Result<Response<Body>>> {
     let path = path.trim_end_matches('/');
     let docs = &*DOCUMENTS;
     if (path == "/api" || path == "/apis")
-        && let Some(version) = wants_aggregated(headers)
+        && let Some((media_type, version)) = wants_aggregated(headers)
     {
-        let content_type = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
         let (_, document) = docs.aggregated.iter().find(|((p, v), _)| *p == path && *v == version)?;
-        let content_type = HeaderValue::from_str(&content_type).expect("made of plain text");
-        return Some(answer(document, headers, content_type));
+        return Some(aggregate(document, headers, media_type, version));
     }
-    docs.plain
-        .get(path)
-        .map(|d| answer(d, headers, HeaderValue::from_static("application/json")))
+    let document = docs.plain.get(path)?;
+    Some(plain(document, &Query::parse(query), headers))
 }
 
-fn answer(document: &Document, headers: &HeaderMap, content_type: HeaderValue) -> Response<Body> {
-    let same = headers.get(IF_NONE_MATCH).is_some_and(|v| v == document.etag);
-    let mut r = Response::new(if same {
-        Body::empty()
-    } else {
-        Body::from(document.body.clone())
-    });
-    if same {
+/// A document of the old form, in the encoding the client asks for.
+fn plain(document: &Document, query: &Query, headers: &HeaderMap) -> Result<Response<Body>> {
+    let out = negotiate::output(headers, query, false)?;
+    let mut r = encoded(document, &out)?;
+    r.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    Ok(r)
+}
+
+fn encoded(document: &Document, out: &Output) -> Result<Response<Body>> {
+    if out.format == Format::Json && !out.pretty && !out.gzip {
+        return Ok(respond::bytes(
+            StatusCode::OK,
+            "application/json",
+            document.body.clone(),
+        ));
+    }
+    let value: Value = serde_json::from_slice(&document.body).map_err(ApiError::internal)?;
+    respond::value(StatusCode::OK, out, &value)
+}
+
+/// The aggregated form, unless the client has it.
+fn aggregate(document: &Document, headers: &HeaderMap, media_type: &str, version: &str) -> Result<Response<Body>> {
+    let mut r = if headers.get(IF_NONE_MATCH).is_some_and(|v| v == document.etag) {
+        let mut r = Response::new(Body::empty());
         *r.status_mut() = StatusCode::NOT_MODIFIED;
+        r
     } else {
+        let format = Format::named(media_type).unwrap_or(Format::Json);
+        let gzip = negotiate::output(headers, &Query::default(), false).is_ok_and(|o| o.gzip);
+        let out = Output {
+            format,
+            gzip,
+            ..Output::default()
+        };
+        let mut r = encoded(document, &out)?;
+        let content_type = format!("{media_type};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
+        let content_type = HeaderValue::from_str(&content_type).map_err(ApiError::internal)?;
         r.headers_mut().insert(CONTENT_TYPE, content_type);
-    }
-    r.headers_mut().insert(ETAG, document.etag.clone());
-    r.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-    r
+        r
+    };
+    let h = r.headers_mut();
+    h.insert(ETAG, document.etag.clone());
+    h.append(VARY, HeaderValue::from_static("Accept"));
+    h.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    Ok(r)
 }
 
-/// The first aggregated form that Accept names before a plain one.
-fn wants_aggregated(headers: &HeaderMap) -> Option<&'static str> {
-    let accept = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .collect::<Vec<_>>()
-        .join(",");
+/// The first aggregated form that Accept names before a plain one: media type and version.
+fn wants_aggregated(headers: &HeaderMap) -> Option<(&'static str, &'static str)> {
+    let all = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok());
+    let accept = all.collect::<Vec<_>>().join(",");
     for clause in accept.split(',') {
         let mut parts = clause.split(';').map(str::trim);
         let media = parts.next().unwrap_or("");
         let params: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once('=')).collect();
         let is = |k: &str, v: &str| params.contains(&(k, v));
-        let aggregated = is("as", "APIGroupDiscoveryList") && is("g", "apidiscovery.k8s.io");
-        match media {
-            "application/json" if aggregated && is("v", "v2") => return Some("v2"),
-            "application/json" if aggregated && is("v", "v2beta1") => return Some("v2beta1"),
-            "application/json" | "application/*" | "*/*" if !aggregated => return None,
-            _ => {}
+        let media = match media {
+            "*/*" | "application/*" | "application/json" => "application/json",
+            "application/yaml" => "application/yaml",
+            "application/vnd.kubernetes.protobuf" => "application/vnd.kubernetes.protobuf",
+            _ => continue,
+        };
+        if !params.iter().any(|(k, _)| *k == "as") {
+            return None;
+        }
+        if is("as", "APIGroupDiscoveryList") && is("g", "apidiscovery.k8s.io") {
+            for version in ["v2", "v2beta1"] {
+                // The schema table has the messages of one version; nobody reads the other in protobuf.
+                let encodes = version == "v2" || media != "application/vnd.kubernetes.protobuf";
+                if is("v", version) && encodes {
+                    return Some((media, version));
+                }
+            }
         }
     }
     None

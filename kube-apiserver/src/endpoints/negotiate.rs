@@ -37,7 +37,7 @@ impl Format {
         }
     }
 
-    fn named(media_type: &str) -> Option<Self> {
+    pub(crate) fn named(media_type: &str) -> Option<Self> {
         MEDIA_TYPES.iter().find(|(m, _)| *m == media_type).map(|(_, f)| *f)
     }
 }

@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha512};
 use super::discovery;
 use crate::request::Query;
 
-mod descriptions;
+pub(super) mod descriptions;
 mod operations;
 mod proto;
 mod schemas;
@@ -320,4 +320,4 @@ fn extend(out: &mut Value, o: &operations::Operation) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

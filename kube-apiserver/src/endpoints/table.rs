@@ -1,85 +1,63 @@
 //! `as=Table`: objects as rows that kubectl prints.
 //!
-//! Columns and cells as upstream's `pkg/printers/internalversion/printers.go`; kinds without a
-//! printer get Name and Age. The list of printers is [`printer`].
+//! Columns (`table/columns.tsv`) and cells as upstream's `pkg/printers/internalversion/printers.go`; kinds without a
+//! printer there get their name and creation time (`apiserver/pkg/registry/rest/table.go`). The list of printers is
+//! [`cells_of`].
 
+use apimachinery::status::{ApiError, Result};
 use serde_json::{Map, Value, json};
 
+use super::openapi::descriptions;
 use crate::request::Query;
 use crate::resources::Resource;
 
 pub(crate) mod cells;
 mod core;
+mod devices;
+mod metrics;
 mod network;
 mod pods;
 mod policy;
 mod storage;
 mod workloads;
 
-/// One column.
+/// One row of `columns.tsv`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Column {
+struct Column {
     /// Header.
     name: &'static str,
-    /// `string` or `integer`.
+    /// `string`, `integer`, `boolean`, `date`.
     kind: &'static str,
+    /// `name` for what identifies the object, else empty.
+    format: &'static str,
     /// 0 always, 1 with `-o wide`.
     priority: u8,
+    /// Text, or `@` and the field whose description it is.
+    about: &'static str,
 }
 
-/// A text column.
-const fn text(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: "string",
-        priority: 0,
-    }
-}
+/// One object as a row of cells, one for each column.
+pub(crate) type Cells = fn(&Value) -> Vec<Value>;
 
-/// A number column.
-const fn number(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: "integer",
-        priority: 0,
-    }
-}
+/// Kinds without a printer of their own, in `columns.tsv`.
+const DEFAULT: &str = "*";
 
-/// A text column of `-o wide`.
-const fn wide(name: &'static str) -> Column {
-    Column {
-        name,
-        kind: "string",
-        priority: 1,
-    }
-}
-
-/// How one kind is printed: its columns and, for one object, as many cells.
-#[derive(Clone, Copy)]
-pub(crate) struct Printer {
-    columns: &'static [Column],
-    cells: fn(&Value) -> Vec<Value>,
-}
-
-const DEFAULT: Printer = Printer {
-    columns: &[text("Name"), text("Age")],
-    cells: |o| vec![cells::name(o), cells::age(o)],
+const CREATED: Cells = |o| {
+    let created = crate::objects::text(o, "/metadata/creationTimestamp");
+    // Go prints the zero time.
+    let created = if created.is_empty() {
+        "0001-01-01T00:00:00Z"
+    } else {
+        created
+    };
+    vec![cells::name(o), json!(created)]
 };
 
-/// Name and creation time, for kinds whose age does not interest.
-const CREATED: Printer = Printer {
-    columns: &[text("Name"), text("Created At")],
-    cells: |o| {
-        vec![
-            cells::name(o),
-            json!(crate::objects::text(o, "/metadata/creationTimestamp")),
-        ]
-    },
-};
+const AGE: Cells = |o| vec![cells::name(o), cells::age(o)];
 
-/// The printer of a resource.
-pub(crate) fn printer(group: &str, resource: &str) -> Printer {
-    match (group, resource) {
+/// The printer of a resource, which has columns of its own.
+fn cells_of(group: &str, resource: &str) -> Option<Cells> {
+    Some(match (group, resource) {
         ("", "pods") => pods::PODS,
         ("", "podtemplates") => workloads::POD_TEMPLATES,
         ("", "replicationcontrollers") => workloads::REPLICATION_CONTROLLERS,
@@ -89,11 +67,10 @@ pub(crate) fn printer(group: &str, resource: &str) -> Printer {
         ("" | "events.k8s.io", "events") => core::EVENTS,
         ("", "namespaces") => core::NAMESPACES,
         ("", "secrets") => core::SECRETS,
-        ("", "serviceaccounts") => core::SERVICE_ACCOUNTS,
+        ("", "serviceaccounts") => AGE,
         ("", "configmaps") => core::CONFIG_MAPS,
         ("", "componentstatuses") => core::COMPONENT_STATUSES,
         ("", "resourcequotas") => policy::RESOURCE_QUOTAS,
-        ("", "limitranges") => CREATED,
         ("", "persistentvolumes") => storage::VOLUMES,
         ("", "persistentvolumeclaims") => storage::CLAIMS,
         ("apps", "deployments") => workloads::DEPLOYMENTS,
@@ -112,35 +89,111 @@ pub(crate) fn printer(group: &str, resource: &str) -> Printer {
         ("networking.k8s.io", "ipaddresses") => network::IP_ADDRESSES,
         ("networking.k8s.io", "servicecidrs") => network::SERVICE_CIDRS,
         ("policy", "poddisruptionbudgets") => policy::DISRUPTION_BUDGETS,
-        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => CREATED,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => policy::BINDINGS,
         ("certificates.k8s.io", "certificatesigningrequests") => policy::SIGNING_REQUESTS,
         ("scheduling.k8s.io", "priorityclasses") => policy::PRIORITY_CLASSES,
         ("node.k8s.io", "runtimeclasses") => policy::RUNTIME_CLASSES,
         ("flowcontrol.apiserver.k8s.io", "flowschemas") => policy::FLOW_SCHEMAS,
         ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => policy::PRIORITY_LEVELS,
-        ("admissionregistration.k8s.io", "validatingwebhookconfigurations" | "mutatingwebhookconfigurations") => {
-            policy::WEBHOOKS
-        }
+        ("admissionregistration.k8s.io", name) => match name {
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations" => policy::WEBHOOKS,
+            "validatingadmissionpolicies" => policy::VALIDATING_POLICIES,
+            "mutatingadmissionpolicies" => policy::MUTATING_POLICIES,
+            "validatingadmissionpolicybindings" | "mutatingadmissionpolicybindings" => policy::POLICY_BINDINGS,
+            _ => return None,
+        },
         ("storage.k8s.io", "storageclasses") => storage::STORAGE_CLASSES,
         ("storage.k8s.io", "volumeattachments") => storage::ATTACHMENTS,
+        ("storage.k8s.io", "volumeattributesclasses") => storage::ATTRIBUTES_CLASSES,
         ("storage.k8s.io", "csidrivers") => storage::CSI_DRIVERS,
         ("storage.k8s.io", "csinodes") => storage::CSI_NODES,
-        ("apiextensions.k8s.io", "customresourcedefinitions") => CREATED,
-        ("apiregistration.k8s.io", "apiservices") => policy::API_SERVICES,
-        _ => DEFAULT,
+        ("resource.k8s.io", "deviceclasses" | "resourceclaimtemplates") => AGE,
+        ("resource.k8s.io", "resourceclaims") => devices::CLAIMS,
+        ("resource.k8s.io", "resourceslices") => devices::SLICES,
+        _ => return None,
+    })
+}
+
+/// How one kind is printed.
+struct Printer {
+    /// First column of `columns.tsv`.
+    key: String,
+    cells: Cells,
+}
+
+impl Printer {
+    fn of(row: &Resource) -> Self {
+        match cells_of(row.group, row.plural) {
+            Some(cells) => {
+                // Both groups' events are one kind inside.
+                let key = match row.group {
+                    "" | "events.k8s.io" => row.plural.to_owned(),
+                    group => format!("{}.{group}", row.plural),
+                };
+                Printer { key, cells }
+            }
+            None => Printer {
+                key: DEFAULT.to_owned(),
+                cells: CREATED,
+            },
+        }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let rows = include_str!("table/columns.tsv").lines().skip(1);
+        rows.filter_map(|row| {
+            let row: Vec<&'static str> = row.split('\t').collect();
+            let [key, name, kind, format, priority, about] = row.as_slice() else {
+                return None;
+            };
+            let dash = |cell: &'static str| if cell == "-" { "" } else { cell };
+            (*key == self.key).then(|| Column {
+                name,
+                kind,
+                format: dash(format),
+                priority: u8::from(*priority == "1"),
+                about: dash(about),
+            })
+        })
+        .collect()
+    }
+}
+
+/// Refuses options of Tables that upstream refuses (`ValidateTableOptions`).
+pub(crate) fn check(query: &Query) -> Result<()> {
+    match query.get("includeObject") {
+        None | Some("" | "None" | "Metadata" | "Object") => Ok(()),
+        Some(other) => Err(ApiError::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
+             'Object', 'None', or empty"
+        ))),
     }
 }
 
 /// A Table of `objects`, without list metadata. `headers`: with column definitions.
 pub(crate) fn table(row: &Resource, objects: &[&Value], headers: bool, query: &Query) -> Value {
-    let p = printer(row.group, row.plural);
+    made(&Printer::of(row), objects, headers, query)
+}
+
+/// A Table of one `Scale`.
+pub(crate) fn scale(object: &Value, query: &Query) -> Value {
+    let printer = Printer {
+        key: "scale".to_owned(),
+        cells: workloads::SCALES,
+    };
+    let mut t = made(&printer, &[object], true, query);
+    if let Some(version) = object.pointer("/metadata/resourceVersion") {
+        t["metadata"] = json!({"resourceVersion": version});
+    }
+    t
+}
+
+fn made(printer: &Printer, objects: &[&Value], headers: bool, query: &Query) -> Value {
     let include = query.get("includeObject").unwrap_or("Metadata");
-    let rows: Vec<Value> = objects.iter().map(|o| table_row(row, &p, o, include)).collect();
-    let columns = if headers {
-        json!(p.columns.iter().map(definition).collect::<Vec<_>>())
-    } else {
-        Value::Null
+    let rows: Vec<Value> = objects.iter().map(|o| table_row(printer, o, include)).collect();
+    let columns = match headers {
+        true => printer.columns().iter().map(definition).collect(),
+        false => Value::Null,
     };
     json!({
         "kind": "Table",
@@ -152,40 +205,41 @@ pub(crate) fn table(row: &Resource, objects: &[&Value], headers: bool, query: &Q
 }
 
 fn definition(c: &Column) -> Value {
+    let about = match c.about.strip_prefix('@').and_then(|f| f.rsplit_once('.')) {
+        Some((type_name, field)) => descriptions::of_field(type_name, field).unwrap_or_default(),
+        None => c.about.to_owned(),
+    };
     json!({
         "name": c.name,
         "type": c.kind,
-        "format": if c.name == "Name" { "name" } else { "" },
-        "description": "",
+        "format": c.format,
+        "description": about,
         "priority": c.priority,
     })
 }
 
-fn table_row(row: &Resource, p: &Printer, object: &Value, include: &str) -> Value {
+fn table_row(printer: &Printer, object: &Value, include: &str) -> Value {
     let mut out = Map::new();
-    out.insert("cells".to_owned(), json!((p.cells)(object)));
-    if row.group.is_empty() && row.plural == "pods" {
+    out.insert("cells".to_owned(), json!((printer.cells)(object)));
+    if printer.key == "pods" {
         let conditions = pods::row_conditions(object);
         if !conditions.is_empty() {
             out.insert("conditions".to_owned(), json!(conditions));
         }
     }
-    match include {
-        "None" => {}
-        "Object" => {
-            out.insert("object".to_owned(), object.clone());
-        }
-        _ => {
-            out.insert(
-                "object".to_owned(),
-                json!({
-                    "kind": "PartialObjectMetadata",
-                    "apiVersion": "meta.k8s.io/v1",
-                    "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
-                }),
-            );
-        }
-    }
+    // Who waits for the end of the initial events must see the mark on the bookmark.
+    let marked = cells::annotation(object, "k8s.io/initial-events-end").is_some();
+    let object = match include {
+        "Object" => object.clone(),
+        "None" if !marked => Value::Null,
+        _ => json!({
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
+        }),
+    };
+    // Go writes a raw object always.
+    out.insert("object".to_owned(), object);
     Value::Object(out)
 }
 

@@ -2,15 +2,15 @@
 //! (`build.rs`) and is read where it lies: nothing of it is kept in memory.
 
 /// Lines `key<TAB>text`, sorted by key; see `build.rs`.
-pub(super) const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/descriptions.tsv"));
+pub(in crate::endpoints) const TEXT: &str = include_str!(concat!(env!("OUT_DIR"), "/descriptions.tsv"));
 
 /// What a type of the schema table is for: `core.v1.Pod`.
-pub(super) fn of_type(name: &str) -> Option<String> {
+pub(in crate::endpoints) fn of_type(name: &str) -> Option<String> {
     find(name)
 }
 
 /// What a field is for.
-pub(super) fn of_field(type_name: &str, field: &str) -> Option<String> {
+pub(in crate::endpoints) fn of_field(type_name: &str, field: &str) -> Option<String> {
     let normal: String = field
         .chars()
         .filter(|c| !matches!(c, '_' | '-' | '$'))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 
-mod difference;
+pub(in crate::endpoints) mod difference;
 
 use difference::{differences, print};
 

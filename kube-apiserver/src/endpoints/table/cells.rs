@@ -88,27 +88,37 @@ pub(crate) fn containers(spec: &Value) -> [Value; 2] {
     [json!(join("/name")), json!(join("/image"))]
 }
 
-/// A label selector as kubectl writes it.
+/// A label selector as kubectl writes it, `<none>` when it is empty (upstream `FormatLabelSelector`).
 pub(crate) fn selector(v: Option<&Value>) -> String {
+    or_none(requirements(v))
+}
+
+/// The requirements of a label selector, by key (upstream `labels.Selector.String`).
+pub(crate) fn requirements(v: Option<&Value>) -> String {
     let Some(v) = v.filter(|v| v.is_object()) else {
-        return "<none>".to_owned();
+        return String::new();
     };
-    let mut parts = map_pairs(v.get("matchLabels"));
+    let labels = v.get("matchLabels").and_then(Value::as_object);
+    let mut parts: Vec<(&str, String)> = labels
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.as_str(), format!("{k}={}", scalar(Some(v)))))
+        .collect();
     for e in items(v, "/matchExpressions") {
         let key = text(e, "/key");
-        let values = items(e, "/values")
-            .iter()
-            .map(|v| scalar(Some(v)))
-            .collect::<Vec<_>>()
-            .join(",");
-        parts.push(match text(e, "/operator") {
+        let mut values: Vec<String> = items(e, "/values").iter().map(|v| scalar(Some(v))).collect();
+        values.sort();
+        let values = values.join(",");
+        let requirement = match text(e, "/operator") {
             "In" => format!("{key} in ({values})"),
             "NotIn" => format!("{key} notin ({values})"),
             "Exists" => key.to_owned(),
             _ => format!("!{key}"),
-        });
+        };
+        parts.push((key, requirement));
     }
-    or_none(parts.join(","))
+    parts.sort_by_key(|(key, _)| *key);
+    parts.into_iter().map(|(_, r)| r).collect::<Vec<_>>().join(",")
 }
 
 /// A map as `a=b,c=d`.
@@ -122,6 +132,41 @@ fn map_pairs(v: Option<&Value>) -> Vec<String> {
         .flatten()
         .map(|(k, v)| format!("{k}={}", scalar(Some(v))))
         .collect()
+}
+
+/// A boolean by pointer, `default` when absent.
+pub(crate) fn flag(o: &Value, pointer: &str, default: bool) -> Value {
+    json!(o.pointer(pointer).and_then(Value::as_bool).unwrap_or(default))
+}
+
+/// The texts of a list by pointer.
+pub(crate) fn texts<'a>(o: &'a Value, pointer: &str) -> Vec<&'a str> {
+    items(o, pointer).iter().filter_map(Value::as_str).collect()
+}
+
+/// A quantity by pointer; Go prints an absent one as `0`.
+pub(crate) fn quantity(o: &Value, pointer: &str) -> String {
+    match scalar(o.pointer(pointer)) {
+        s if s.is_empty() => "0".to_owned(),
+        s => s,
+    }
+}
+
+/// An annotation, if there is one.
+pub(crate) fn annotation<'a>(o: &'a Value, key: &str) -> Option<&'a str> {
+    o.pointer("/metadata/annotations")?.get(key)?.as_str()
+}
+
+/// Addresses or names of a load balancer, sorted (upstream `loadBalancerStatusStringer`).
+pub(crate) fn load_balancer(o: &Value) -> Vec<&str> {
+    let mut all: Vec<&str> = items(o, "/status/loadBalancer/ingress")
+        .iter()
+        .map(|i| or(i, "/ip", text(i, "/hostname")))
+        .filter(|s| !s.is_empty())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// At most `max` items joined, then how many more there are.

@@ -2,42 +2,36 @@
 
 use serde_json::{Value, json};
 
+use super::Cells;
 use super::cells::{age, int, name, or, since};
-use super::{Printer, number, text as column, wide};
 use crate::objects::{items, text};
 
-pub(super) const NODES: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Status"),
-        column("Roles"),
-        column("Age"),
-        column("Version"),
-        wide("Internal-IP"),
-        wide("External-IP"),
-        wide("OS-Image"),
-        wide("Kernel-Version"),
-        wide("Container-Runtime"),
-    ],
-    cells: |o| {
-        let address = |kind: &str| {
-            let found = items(o, "/status/addresses").iter().find(|a| text(a, "/type") == kind);
-            json!(found.map_or("<none>", |a| text(a, "/address")))
-        };
-        vec![
-            name(o),
-            json!(node_status(o)),
-            json!(roles(o)),
-            age(o),
-            json!(text(o, "/status/nodeInfo/kubeletVersion")),
-            address("InternalIP"),
-            address("ExternalIP"),
-            json!(or(o, "/status/nodeInfo/osImage", "<unknown>")),
-            json!(or(o, "/status/nodeInfo/kernelVersion", "<unknown>")),
-            json!(or(o, "/status/nodeInfo/containerRuntimeVersion", "<unknown>")),
-        ]
-    },
+pub(super) const NODES: Cells = |o| {
+    let address = |kind: &str| {
+        let found = items(o, "/status/addresses").iter().find(|a| text(a, "/type") == kind);
+        json!(found.map_or("<none>", |a| text(a, "/address")))
+    };
+    vec![
+        name(o),
+        json!(node_status(o)),
+        json!(roles(o)),
+        age(o),
+        json!(text(o, "/status/nodeInfo/kubeletVersion")),
+        address("InternalIP"),
+        address("ExternalIP"),
+        json!(or(o, "/status/nodeInfo/osImage", "<unknown>")),
+        json!(kernel(o)),
+        json!(or(o, "/status/nodeInfo/containerRuntimeVersion", "<unknown>")),
+    ]
 };
+
+fn kernel(o: &Value) -> String {
+    let version = or(o, "/status/nodeInfo/kernelVersion", "<unknown>");
+    match text(o, "/status/nodeInfo/architecture") {
+        "" => version.to_owned(),
+        architecture => format!("{version} ({architecture})"),
+    }
+}
 
 fn node_status(o: &Value) -> String {
     let ready = items(o, "/status/conditions")
@@ -74,21 +68,7 @@ fn roles(o: &Value) -> String {
     }
 }
 
-pub(super) const EVENTS: Printer = Printer {
-    columns: &[
-        column("Last Seen"),
-        column("Type"),
-        column("Reason"),
-        column("Object"),
-        wide("Subobject"),
-        wide("Source"),
-        column("Message"),
-        wide("First Seen"),
-        wide("Count"),
-        wide("Name"),
-    ],
-    cells: event,
-};
+pub(super) const EVENTS: Cells = event;
 
 /// Core and `events.k8s.io` events: the fields of the latter are renamed.
 fn event(o: &Value) -> Vec<Value> {
@@ -107,10 +87,11 @@ fn event(o: &Value) -> Vec<Value> {
         series
     };
     let last = if last.is_empty() { first } else { last };
-    let count = [int(o, "/series/count"), int(o, "/count"), int(o, "/deprecatedCount"), 1]
-        .into_iter()
-        .find(|n| *n > 0)
-        .unwrap_or(1);
+    let count = if o.get("series").is_some_and(Value::is_object) {
+        int(o, "/series/count")
+    } else {
+        (int(o, "/count") + int(o, "/deprecatedCount")).max(1)
+    };
     let object = o
         .get("involvedObject")
         .or_else(|| o.get("regarding"))
@@ -141,25 +122,11 @@ fn event(o: &Value) -> Vec<Value> {
     ]
 }
 
-pub(super) const NAMESPACES: Printer = Printer {
-    columns: &[column("Name"), column("Status"), column("Age")],
-    cells: |o| vec![name(o), json!(text(o, "/status/phase")), age(o)],
-};
+pub(super) const NAMESPACES: Cells = |o| vec![name(o), json!(text(o, "/status/phase")), age(o)];
 
-pub(super) const SECRETS: Printer = Printer {
-    columns: &[column("Name"), column("Type"), number("Data"), column("Age")],
-    cells: |o| vec![name(o), json!(text(o, "/type")), json!(len(o, "/data")), age(o)],
-};
+pub(super) const SECRETS: Cells = |o| vec![name(o), json!(text(o, "/type")), json!(len(o, "/data")), age(o)];
 
-pub(super) const CONFIG_MAPS: Printer = Printer {
-    columns: &[column("Name"), number("Data"), column("Age")],
-    cells: |o| vec![name(o), json!(len(o, "/data") + len(o, "/binaryData")), age(o)],
-};
-
-pub(super) const SERVICE_ACCOUNTS: Printer = Printer {
-    columns: &[column("Name"), number("Secrets"), column("Age")],
-    cells: |o| vec![name(o), json!(items(o, "/secrets").len()), age(o)],
-};
+pub(super) const CONFIG_MAPS: Cells = |o| vec![name(o), json!(len(o, "/data") + len(o, "/binaryData")), age(o)];
 
 fn len(o: &Value, pointer: &str) -> usize {
     o.pointer(pointer)
@@ -167,21 +134,15 @@ fn len(o: &Value, pointer: &str) -> usize {
         .map_or(0, serde_json::Map::len)
 }
 
-pub(super) const COMPONENT_STATUSES: Printer = Printer {
-    columns: &[column("Name"), column("Status"), column("Message"), column("Error")],
-    cells: |o| {
-        let healthy = items(o, "/conditions").iter().find(|c| text(c, "/type") == "Healthy");
-        let status = match healthy.map(|c| text(c, "/status")) {
-            Some("True") => "Healthy",
-            Some("False") => "Unhealthy",
-            _ => "Unknown",
-        };
-        let field = |p: &str| json!(healthy.map_or("", |c| text(c, p)));
-        vec![name(o), json!(status), field("/message"), field("/error")]
-    },
+pub(super) const COMPONENT_STATUSES: Cells = |o| {
+    let healthy = items(o, "/conditions").iter().find(|c| text(c, "/type") == "Healthy");
+    let status = match healthy.map(|c| text(c, "/status")) {
+        Some("True") => "Healthy",
+        Some(_) => "Unhealthy",
+        None => "Unknown",
+    };
+    let field = |p: &str| json!(healthy.map_or("", |c| text(c, p)));
+    vec![name(o), json!(status), field("/message"), field("/error")]
 };
 
-pub(super) const LEASES: Printer = Printer {
-    columns: &[column("Name"), column("Holder"), column("Age")],
-    cells: |o| vec![name(o), json!(text(o, "/spec/holderIdentity")), age(o)],
-};
+pub(super) const LEASES: Cells = |o| vec![name(o), json!(text(o, "/spec/holderIdentity")), age(o)];

@@ -2,52 +2,38 @@
 
 use serde_json::{Value, json};
 
-use super::cells::{age, int, labels, name, or, or_none, scalar, selector, some_of};
-use super::{Printer, text as column, wide};
+use super::Cells;
+use super::cells::{age, annotation, int, labels, load_balancer, name, or, or_none, scalar, selector, some_of, texts};
 use crate::objects::{items, text};
 
-pub(super) const SERVICES: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Type"),
-        column("Cluster-IP"),
-        column("External-IP"),
-        column("Port(s)"),
-        column("Age"),
-        wide("Selector"),
-    ],
-    cells: |o| {
-        vec![
-            name(o),
-            json!(text(o, "/spec/type")),
-            json!(or(o, "/spec/clusterIPs/0", or(o, "/spec/clusterIP", "<none>"))),
-            json!(external(o)),
-            json!(ports(o)),
-            age(o),
-            json!(labels(o.pointer("/spec/selector"))),
-        ]
-    },
+pub(super) const SERVICES: Cells = |o| {
+    vec![
+        name(o),
+        json!(text(o, "/spec/type")),
+        json!(or(o, "/spec/clusterIPs/0", or(o, "/spec/clusterIP", "<none>"))),
+        json!(external(o)),
+        json!(ports(o)),
+        age(o),
+        json!(labels(o.pointer("/spec/selector"))),
+    ]
 };
 
 /// Upstream `getServiceExternalIP`.
 fn external(o: &Value) -> String {
-    let given: Vec<String> = items(o, "/spec/externalIPs").iter().map(|v| scalar(Some(v))).collect();
+    let mut given = texts(o, "/spec/externalIPs");
     match text(o, "/spec/type") {
         "ExternalName" => text(o, "/spec/externalName").to_owned(),
         "LoadBalancer" => {
-            let mut all: Vec<String> = items(o, "/status/loadBalancer/ingress")
-                .iter()
-                .map(|i| or(i, "/ip", text(i, "/hostname")).to_owned())
-                .filter(|s| !s.is_empty())
-                .collect();
-            all.extend(given);
+            let mut all = load_balancer(o);
+            all.append(&mut given);
             if all.is_empty() {
                 "<pending>".to_owned()
             } else {
                 all.join(",")
             }
         }
-        _ => or_none(given.join(",")),
+        "ClusterIP" | "NodePort" => or_none(given.join(",")),
+        _ => "<unknown>".to_owned(),
     }
 }
 
@@ -62,10 +48,7 @@ fn ports(o: &Value) -> String {
     or_none(list.join(","))
 }
 
-pub(super) const ENDPOINTS: Printer = Printer {
-    columns: &[column("Name"), column("Endpoints"), column("Age")],
-    cells: |o| vec![name(o), json!(endpoints(o)), age(o)],
-};
+pub(super) const ENDPOINTS: Cells = |o| vec![name(o), json!(endpoints(o)), age(o)];
 
 /// Upstream `formatEndpoints`: at most three.
 fn endpoints(o: &Value) -> String {
@@ -74,158 +57,120 @@ fn endpoints(o: &Value) -> String {
     }
     let mut list = Vec::new();
     for s in items(o, "/subsets") {
-        for a in items(s, "/addresses") {
-            let ip = text(a, "/ip");
-            let host = if ip.contains(':') {
-                format!("[{ip}]")
-            } else {
-                ip.to_owned()
-            };
-            if items(s, "/ports").is_empty() {
-                list.push(ip.to_owned());
-            }
-            list.extend(items(s, "/ports").iter().map(|p| format!("{host}:{}", int(p, "/port"))));
+        let ips: Vec<&str> = items(s, "/addresses").iter().map(|a| text(a, "/ip")).collect();
+        if items(s, "/ports").is_empty() {
+            list.extend(ips.iter().map(|ip| (*ip).to_owned()));
+        }
+        for p in items(s, "/ports") {
+            let port = int(p, "/port");
+            list.extend(ips.iter().map(|ip| match ip.contains(':') {
+                true => format!("[{ip}]:{port}"),
+                false => format!("{ip}:{port}"),
+            }));
         }
     }
     some_of(list, 3)
 }
 
-pub(super) const ENDPOINT_SLICES: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("AddressType"),
-        column("Ports"),
-        column("Endpoints"),
-        column("Age"),
-    ],
-    cells: |o| {
-        let ports: Vec<String> = items(o, "/ports")
-            .iter()
-            .map(|p| match scalar(p.get("port")) {
-                s if s.is_empty() => "*".to_owned(),
-                s => s,
-            })
-            .collect();
-        let ports = if ports.is_empty() {
-            "<unset>".to_owned()
-        } else {
-            some_of(ports, 3)
+pub(super) const ENDPOINT_SLICES: Cells = |o| {
+    let ports = items(o, "/ports")
+        .iter()
+        .map(
+            |p| match (scalar(p.get("port")), p.get("name").and_then(Value::as_str)) {
+                (port, _) if !port.is_empty() => port,
+                (_, Some(name)) => name.to_owned(),
+                _ => "*".to_owned(),
+            },
+        )
+        .collect();
+    let addresses = items(o, "/endpoints")
+        .iter()
+        .flat_map(|e| items(e, "/addresses"))
+        .map(|a| scalar(Some(a)))
+        .collect();
+    let unset = |list: Vec<String>| match some_of(list, 3) {
+        s if s.is_empty() => json!("<unset>"),
+        s => json!(s),
+    };
+    vec![
+        name(o),
+        json!(text(o, "/addressType")),
+        unset(ports),
+        unset(addresses),
+        age(o),
+    ]
+};
+
+pub(super) const INGRESSES: Cells = |o| {
+    let ports = if items(o, "/spec/tls").is_empty() {
+        "80"
+    } else {
+        "80, 443"
+    };
+    vec![
+        name(o),
+        json!(or(o, "/spec/ingressClassName", "<none>")),
+        json!(hosts(o)),
+        json!(load_balancer(o).join(",")),
+        json!(ports),
+        age(o),
+    ]
+};
+
+/// Upstream `formatHosts`: the rest is counted in rules.
+fn hosts(o: &Value) -> String {
+    const MAX: usize = 3;
+    let rules = items(o, "/spec/rules");
+    let hosts: Vec<&str> = rules.iter().map(|r| text(r, "/host")).collect();
+    let mut shown = Vec::new();
+    for host in hosts {
+        if shown.len() == MAX {
+            return format!("{} + {} more...", shown.join(","), rules.len() - MAX);
+        }
+        if !host.is_empty() {
+            shown.push(host);
+        }
+    }
+    if shown.is_empty() {
+        "*".to_owned()
+    } else {
+        shown.join(",")
+    }
+}
+
+pub(super) const INGRESS_CLASSES: Cells = |o| {
+    let default = annotation(o, "ingressclass.kubernetes.io/is-default-class") == Some("true");
+    let mark = if default { " (default)" } else { "" };
+    let parameters = o
+        .pointer("/spec/parameters")
+        .filter(|p| p.is_object())
+        .map_or("<none>".to_owned(), |p| match p["apiGroup"].as_str() {
+            None => format!("{}/{}", text(p, "/kind"), text(p, "/name")),
+            Some(g) => format!("{}.{g}/{}", text(p, "/kind"), text(p, "/name")),
+        });
+    vec![
+        json!(format!("{}{mark}", text(o, "/metadata/name"))),
+        json!(text(o, "/spec/controller")),
+        json!(parameters),
+        age(o),
+    ]
+};
+
+pub(super) const NETWORK_POLICIES: Cells = |o| vec![name(o), json!(selector(o.pointer("/spec/podSelector"))), age(o)];
+
+/// A cell more than there are columns, as upstream.
+pub(super) const IP_ADDRESSES: Cells = |o| {
+    let parent = o.pointer("/spec/parentRef").filter(|p| p.is_object()).map(|p| {
+        let resource = match text(p, "/group") {
+            "" => text(p, "/resource").to_owned(),
+            group => format!("{}.{group}", text(p, "/resource")),
         };
-        let addresses: Vec<String> = items(o, "/endpoints")
-            .iter()
-            .flat_map(|e| items(e, "/addresses"))
-            .map(|a| scalar(Some(a)))
-            .collect();
-        let addresses = if addresses.is_empty() {
-            "<unset>".to_owned()
-        } else {
-            some_of(addresses, 3)
-        };
-        vec![
-            name(o),
-            json!(text(o, "/addressType")),
-            json!(ports),
-            json!(addresses),
-            age(o),
-        ]
-    },
+        match text(p, "/namespace") {
+            "" => format!("{}/{}", resource.to_lowercase(), text(p, "/name")),
+            namespace => format!("{}/{namespace}/{}", resource.to_lowercase(), text(p, "/name")),
+        }
+    });
+    vec![name(o), json!(parent.unwrap_or_else(|| "<none>".to_owned())), age(o)]
 };
 
-pub(super) const INGRESSES: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Class"),
-        column("Hosts"),
-        column("Address"),
-        column("Ports"),
-        column("Age"),
-    ],
-    cells: |o| {
-        let hosts: Vec<String> = items(o, "/spec/rules")
-            .iter()
-            .map(|r| text(r, "/host").to_owned())
-            .filter(|h| !h.is_empty())
-            .collect();
-        let hosts = if hosts.is_empty() {
-            "*".to_owned()
-        } else {
-            some_of(hosts, 3)
-        };
-        let address: Vec<&str> = items(o, "/status/loadBalancer/ingress")
-            .iter()
-            .map(|i| or(i, "/ip", text(i, "/hostname")))
-            .filter(|s| !s.is_empty())
-            .collect();
-        let ports = if items(o, "/spec/tls").is_empty() {
-            "80"
-        } else {
-            "80, 443"
-        };
-        let class = o
-            .pointer("/metadata/annotations")
-            .and_then(|a| a.get("kubernetes.io/ingress.class"));
-        let class = or(
-            o,
-            "/spec/ingressClassName",
-            class.and_then(Value::as_str).unwrap_or("<none>"),
-        );
-        vec![
-            name(o),
-            json!(class),
-            json!(hosts),
-            json!(address.join(",")),
-            json!(ports),
-            age(o),
-        ]
-    },
-};
-
-pub(super) const INGRESS_CLASSES: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Controller"),
-        column("Parameters"),
-        column("Age"),
-    ],
-    cells: |o| {
-        let parameters = o
-            .pointer("/spec/parameters")
-            .filter(|p| p.is_object())
-            .map_or("<none>".to_owned(), |p| match text(p, "/apiGroup") {
-                "" => format!("{}/{}", text(p, "/kind"), text(p, "/name")),
-                g => format!("{}.{g}/{}", text(p, "/kind"), text(p, "/name")),
-            });
-        vec![name(o), json!(text(o, "/spec/controller")), json!(parameters), age(o)]
-    },
-};
-
-pub(super) const NETWORK_POLICIES: Printer = Printer {
-    columns: &[column("Name"), column("Pod-Selector"), column("Age")],
-    cells: |o| vec![name(o), json!(selector(o.pointer("/spec/podSelector"))), age(o)],
-};
-
-pub(super) const IP_ADDRESSES: Printer = Printer {
-    columns: &[column("Name"), column("ParentRef"), column("Age")],
-    cells: |o| {
-        let p = o.pointer("/spec/parentRef").unwrap_or(&Value::Null);
-        let parts = ["/group", "/resource", "/namespace", "/name"].map(|f| text(p, f));
-        let parent = parts
-            .into_iter()
-            .filter(|s| !s.is_empty())
-            .collect::<Vec<_>>()
-            .join("/");
-        vec![name(o), json!(or_none(parent)), age(o)]
-    },
-};
-
-pub(super) const SERVICE_CIDRS: Printer = Printer {
-    columns: &[column("Name"), column("CIDRs"), column("Age")],
-    cells: |o| {
-        let cidrs = items(o, "/spec/cidrs")
-            .iter()
-            .map(|c| scalar(Some(c)))
-            .collect::<Vec<_>>()
-            .join(",");
-        vec![name(o), json!(cidrs), age(o)]
-    },
-};
+pub(super) const SERVICE_CIDRS: Cells = |o| vec![name(o), json!(texts(o, "/spec/cidrs").join(",")), age(o)];

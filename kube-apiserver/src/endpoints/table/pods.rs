@@ -2,24 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::Cells;
 use super::cells::{age, int, name, or, since};
-use super::{Printer, text as column, wide};
 use crate::objects::{items, text};
 
-pub(super) const PODS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Ready"),
-        column("Status"),
-        column("Restarts"),
-        column("Age"),
-        wide("IP"),
-        wide("Node"),
-        wide("Nominated Node"),
-        wide("Readiness Gates"),
-    ],
-    cells: pod,
-};
+pub(super) const PODS: Cells = pod;
 
 /// What the containers of a pod add up to.
 struct Summary {
@@ -118,7 +105,7 @@ fn summary(o: &Value) -> Summary {
     if !initializing || is_true(o, "Initialized") {
         s.restarts = sidecar_restarts;
         s.last_restart = sidecar_last;
-        let mut running = false;
+        let (mut running, mut failure) = (false, None);
         for c in items(o, "/status/containerStatuses").iter().rev() {
             s.restarts += int(c, "/restartCount");
             later(&mut s.last_restart, text(c, "/lastState/terminated/finishedAt"));
@@ -127,13 +114,21 @@ fn summary(o: &Value) -> Summary {
                 s.reason = waiting.to_owned();
             } else if let Some(t) = c.pointer("/state/terminated") {
                 s.reason = ended(t);
+                if int(t, "/exitCode") != 0 {
+                    failure = Some(s.reason.clone());
+                }
             } else if c["ready"].as_bool() == Some(true) && c.pointer("/state/running").is_some() {
                 running = true;
                 s.ready += 1;
             }
         }
-        if s.reason == "Completed" && running {
-            s.reason = if is_true(o, "Ready") { "Running" } else { "NotReady" }.to_owned();
+        if s.reason == "Completed" {
+            s.reason = match failure {
+                _ if running && is_true(o, "Ready") => "Running".to_owned(),
+                Some(failure) => failure,
+                None if running => "NotReady".to_owned(),
+                None => s.reason,
+            };
         }
     }
     if !text(o, "/metadata/deletionTimestamp").is_empty() {

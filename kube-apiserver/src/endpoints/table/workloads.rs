@@ -2,60 +2,31 @@
 
 use serde_json::{Value, json};
 
-use super::cells::{age, containers, human, int, labels, name, or, scalar, selector, since};
-use super::{Printer, number, text as column, wide};
+use super::Cells;
+use super::cells::{age, containers, human, int, labels, name, or, requirements, scalar, selector, since};
 use crate::objects::{items, text};
 
-pub(super) const DEPLOYMENTS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Ready"),
-        number("Up-to-date"),
-        number("Available"),
-        column("Age"),
-        wide("Containers"),
-        wide("Images"),
-        wide("Selector"),
-    ],
-    cells: |o| {
-        let [c, i] = template(o);
-        vec![
-            name(o),
-            json!(format!(
-                "{}/{}",
-                int(o, "/status/readyReplicas"),
-                int(o, "/spec/replicas")
-            )),
-            json!(int(o, "/status/updatedReplicas")),
-            json!(int(o, "/status/availableReplicas")),
-            age(o),
-            c,
-            i,
-            json!(selector(o.pointer("/spec/selector"))),
-        ]
-    },
+pub(super) const DEPLOYMENTS: Cells = |o| {
+    let [c, i] = template(o);
+    vec![
+        name(o),
+        json!(format!(
+            "{}/{}",
+            int(o, "/status/readyReplicas"),
+            int(o, "/spec/replicas")
+        )),
+        json!(int(o, "/status/updatedReplicas")),
+        json!(int(o, "/status/availableReplicas")),
+        age(o),
+        c,
+        i,
+        json!(requirements(o.pointer("/spec/selector"))),
+    ]
 };
 
-pub(super) const REPLICA_SETS: Printer = Printer {
-    columns: REPLICAS,
-    cells: |o| replicas(o, selector(o.pointer("/spec/selector"))),
-};
+pub(super) const REPLICA_SETS: Cells = |o| replicas(o, selector(o.pointer("/spec/selector")));
 
-pub(super) const REPLICATION_CONTROLLERS: Printer = Printer {
-    columns: REPLICAS,
-    cells: |o| replicas(o, labels(o.pointer("/spec/selector"))),
-};
-
-const REPLICAS: &[super::Column] = &[
-    column("Name"),
-    number("Desired"),
-    number("Current"),
-    number("Ready"),
-    column("Age"),
-    wide("Containers"),
-    wide("Images"),
-    wide("Selector"),
-];
+pub(super) const REPLICATION_CONTROLLERS: Cells = |o| replicas(o, labels(o.pointer("/spec/selector")));
 
 fn replicas(o: &Value, selector: String) -> Vec<Value> {
     let [c, i] = template(o);
@@ -71,128 +42,81 @@ fn replicas(o: &Value, selector: String) -> Vec<Value> {
     ]
 }
 
-pub(super) const DAEMON_SETS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        number("Desired"),
-        number("Current"),
-        number("Ready"),
-        number("Up-to-date"),
-        number("Available"),
-        column("Node Selector"),
-        column("Age"),
-        wide("Containers"),
-        wide("Images"),
-        wide("Selector"),
-    ],
-    cells: |o| {
-        let [c, i] = template(o);
-        vec![
-            name(o),
-            json!(int(o, "/status/desiredNumberScheduled")),
-            json!(int(o, "/status/currentNumberScheduled")),
-            json!(int(o, "/status/numberReady")),
-            json!(int(o, "/status/updatedNumberScheduled")),
-            json!(int(o, "/status/numberAvailable")),
-            json!(labels(o.pointer("/spec/template/spec/nodeSelector"))),
-            age(o),
-            c,
-            i,
-            json!(selector(o.pointer("/spec/selector"))),
-        ]
-    },
+pub(super) const DAEMON_SETS: Cells = |o| {
+    let [c, i] = template(o);
+    vec![
+        name(o),
+        json!(int(o, "/status/desiredNumberScheduled")),
+        json!(int(o, "/status/currentNumberScheduled")),
+        json!(int(o, "/status/numberReady")),
+        json!(int(o, "/status/updatedNumberScheduled")),
+        json!(int(o, "/status/numberAvailable")),
+        json!(labels(o.pointer("/spec/template/spec/nodeSelector"))),
+        age(o),
+        c,
+        i,
+        json!(selector(o.pointer("/spec/selector"))),
+    ]
 };
 
-pub(super) const STATEFUL_SETS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Ready"),
-        column("Age"),
-        wide("Containers"),
-        wide("Images"),
-    ],
-    cells: |o| {
-        let [c, i] = template(o);
-        let ready = format!("{}/{}", int(o, "/status/readyReplicas"), int(o, "/spec/replicas"));
-        vec![name(o), json!(ready), age(o), c, i]
-    },
+pub(super) const STATEFUL_SETS: Cells = |o| {
+    let [c, i] = template(o);
+    let ready = format!("{}/{}", int(o, "/status/readyReplicas"), int(o, "/spec/replicas"));
+    vec![name(o), json!(ready), age(o), c, i]
 };
 
-pub(super) const CONTROLLER_REVISIONS: Printer = Printer {
-    columns: &[column("Name"), column("Controller"), column("Revision"), column("Age")],
-    cells: |o| {
-        let owner = items(o, "/metadata/ownerReferences")
-            .iter()
-            .find(|r| r["controller"].as_bool() == Some(true));
-        let controller = owner.map_or_else(
-            || "<none>".to_owned(),
-            |r| {
-                let group = text(r, "/apiVersion").split_once('/').map_or("", |(g, _)| g);
-                let kind = text(r, "/kind").to_lowercase();
-                let kind = if group.is_empty() {
-                    kind
-                } else {
-                    format!("{kind}.{group}")
-                };
-                format!("{kind}/{}", text(r, "/name"))
-            },
-        );
-        vec![name(o), json!(controller), json!(int(o, "/revision")), age(o)]
-    },
+pub(super) const CONTROLLER_REVISIONS: Cells = |o| {
+    let owner = items(o, "/metadata/ownerReferences")
+        .iter()
+        .find(|r| r["controller"].as_bool() == Some(true));
+    let controller = owner.map_or_else(
+        || "<none>".to_owned(),
+        |r| {
+            let group = text(r, "/apiVersion").split_once('/').map_or("", |(g, _)| g);
+            let kind = text(r, "/kind").to_lowercase();
+            let kind = if group.is_empty() {
+                kind
+            } else {
+                format!("{kind}.{group}")
+            };
+            format!("{kind}/{}", text(r, "/name"))
+        },
+    );
+    vec![name(o), json!(controller), json!(int(o, "/revision")), age(o)]
 };
 
-pub(super) const POD_TEMPLATES: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Containers"),
-        column("Images"),
-        column("Pod Labels"),
-    ],
-    cells: |o| {
-        let [c, i] = containers(o.pointer("/template/spec").unwrap_or(&Value::Null));
-        vec![name(o), c, i, json!(labels(o.pointer("/template/metadata/labels")))]
-    },
+pub(super) const POD_TEMPLATES: Cells = |o| {
+    let [c, i] = containers(o.pointer("/template/spec").unwrap_or(&Value::Null));
+    vec![name(o), c, i, json!(labels(o.pointer("/template/metadata/labels")))]
 };
 
-pub(super) const JOBS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Status"),
-        column("Completions"),
-        column("Duration"),
-        column("Age"),
-        wide("Containers"),
-        wide("Images"),
-        wide("Selector"),
-    ],
-    cells: |o| {
-        let [c, i] = template(o);
-        let done = int(o, "/status/succeeded");
-        let completions = match (
-            o.pointer("/spec/completions").and_then(Value::as_i64),
-            int(o, "/spec/parallelism"),
-        ) {
-            (Some(n), _) => format!("{done}/{n}"),
-            (None, p) if p > 1 => format!("{done}/1 of {p}"),
-            _ => format!("{done}/1"),
-        };
-        let seconds = |p: &str| text(o, p).parse::<jiff::Timestamp>().ok().map(|t| t.as_second());
-        let duration = match (seconds("/status/startTime"), seconds("/status/completionTime")) {
-            (None, _) => String::new(),
-            (Some(a), Some(b)) => human(b - a),
-            (Some(_), None) => since(text(o, "/status/startTime")),
-        };
-        vec![
-            name(o),
-            json!(job_status(o)),
-            json!(completions),
-            json!(duration),
-            age(o),
-            c,
-            i,
-            json!(selector(o.pointer("/spec/selector"))),
-        ]
-    },
+pub(super) const JOBS: Cells = |o| {
+    let [c, i] = template(o);
+    let done = int(o, "/status/succeeded");
+    let completions = match (
+        o.pointer("/spec/completions").and_then(Value::as_i64),
+        int(o, "/spec/parallelism"),
+    ) {
+        (Some(n), _) => format!("{done}/{n}"),
+        (None, p) if p > 1 => format!("{done}/1 of {p}"),
+        _ => format!("{done}/1"),
+    };
+    let seconds = |p: &str| text(o, p).parse::<jiff::Timestamp>().ok().map(|t| t.as_second());
+    let duration = match (seconds("/status/startTime"), seconds("/status/completionTime")) {
+        (None, _) => String::new(),
+        (Some(a), Some(b)) => human(b - a),
+        (Some(_), None) => since(text(o, "/status/startTime")),
+    };
+    vec![
+        name(o),
+        json!(job_status(o)),
+        json!(completions),
+        json!(duration),
+        age(o),
+        c,
+        i,
+        json!(selector(o.pointer("/spec/selector"))),
+    ]
 };
 
 fn job_status(o: &Value) -> &'static str {
@@ -218,113 +142,62 @@ fn job_status(o: &Value) -> &'static str {
     }
 }
 
-pub(super) const CRON_JOBS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Schedule"),
-        column("Timezone"),
-        column("Suspend"),
-        number("Active"),
-        column("Last Schedule"),
-        column("Age"),
-        wide("Containers"),
-        wide("Images"),
-        wide("Selector"),
-    ],
-    cells: |o| {
-        let [c, i] = containers(
-            o.pointer("/spec/jobTemplate/spec/template/spec")
-                .unwrap_or(&Value::Null),
-        );
-        let last = text(o, "/status/lastScheduleTime");
-        vec![
-            name(o),
-            json!(text(o, "/spec/schedule")),
-            json!(or(o, "/spec/timeZone", "<none>")),
-            json!(if o.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
-                "True"
-            } else {
-                "False"
-            }),
-            json!(items(o, "/status/active").len()),
-            json!(if last.is_empty() {
-                "<none>".to_owned()
-            } else {
-                since(last)
-            }),
-            age(o),
-            c,
-            i,
-            json!(selector(o.pointer("/spec/jobTemplate/spec/selector"))),
-        ]
-    },
+pub(super) const CRON_JOBS: Cells = |o| {
+    let [c, i] = containers(
+        o.pointer("/spec/jobTemplate/spec/template/spec")
+            .unwrap_or(&Value::Null),
+    );
+    let last = text(o, "/status/lastScheduleTime");
+    vec![
+        name(o),
+        json!(text(o, "/spec/schedule")),
+        json!(or(o, "/spec/timeZone", "<none>")),
+        json!(match o.pointer("/spec/suspend").and_then(Value::as_bool) {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "<unset>",
+        }),
+        json!(items(o, "/status/active").len()),
+        json!(if last.is_empty() {
+            "<none>".to_owned()
+        } else {
+            since(last)
+        }),
+        age(o),
+        c,
+        i,
+        json!(selector(o.pointer("/spec/jobTemplate/spec/selector"))),
+    ]
 };
 
-pub(super) const AUTOSCALERS: Printer = Printer {
-    columns: &[
-        column("Name"),
-        column("Reference"),
-        column("Targets"),
-        column("MinPods"),
-        column("MaxPods"),
-        number("Replicas"),
-        column("Age"),
-    ],
-    cells: |o| {
-        let min = scalar(o.pointer("/spec/minReplicas"));
-        let reference = format!(
-            "{}/{}",
-            text(o, "/spec/scaleTargetRef/kind"),
-            text(o, "/spec/scaleTargetRef/name")
-        );
-        vec![
-            name(o),
-            json!(reference),
-            json!(targets(o)),
-            json!(if min.is_empty() { "<unset>".to_owned() } else { min }),
-            json!(int(o, "/spec/maxReplicas").to_string()),
-            json!(int(o, "/status/currentReplicas")),
-            age(o),
-        ]
-    },
+pub(super) const AUTOSCALERS: Cells = |o| {
+    let min = scalar(o.pointer("/spec/minReplicas"));
+    let reference = format!(
+        "{}/{}",
+        text(o, "/spec/scaleTargetRef/kind"),
+        text(o, "/spec/scaleTargetRef/name")
+    );
+    vec![
+        name(o),
+        json!(reference),
+        json!(super::metrics::targets(o)),
+        json!(if min.is_empty() { "<unset>".to_owned() } else { min }),
+        json!(int(o, "/spec/maxReplicas")),
+        json!(int(o, "/status/currentReplicas")),
+        age(o),
+    ]
 };
-
-/// Resource metrics as `cpu: 10%/80%`; other kinds show their wanted value only.
-fn targets(o: &Value) -> String {
-    let specs = items(o, "/spec/metrics");
-    if specs.is_empty() {
-        return "<none>".to_owned();
-    }
-    let list: Vec<String> = specs
-        .iter()
-        .enumerate()
-        .map(|(i, m)| {
-            let current = o
-                .pointer(&format!("/status/currentMetrics/{i}/resource/current"))
-                .unwrap_or(&Value::Null);
-            let target = m.pointer("/resource/target").unwrap_or(&Value::Null);
-            let label = text(m, "/resource/name");
-            match target["averageUtilization"].as_i64() {
-                Some(want) => {
-                    let have = current["averageUtilization"]
-                        .as_i64()
-                        .map_or("<unknown>".to_owned(), |v| format!("{v}%"));
-                    format!("{label}: {have}/{want}%")
-                }
-                None if !label.is_empty() => {
-                    format!(
-                        "{label}: {}/{}",
-                        or(current, "/averageValue", "<unknown>"),
-                        text(target, "/averageValue")
-                    )
-                }
-                None => format!("<unknown>/{}", text(m, "/type")),
-            }
-        })
-        .collect();
-    super::cells::some_of(list, 2)
-}
 
 fn template(o: &Value) -> [Value; 2] {
     containers(o.pointer("/spec/template/spec").unwrap_or(&Value::Null))
 }
+
+/// The `scale` subresource, whatever it is of.
+pub(super) const SCALES: Cells = |o| {
+    vec![
+        name(o),
+        json!(int(o, "/spec/replicas")),
+        json!(int(o, "/status/replicas")),
+        age(o),
+    ]
+};

@@ -49,14 +49,14 @@ impl Difference<'_> {
 }
 
 /// One line for each difference.
-pub(super) fn differences(have: &Value, want: &Value) -> Vec<String> {
+pub(in crate::endpoints) fn differences(have: &Value, want: &Value) -> Vec<String> {
     let mut out = Vec::new();
     walk("", have, want, &mut out);
     out
 }
 
 /// All of them, but not thousands.
-pub(super) fn print(all: &[String]) {
+pub(in crate::endpoints) fn print(all: &[String]) {
     for line in all.iter().take(400) {
         eprintln!("{line}");
     }
