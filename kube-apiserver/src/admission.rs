@@ -4,6 +4,7 @@
 //! is upstream's (`pkg/kubeapiserver/options/plugins.go` `AllOrderedPlugins`): see [`plugins`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use apimachinery::gvk::GroupResource;
 use apimachinery::status::ApiError;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::authz::Union;
 use crate::authz::rbac::Rbac;
+use crate::metrics::admission as metrics;
 use crate::objects::{Objects, text};
 use crate::request::RequestContext;
 
@@ -40,6 +42,18 @@ pub(crate) enum Operation {
     Delete,
     /// exec, attach, portforward, proxy.
     Connect,
+}
+
+impl Operation {
+    /// Its name, as in webhook configurations.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
+        }
+    }
 }
 
 /// One write, as plugins see it.
@@ -107,6 +121,8 @@ pub(crate) struct World {
     pub(crate) rbac: Option<Arc<Rbac>>,
     /// Audience of tokens nodes may ask for without naming one.
     pub(crate) api_audiences: Vec<String>,
+    /// How long pods stay on nodes that fail, unless they say.
+    pub(crate) toleration_seconds: default_toleration_seconds::TolerationSeconds,
 }
 
 /// The enabled plugins in order.
@@ -134,18 +150,43 @@ impl Chain {
 
     /// First pass: plugins change the object.
     pub(crate) async fn admit(&self, attrs: &Attributes<'_>, obj: &mut Value) -> Result<(), ApiError> {
-        for (_, p) in self.plugins.iter().filter(|(_, p)| p.handles(attrs.operation)) {
-            p.admit(attrs, obj).await?;
+        let step = Instant::now();
+        for (name, p) in self.plugins.iter().filter(|(_, p)| p.handles(attrs.operation)) {
+            let begun = Instant::now();
+            let outcome = p.admit(attrs, obj).await;
+            measured(name, "admit", attrs.operation, &outcome, begun, step);
+            outcome?;
         }
+        metrics::step("admit", attrs.operation.name(), false, step.elapsed());
         Ok(())
     }
 
     /// Second pass: plugins look at the result.
     pub(crate) async fn validate(&self, attrs: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
-        for (_, p) in self.plugins.iter().filter(|(_, p)| p.handles(attrs.operation)) {
-            p.validate(attrs, obj).await?;
+        let step = Instant::now();
+        for (name, p) in self.plugins.iter().filter(|(_, p)| p.handles(attrs.operation)) {
+            let begun = Instant::now();
+            let outcome = p.validate(attrs, obj).await;
+            measured(name, "validate", attrs.operation, &outcome, begun, step);
+            outcome?;
         }
+        metrics::step("validate", attrs.operation.name(), false, step.elapsed());
         Ok(())
+    }
+}
+
+/// What one plugin took; its refusal ends the step.
+fn measured(
+    name: &str,
+    pass: &str,
+    operation: Operation,
+    outcome: &Result<(), ApiError>,
+    begun: Instant,
+    step: Instant,
+) {
+    metrics::plugin(name, pass, operation.name(), outcome.is_err(), begun.elapsed());
+    if outcome.is_err() {
+        metrics::step(pass, operation.name(), true, step.elapsed());
     }
 }
 

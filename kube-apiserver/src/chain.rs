@@ -17,13 +17,14 @@ use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use component::serving::PeerCerts;
 use futures::FutureExt as _;
-use http::{Request, Response};
+use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::authz::Union;
 use crate::documents::Documents;
 use crate::endpoints::{Api, respond};
-use crate::metrics::{self, Labels};
+use crate::metrics::{Labels, Running, identity};
 use crate::request::{RequestContext, RequestInfo};
 
 pub(crate) use inflight::Inflight;
@@ -41,6 +42,8 @@ pub(crate) struct Chain {
     pub(crate) inflight: Inflight,
     /// `--request-timeout`.
     pub(crate) request_timeout: Duration,
+    /// `Strict-Transport-Security` of every answer (upstream `filters/hsts.go`).
+    pub(crate) transport_security: Option<HeaderValue>,
 }
 
 impl Chain {
@@ -55,10 +58,9 @@ impl Chain {
         let request = request.map(Body::new);
         let accept = headers::for_errors(request.headers());
         let audit_id = headers::audit_id(request.headers());
-        let labels = Labels::new(&info);
-        let started = Instant::now();
         let long = long_running(&info);
-        let guard = metrics::started(&labels, long);
+        let query = request.uri().query().unwrap_or("");
+        let running = Running::begin(Labels::new(request.method(), &info, query, request.headers()), long);
 
         // Panic recovery: one request must not take the process down.
         let ctx = RequestContext {
@@ -69,7 +71,12 @@ impl Chain {
         let answered = AssertUnwindSafe(self.filtered(ctx, request, long)).catch_unwind().await;
         let mut response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(e)) => respond::error(&accept, &e),
+            Ok(Err(e)) => {
+                if matches!(e.code, 429 | 504) {
+                    running.terminated(StatusCode::from_u16(e.code).unwrap_or_default());
+                }
+                respond::error(&accept, &e)
+            }
             Err(_) => {
                 tracing::error!(path, "a request made the server panic");
                 let e = ApiError::internal("This request caused apiserver to panic. Look in the logs for details.");
@@ -78,9 +85,10 @@ impl Chain {
         };
         headers::warnings(response.headers_mut(), &warnings.lock());
         headers::finish(response.headers_mut(), &audit_id);
-        metrics::finished(&labels, response.status(), started.elapsed(), long);
-        drop(guard);
-        Ok(response)
+        if let Some(value) = &self.transport_security {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.clone());
+        }
+        Ok(running.answered(response))
     }
 
     async fn filtered(
@@ -91,11 +99,14 @@ impl Chain {
     ) -> Result<Response<Body>> {
         // Authentication: who asks. Credentials are gone from the headers afterwards.
         let certs = request.extensions().get::<PeerCerts>().map(|c| c.0.clone());
-        ctx.user = self
+        let begun = Instant::now();
+        let user = self
             .api
             .authenticator
             .authenticate(request.headers_mut(), certs.as_deref().unwrap_or(&[]))
-            .await?;
+            .await;
+        identity::authenticated(user.as_ref().ok().map(|u| u.name.as_str()), begun.elapsed());
+        ctx.user = user?;
         // Impersonation: asks as someone else, if authorization lets it.
         impersonation::apply(&self.api.authorizer, &mut ctx, request.headers_mut()).await?;
         self.authorize(&self.api.authorizer, &ctx).await?;
@@ -119,7 +130,10 @@ impl Chain {
         if !ctx.info.is_resource && ALWAYS_ALLOWED.contains(&ctx.info.path.as_str()) {
             return Ok(());
         }
-        authorizer.check(&ctx.user, &ctx.info).await
+        let begun = Instant::now();
+        let outcome = authorizer.check(&ctx.user, &ctx.info).await;
+        identity::authorized(outcome.is_ok(), begun.elapsed());
+        outcome
     }
 
     /// `?timeout=` up to `--request-timeout` (upstream `filters.WithRequestDeadline`).

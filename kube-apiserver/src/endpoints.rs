@@ -6,6 +6,7 @@
 pub(crate) mod admit;
 pub(crate) mod body;
 pub(crate) mod codec;
+mod component_statuses;
 mod create;
 mod delete;
 mod deletecollection;

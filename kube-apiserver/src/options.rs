@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use component::flags::{Table, Values};
 
+use crate::admission::default_toleration_seconds::TolerationSeconds;
 use crate::authn::config::Settings;
 use crate::authz;
 use crate::proxy::NodesConfig;
@@ -47,11 +48,13 @@ pub struct Options {
     pub(crate) port: u16,
     pub(crate) advertise: Option<IpAddr>,
     pub(crate) certificate: ServingCertificate,
+    pub(crate) tls13_only: bool,
     pub(crate) client_ca: Option<PathBuf>,
     pub(crate) authentication: Settings,
     pub(crate) authorization_modes: Vec<String>,
     pub(crate) enable_admission: Vec<String>,
     pub(crate) disable_admission: Vec<String>,
+    pub(crate) toleration_seconds: TolerationSeconds,
     pub(crate) nodes: NodesConfig,
     pub(crate) service_ranges: Vec<ServiceRange>,
     pub(crate) node_ports: (u16, u16),
@@ -62,6 +65,19 @@ pub struct Options {
     pub(crate) min_request_timeout: Duration,
     pub(crate) shutdown_delay: Duration,
     pub(crate) max_streams: u32,
+    pub(crate) health: HealthOptions,
+    pub(crate) strict_transport_security: Vec<String>,
+}
+
+/// How patient the health paths are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HealthOptions {
+    /// `--etcd-healthcheck-timeout`.
+    pub(crate) etcd: Duration,
+    /// `--etcd-readycheck-timeout`.
+    pub(crate) etcd_ready: Duration,
+    /// `--livez-grace-period`: as long after the start, `/livez` does not mind what is not up yet.
+    pub(crate) livez_grace: Duration,
 }
 
 /// The table of all flags.
@@ -108,6 +124,14 @@ impl Options {
                 ServingCertificate::SelfSigned
             }
         };
+
+        let min_version = v.string("tls-min-version");
+        if !matches!(
+            min_version.as_str(),
+            "" | "VersionTLS10" | "VersionTLS11" | "VersionTLS12" | "VersionTLS13"
+        ) {
+            errors.push(format!("unknown tls version {min_version:?}"));
+        }
 
         let modes = match v.strings("authorization-mode") {
             given if given.is_empty() => vec!["AlwaysAllow".to_owned()],
@@ -165,16 +189,23 @@ impl Options {
             port: u16::try_from(port).unwrap_or(0),
             advertise: v.ip("advertise-address"),
             certificate,
+            // TLS 1.0 and 1.1 are gone from the library: the least is 1.2.
+            tls13_only: min_version == "VersionTLS13",
             client_ca: path("client-ca-file"),
             authentication: settings(v),
             authorization_modes: modes,
             enable_admission: [v.strings("enable-admission-plugins"), v.strings("admission-control")].concat(),
             disable_admission: v.strings("disable-admission-plugins"),
+            toleration_seconds: TolerationSeconds {
+                not_ready: v.int("default-not-ready-toleration-seconds"),
+                unreachable: v.int("default-unreachable-toleration-seconds"),
+            },
             nodes: NodesConfig {
                 ca: path("kubelet-certificate-authority"),
                 cert: path("kubelet-client-certificate"),
                 key: path("kubelet-client-key"),
                 address_types: v.strings("kubelet-preferred-address-types"),
+                port: u16::try_from(v.uint("kubelet-port")).ok().filter(|p| *p > 0),
             },
             service_ranges,
             node_ports: v.port_range("service-node-port-range").unwrap_or((30000, 32767)),
@@ -188,6 +219,12 @@ impl Options {
                 .ok()
                 .filter(|n| *n > 0)
                 .unwrap_or(1000),
+            health: HealthOptions {
+                etcd: v.duration("etcd-healthcheck-timeout"),
+                etcd_ready: v.duration("etcd-readycheck-timeout"),
+                livez_grace: v.duration("livez-grace-period"),
+            },
+            strict_transport_security: v.strings("strict-transport-security-directives"),
         };
         if errors.is_empty() { Ok(options) } else { Err(errors) }
     }
@@ -280,6 +317,30 @@ mod tests {
         assert_eq!(o.service_ranges[0].first().unwrap().to_string(), "10.96.0.1");
         assert_eq!(o.nodes.address_types[0], "InternalIP");
         assert_eq!(o.node_ports, (30000, 32767));
+    }
+
+    #[test]
+    fn small_knobs_reach_their_places() {
+        let o = Options::parse([
+            "--etcd-servers=https://127.0.0.1:2379",
+            "--tls-min-version=VersionTLS13",
+            "--kubelet-port=10260",
+            "--default-not-ready-toleration-seconds=7",
+            "--livez-grace-period=3s",
+            "--etcd-healthcheck-timeout=4s",
+            "--strict-transport-security-directives=max-age=31536000,includeSubDomains",
+        ])
+        .unwrap();
+        assert!(o.tls13_only);
+        assert_eq!(o.nodes.port, Some(10260));
+        assert_eq!(
+            (o.toleration_seconds.not_ready, o.toleration_seconds.unreachable),
+            (7, 300)
+        );
+        assert_eq!((o.health.livez_grace.as_secs(), o.health.etcd.as_secs()), (3, 4));
+        assert_eq!(o.strict_transport_security.len(), 2);
+        let errors = Options::parse(["--etcd-servers=https://127.0.0.1:2379", "--tls-min-version=SSL"]).unwrap_err();
+        assert_eq!(errors, ["unknown tls version \"SSL\""]);
     }
 
     #[test]

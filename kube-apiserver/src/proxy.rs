@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use crate::objects::{items, text};
 
-pub(crate) use read::read;
+pub(crate) use read::{probe, read};
 
 /// Whose certificate is accepted, and who we say we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,11 +100,17 @@ pub(crate) struct NodesConfig {
     pub(crate) key: Option<PathBuf>,
     /// `--kubelet-preferred-address-types`.
     pub(crate) address_types: Vec<String>,
+    /// `--kubelet-port`: of nodes that do not say theirs.
+    pub(crate) port: Option<u16>,
 }
+
+/// Where kubelets listen unless told.
+const KUBELET_PORT: u16 = 10250;
 
 /// How kubelets are reached.
 pub(crate) struct Nodes {
     address_types: Vec<String>,
+    port: u16,
     kubelet: Arc<rustls::ClientConfig>,
     kubelet_unverified: Arc<rustls::ClientConfig>,
     endpoint: Arc<rustls::ClientConfig>,
@@ -118,6 +124,7 @@ impl Nodes {
     pub(crate) fn new(config: &NodesConfig) -> anyhow::Result<Self> {
         Ok(Nodes {
             address_types: config.address_types.clone(),
+            port: config.port.unwrap_or(KUBELET_PORT),
             kubelet: Arc::new(connect::kubelet_tls(config)?),
             kubelet_unverified: Arc::new(connect::unverified_kubelet_tls(config)?),
             endpoint: Arc::new(connect::endpoint_tls()?),
@@ -147,7 +154,7 @@ impl Nodes {
             .and_then(Value::as_u64)
             .and_then(|p| u16::try_from(p).ok())
             .filter(|p| *p > 0)
-            .unwrap_or(10250);
+            .unwrap_or(self.port);
         Ok(Target {
             secure: true,
             trust: Trust::Kubelet,

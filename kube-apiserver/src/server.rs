@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use component::health::Checks;
 use component::serving::{self, Limits, Tls};
+use http::HeaderValue;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +20,9 @@ use crate::bootstrap::{authentication_config, run};
 use crate::chain::{Chain, Inflight};
 use crate::documents::Documents;
 use crate::endpoints::{Api, discovery};
+use crate::metrics::storage as measured;
 use crate::objects::Objects;
-use crate::options::{Options, ServingCertificate, StorageOptions};
+use crate::options::{HealthOptions, Options, ServingCertificate, StorageOptions};
 use crate::proxy::Nodes;
 use crate::registry::{self, CachedObjects, Registry};
 use crate::services::Allocators;
@@ -47,6 +49,7 @@ pub async fn run(
         StorageOptions::Etcd { servers, tls } => Arc::new(Etcd::new(Dialer::new(servers, tls)?, &options.etcd_prefix)),
         StorageOptions::Memory => Arc::new(Memory::default()),
     };
+    let storage: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
     let storage: Arc<dyn Storage> = if options.watch_cache {
         WatchCache::start(storage, &options.etcd_prefix, shutdown.clone())
     } else {
@@ -66,6 +69,7 @@ pub async fn run(
         authorizer: authz.union.clone(),
         rbac: authz.rbac.clone(),
         api_audiences: authn.api_audiences.clone(),
+        toleration_seconds: options.toleration_seconds,
     };
     let plugins = admission::Chain::new(&world, &options.enable_admission, &options.disable_admission).map_err(all)?;
     tracing::info!(plugins = ?plugins.names(), "admission");
@@ -98,6 +102,11 @@ pub async fn run(
     let stop_bootstrap = shutdown.child_token();
     let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
     tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
+    tokio::spawn(measured::count(
+        storage.clone(),
+        options.etcd_prefix.clone(),
+        shutdown.clone(),
+    ));
 
     // Requests are still taken for `--shutdown-delay-duration` after the signal.
     let closing = CancellationToken::new();
@@ -113,7 +122,7 @@ pub async fn run(
         shutdown: closing.clone(),
         min_request_timeout: options.min_request_timeout,
     });
-    let health = health(&storage, &progress, &authz.synced, &shutdown);
+    let health = health(&storage, &progress, &authz.synced, &shutdown, options.health);
     let chain = Arc::new(Chain {
         api,
         documents: Documents {
@@ -122,6 +131,7 @@ pub async fn run(
         },
         inflight: Inflight::new(options.max_reads, options.max_writes),
         request_timeout: options.request_timeout,
+        transport_security: transport_security(&options)?,
     });
 
     discovery::set_server_address(SocketAddr::new(advertise_address(&options), address.port()).to_string());
@@ -170,10 +180,21 @@ fn tls(options: &Options) -> anyhow::Result<Tls> {
             Tls::self_signed(&names)?
         }
     };
-    Ok(match &options.client_ca {
+    let tls = match &options.client_ca {
         Some(ca) => tls.client_ca_hints(ca)?,
         None => tls,
-    })
+    };
+    Ok(if options.tls13_only { tls.tls13_only()? } else { tls })
+}
+
+/// The value of `Strict-Transport-Security`, when there are directives.
+fn transport_security(options: &Options) -> anyhow::Result<Option<HeaderValue>> {
+    let directives = &options.strict_transport_security;
+    if directives.is_empty() {
+        return Ok(None);
+    }
+    let value = HeaderValue::from_str(&directives.join("; "));
+    value.map(Some).context("--strict-transport-security-directives")
 }
 
 /// `--advertise-address`, else the bind address, else the address of the default route.
@@ -196,19 +217,31 @@ fn health(
     progress: &run::Progress,
     synced: &authz::feed::Synced,
     shutdown: &CancellationToken,
+    patience: HealthOptions,
 ) -> Vec<Checks> {
-    let etcd = |checks: Checks, name: &str| {
+    let etcd = |checks: Checks, name: &str, timeout: Duration| {
         let storage = storage.clone();
         checks.add(name, move || {
             let storage = storage.clone();
-            async move { storage.health().await.map_err(|e| e.to_string()) }
+            async move {
+                match tokio::time::timeout(timeout, storage.health()).await {
+                    Ok(answer) => answer.map_err(|e| e.to_string()),
+                    Err(_) => Err("context deadline exceeded".to_owned()),
+                }
+            }
         })
     };
+    let started = Instant::now();
     let hooks = |mut checks: Checks| {
+        let grace = if checks.path() == "livez" {
+            patience.livez_grace
+        } else {
+            Duration::ZERO
+        };
         for hook in run::HOOKS {
             let progress = progress.clone();
             checks = checks.add(&format!("poststarthook/{hook}"), move || {
-                let done = progress.finished(hook);
+                let done = progress.finished(hook) || started.elapsed() < grace;
                 async move { if done { Ok(()) } else { Err("not finished".to_owned()) } }
             });
         }
@@ -224,9 +257,12 @@ fn health(
             }
         })
     };
-    let base = |path: &'static str| etcd(Checks::new(path).ping().add("log", || async { Ok(()) }), "etcd");
+    let base = |path: &'static str| {
+        let checks = Checks::new(path).ping().add("log", || async { Ok(()) });
+        etcd(checks, "etcd", patience.etcd)
+    };
     let (synced, down) = (synced.clone(), shutdown.clone());
-    let readyz = etcd(base("readyz"), "etcd-readiness").add("informer-sync", move || {
+    let readyz = etcd(base("readyz"), "etcd-readiness", patience.etcd_ready).add("informer-sync", move || {
         let done = synced.done();
         async move {
             if done {

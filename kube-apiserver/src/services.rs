@@ -25,6 +25,7 @@ pub(crate) mod cluster_ips;
 pub(crate) mod fields;
 pub(crate) mod node_ports;
 pub(crate) mod range_allocation;
+mod repair;
 pub(crate) mod service_range;
 
 use cluster_ips::ClusterIps;
@@ -98,8 +99,15 @@ impl Allocators {
         result
     }
 
-    /// Gives back what a deleted Service had.
+    /// Gives back what a deleted Service had. Its Endpoints go too: a new Service of the name must not
+    /// begin with the old ones (upstream `afterDelete`).
     pub(crate) async fn released(&self, service: &Value) {
+        let (ns, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
+        if let Err(error) = self.objects.delete("", "endpoints", ns, name).await
+            && !error.is_not_found()
+        {
+            tracing::warn!(name, %error, "cannot delete the endpoints of a deleted Service");
+        }
         self.release(&holdings(service)).await;
     }
 
@@ -120,17 +128,16 @@ impl Allocators {
     /// Services that are gone. Run at start and every few minutes.
     pub(crate) async fn repair(&self) -> Result<()> {
         let services = self.objects.list("", "services", "").await?;
-        let mut ports = BTreeSet::new();
-        for s in &services {
-            let (ns, name) = (text(s, "/metadata/namespace"), text(s, "/metadata/name"));
-            let h = holdings(s);
-            for ip in h.ips {
-                self.ips.ensure(ip, ns, name).await?;
-            }
-            ports.extend(h.ports);
-        }
-        self.ports.repair(&ports).await?;
-        self.ips.sweep(&services).await
+        let addresses = self.objects.list(cluster_ips::GROUP, cluster_ips::RESOURCE, "").await?;
+        let ranges = self.ips.ranges().await?;
+        let now = apimachinery::time::now().as_second();
+        repair::addresses(&services, &addresses, &ranges, now)
+            .apply(&*self.objects)
+            .await?;
+        let used: BTreeSet<u16> = services.iter().flat_map(|s| fields::node_ports(s)).collect();
+        let recorded = self.ports.repair(&used).await?;
+        repair::tell(&*self.objects, &repair::ports(&services, &recorded, self.ports.range())).await;
+        Ok(())
     }
 
     /// Settles all allocated fields of `new`, which replaces `old`.
@@ -145,16 +152,21 @@ impl Allocators {
         if let Some(old) = old {
             fields::carry_over(new, old);
         }
-        let mut errors = fields::settle_families(new, old, &self.ips.families());
         let before = old.map(holdings).unwrap_or_default();
+        let mut errors = match fields::settle_families(new, old, &self.ips.families()) {
+            fields::Families::Wrong(errors) => errors,
+            fields::Families::LeftAlone if fields::needs_cluster_ip(new) => return Ok(()),
+            _ => vec![],
+        };
         if errors.is_empty() {
             self.ips
                 .allocate(new, &before.ips, ns, dry_run, &mut moves.taken.ips, &mut errors)
                 .await?;
         }
         if errors.is_empty() {
+            let update = old.map(|_| &before.ports);
             self.ports
-                .allocate(new, &before.ports, dry_run, &mut moves.taken.ports, &mut errors)
+                .allocate(new, update, dry_run, &mut moves.taken.ports, &mut errors)
                 .await?;
         }
         if !errors.is_empty() {

@@ -9,12 +9,26 @@ use serde_json::{Value, json};
 use super::{Attributes, Operation, Plugin};
 use crate::objects::{items, text};
 
-/// `--default-not-ready-toleration-seconds` and `--default-unreachable-toleration-seconds`.
-const SECONDS: i64 = 300;
-const KEYS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+/// How long pods stay, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TolerationSeconds {
+    /// `--default-not-ready-toleration-seconds`.
+    pub(crate) not_ready: i64,
+    /// `--default-unreachable-toleration-seconds`.
+    pub(crate) unreachable: i64,
+}
+
+impl Default for TolerationSeconds {
+    fn default() -> Self {
+        TolerationSeconds {
+            not_ready: 300,
+            unreachable: 300,
+        }
+    }
+}
 
 /// The plugin.
-pub(crate) struct DefaultTolerationSeconds;
+pub(crate) struct DefaultTolerationSeconds(pub(crate) TolerationSeconds);
 
 #[async_trait]
 impl Plugin for DefaultTolerationSeconds {
@@ -26,7 +40,11 @@ impl Plugin for DefaultTolerationSeconds {
         if !a.is("", "pods", "") {
             return Ok(());
         }
-        for key in KEYS {
+        let seconds = [
+            ("node.kubernetes.io/not-ready", self.0.not_ready),
+            ("node.kubernetes.io/unreachable", self.0.unreachable),
+        ];
+        for (key, seconds) in seconds {
             let tolerated = items(pod, "/spec/tolerations").iter().any(|t| {
                 let k = text(t, "/key");
                 (k.is_empty() || k == key) && matches!(text(t, "/effect"), "" | "NoExecute")
@@ -35,7 +53,7 @@ impl Plugin for DefaultTolerationSeconds {
                 continue;
             }
             let toleration =
-                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SECONDS});
+                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds});
             match pod["spec"].get_mut("tolerations").and_then(Value::as_array_mut) {
                 Some(l) => l.push(toleration),
                 None => pod["spec"]["tolerations"] = json!([toleration]),

@@ -48,7 +48,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
     (
         "DefaultTolerationSeconds",
         true,
-        Some(|_| Arc::new(default_toleration_seconds::DefaultTolerationSeconds)),
+        Some(|w| {
+            Arc::new(default_toleration_seconds::DefaultTolerationSeconds(
+                w.toleration_seconds,
+            ))
+        }),
     ),
     ("PodTolerationRestriction", false, None),
     ("EventRateLimit", false, None),

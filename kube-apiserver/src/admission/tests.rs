@@ -14,6 +14,7 @@ fn world(objects: Arc<MemoryObjects>) -> World {
         authorizer: Union::default(),
         rbac: None,
         api_audiences: vec!["api".into()],
+        toleration_seconds: Default::default(),
     }
 }
 

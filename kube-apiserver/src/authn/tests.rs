@@ -269,13 +269,49 @@ async fn token_requests_default_bind_and_extend() {
         (
             json!({"spec":{"boundObjectRef":{"kind":"Service","apiVersion":"v1","name":"p"}}}),
             400,
-            "cannot bind token to object of type v1, Kind=Service",
+            "cannot bind token to object of type /v1, Kind=Service",
+        ),
+        (
+            json!({"metadata":{"name":"other"},"spec":{}}),
+            422,
+            "metadata.name: Invalid value: \"other\": must match the service account name if specified",
+        ),
+        (
+            json!({"metadata":{"namespace":"other"},"spec":{}}),
+            422,
+            "metadata.namespace: Invalid value: \"other\": must match the service account namespace if specified",
+        ),
+        (
+            json!({"metadata":{"uid":"other"},"spec":{}}),
+            409,
+            "the UID in the token request (other) does not match the UID of the service account (",
         ),
     ] {
         let err = requests.create(&ctx, "ns", "sa", body).await.unwrap_err();
         assert_eq!(err.code, code, "{}", err.message);
         assert!(err.message.contains(text), "{}", err.message);
     }
+}
+
+#[tokio::test]
+async fn a_token_lives_no_longer_than_the_server_allows() {
+    let requests = token_request::TokenRequests {
+        issuer: Some(issuer(&ec_pem())),
+        api_audiences: vec!["api".into(), "other".into()],
+        max_seconds: Some(3600),
+        extend: true,
+        objects: world(),
+        now,
+    };
+    let ctx = crate::request::RequestContext::internal();
+    let body = json!({"spec":{"expirationSeconds":7200,"audiences":["other"]}});
+    let out = requests.create(&ctx, "ns", "sa", body).await.unwrap();
+    assert_eq!(out["spec"]["expirationSeconds"], json!(3600));
+    assert_eq!(out["spec"]["audiences"], json!(["other"]));
+    assert_eq!(
+        *ctx.warnings.lock(),
+        ["requested expiration of 7200 seconds shortened to 3600 seconds"]
+    );
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::request::RequestContext;
 const WARN_ONLY_BOUND_SECONDS: i64 = 60 * 60 + 7;
 /// What they are extended to: one year.
 const EXTENDED_SECONDS: i64 = 24 * 365 * 60 * 60;
+const GROUP: &str = "authentication.k8s.io";
 const DEFAULT_SECONDS: i64 = 60 * 60;
 const MIN_SECONDS: i64 = 10 * 60;
 const MAX_SECONDS: i64 = 1 << 32;
@@ -52,21 +53,26 @@ impl TokenRequests {
                 name,
             ));
         };
+        for (field, url, what) in [("name", name, "name"), ("namespace", namespace, "namespace")] {
+            let given = text(&request, &format!("/metadata/{field}"));
+            if !given.is_empty() && given != url {
+                let why = format!("must match the service account {what} if specified");
+                let errors = vec![Error::invalid(&Path::new("metadata").child(field), given, why)];
+                return Err(ApiError::invalid(&kind(), name, errors));
+            }
+        }
         let account = self.objects.get("", "serviceaccounts", namespace, name).await?;
-        let meta = text(&request, "/metadata/name");
-        if !meta.is_empty() && meta != name {
-            return Err(ApiError::bad_request(format!(
-                "the name of the object ({meta}) does not match the name on the URL ({name})"
-            )));
+        let (uid, have) = (text(&request, "/metadata/uid"), text(&account, "/metadata/uid"));
+        if !uid.is_empty() && uid != have {
+            let why =
+                format!("the UID in the token request ({uid}) does not match the UID of the service account ({have})");
+            let gr = GroupResource::new(GROUP, "TokenRequest");
+            return Err(ApiError::conflict(&gr, name, why));
         }
         default(&mut request, &self.api_audiences);
         let errors = validate(&request);
         if !errors.is_empty() {
-            return Err(ApiError::invalid(
-                &GroupKind::new("authentication.k8s.io", "TokenRequest"),
-                "",
-                errors,
-            ));
+            return Err(ApiError::invalid(&kind(), "", errors));
         }
         let mut spec = TokenSpec {
             namespace: namespace.to_owned(),
@@ -83,17 +89,17 @@ impl TokenRequests {
         self.bind(&mut spec, &request, name).await?;
         let mut wanted = request["spec"]["expirationSeconds"].as_i64().unwrap_or(DEFAULT_SECONDS);
         if let Some(max) = self.max_seconds.filter(|m| *m > 0 && wanted > *m) {
+            ctx.warn(format!(
+                "requested expiration of {wanted} seconds shortened to {max} seconds"
+            ));
             wanted = max;
             request["spec"]["expirationSeconds"] = json!(wanted);
-            ctx.warn(format!(
-                "requested expiration shortened to {max} seconds by --service-account-max-token-expiration"
-            ));
         }
         spec.expires_in = wanted;
         if self.extend
             && spec.pod.is_some()
             && wanted == WARN_ONLY_BOUND_SECONDS
-            && spec.audiences == self.api_audiences
+            && spec.audiences.iter().all(|a| self.api_audiences.contains(a))
         {
             spec.warn_after = Some(wanted);
             spec.expires_in = EXTENDED_SECONDS;
@@ -104,6 +110,7 @@ impl TokenRequests {
             .map_err(|e| ApiError::internal(format!("failed to generate token: {e}")))?;
         request["metadata"]["name"] = json!(name);
         request["metadata"]["namespace"] = json!(namespace);
+        request["metadata"]["uid"] = json!(text(&account, "/metadata/uid"));
         request["metadata"]["creationTimestamp"] = json!(
             jiff::Timestamp::from_second(spec.issued_at)
                 .map(|t| t.to_string())
@@ -124,18 +131,20 @@ impl TokenRequests {
             text(bound, "/name"),
             text(bound, "/uid"),
         );
-        let resource = match (kind, version) {
-            ("Pod", "v1" | "") => "pods",
-            ("Secret", "v1" | "") => "secrets",
-            ("Node", "v1" | "") => "nodes",
+        // Any version of the core group will do.
+        let core = !version.contains('/');
+        let resource = match kind {
+            "Pod" if core => "pods",
+            "Secret" if core => "secrets",
+            "Node" if core => "nodes",
             _ => {
+                let version = if core {
+                    format!("/{version}")
+                } else {
+                    version.to_owned()
+                };
                 return Err(ApiError::bad_request(format!(
-                    "cannot bind token to object of type {}",
-                    if version.is_empty() {
-                        kind.to_owned()
-                    } else {
-                        format!("{version}, Kind={kind}")
-                    }
+                    "cannot bind token to object of type {version}, Kind={kind}"
                 )));
             }
         };
@@ -146,15 +155,12 @@ impl TokenRequests {
         };
         let object = self.objects.get("", resource, ns, name).await?;
         let have = named(&object);
-        if !uid.is_empty() && uid != have.uid {
-            return Err(ApiError::conflict(
-                &GroupResource::new("", resource),
-                name,
-                format!(
-                    "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
-                ),
-            ));
-        }
+        let wrong_uid = (!uid.is_empty() && uid != have.uid).then(|| {
+            let why = format!(
+                "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
+            );
+            ApiError::conflict(&GroupResource::new("", kind.to_owned()), name, why)
+        });
         match resource {
             "pods" => {
                 let of = text(&object, "/spec/serviceAccountName");
@@ -180,8 +186,12 @@ impl TokenRequests {
             "secrets" => spec.secret = Some(have),
             _ => spec.node = Some(have),
         }
-        Ok(())
+        wrong_uid.map_or(Ok(()), Err)
     }
+}
+
+fn kind() -> GroupKind {
+    GroupKind::new(GROUP, "TokenRequest")
 }
 
 fn named(object: &Value) -> Named {

@@ -1,6 +1,8 @@
 //! Fetches a stream of a kubelet (logs). Upstream: `apiserver/pkg/registry/generic/rest/{streamer,
 //! response_checker}.go`.
 
+use std::time::Duration;
+
 use apimachinery::field::quote;
 use apimachinery::status::{ApiError, Details, Result, reason};
 use axum::body::Body;
@@ -12,6 +14,9 @@ use super::{Nodes, Target, send, set_host, unexplained};
 
 /// Bytes kept of a refusal.
 const MAX_REFUSAL: usize = 50_000;
+/// Bytes and time a health answer may take (upstream `componentstatus`, `probe/http`).
+const MAX_PROBE: usize = 10 * 1024;
+const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// GETs `target` and passes the answer on as text while it arrives. A refusal becomes an error about
 /// `resource` (`pods/log`) and `name`.
@@ -21,10 +26,13 @@ pub(crate) async fn read(nodes: &Nodes, target: &Target, resource: &str, name: &
     set_host(request.headers_mut(), target);
     let response = send(nodes, target, request)
         .await
-        .map_err(|why| unexplained(format!("Get {:?}: {why}", target.url())))?;
+        .map_err(|why| unexplained(format!("Get {}: {why}", quote(&target.url()))))?;
     let status = response.status();
     if status.is_redirection() {
-        return Err(unexplained(format!("Get {:?}: redirects forbidden", target.url())));
+        return Err(unexplained(format!(
+            "Get {}: redirects forbidden",
+            quote(&target.url())
+        )));
     }
     if !(200..=206).contains(&status.as_u16()) {
         let why = match Limited::new(response.into_body(), MAX_REFUSAL).collect().await {
@@ -38,6 +46,30 @@ pub(crate) async fn read(nodes: &Nodes, target: &Target, resource: &str, name: &
     out.headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Ok(out)
+}
+
+/// Asks a health path: the text of a good answer, or what is wrong in the words of upstream's HTTP prober.
+pub(crate) async fn probe(nodes: &Nodes, target: &Target) -> std::result::Result<String, String> {
+    let failed = |why: String| format!("Get {}: {why}", quote(&target.url()));
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = target.uri().map_err(|e| e.message)?;
+    set_host(request.headers_mut(), target);
+    let answer = async {
+        let response = send(nodes, target, request).await.map_err(failed)?;
+        let status = response.status().as_u16();
+        if !(200..400).contains(&status) {
+            return Err(format!("HTTP probe failed with statuscode: {status}"));
+        }
+        let body = Limited::new(response.into_body(), MAX_PROBE).collect().await;
+        let body = body.map_err(|e| failed(e.to_string()))?.to_bytes();
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    };
+    match tokio::time::timeout(PROBE_TIMEOUT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(failed(
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
+        )),
+    }
 }
 
 /// What a code of a backend means to our client (upstream `NewGenericServerResponse`); an empty text is

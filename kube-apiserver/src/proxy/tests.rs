@@ -146,7 +146,7 @@ async fn website(request: Request<Body>) -> Response<Body> {
         "/moved" => builder.status(302).header(LOCATION, "/there/?x=1").body(Body::empty()),
         "/page" => builder
             .header("content-type", "text/html; charset=utf-8")
-            .header("content-length", "21")
+            .header("content-length", "22")
             .body(Body::from("<a href=\"/rewriteme\">t")),
         "/echo" => builder.body(request.into_body()),
         "/teapot" => builder.status(418).body(Body::from("no")),

@@ -14,15 +14,13 @@ use super::fields;
 use super::service_range::ServiceRange;
 use crate::objects::{Objects, find, items, text};
 
-const GROUP: &str = "networking.k8s.io";
-const RESOURCE: &str = "ipaddresses";
-const FAMILY_LABEL: &str = "ipaddress.kubernetes.io/ip-family";
-const MANAGED_LABEL: &str = "ipaddress.kubernetes.io/managed-by";
-const MANAGER: &str = "ipallocator.k8s.io";
+pub(super) const GROUP: &str = "networking.k8s.io";
+pub(super) const RESOURCE: &str = "ipaddresses";
+pub(super) const FAMILY_LABEL: &str = "ipaddress.kubernetes.io/ip-family";
+pub(super) const MANAGED_LABEL: &str = "ipaddress.kubernetes.io/managed-by";
+pub(super) const MANAGER: &str = "ipallocator.k8s.io";
 /// More misses in a row mean the range is full for all purposes.
 const MAX_TRIES: usize = 20_000;
-/// Age below which an address without Service is not a leak (upstream's repair loop).
-const GRACE_SECONDS: i64 = 60;
 
 /// Allocates addresses of the service networks.
 pub(crate) struct ClusterIps {
@@ -86,7 +84,7 @@ impl ClusterIps {
         let mut ips = Vec::new();
         for (i, family) in families.iter().enumerate() {
             let ip = match wanted.get(i).filter(|w| !w.is_empty()) {
-                Some(given) => match self.take(given, held, ns, &name, dry_run, taken).await? {
+                Some(given) => match self.take(given, &wanted, held, ns, &name, dry_run, taken).await? {
                     Ok(ip) => ip,
                     Err(e) => {
                         errors.push(e);
@@ -108,6 +106,7 @@ impl ClusterIps {
     async fn take(
         &self,
         given: &str,
+        wanted: &[String],
         held: &BTreeSet<IpAddr>,
         ns: &str,
         name: &str,
@@ -116,7 +115,7 @@ impl ClusterIps {
     ) -> Result<std::result::Result<IpAddr, Error>> {
         let path = Path::new("spec").child("clusterIPs");
         let refuse = |why: String| {
-            let value = BadValue::raw(json!([given]));
+            let value = BadValue::raw(json!(wanted));
             Ok(Err(Error::invalid(
                 &path,
                 value,
@@ -124,16 +123,13 @@ impl ClusterIps {
             )))
         };
         let Ok(ip) = given.parse::<IpAddr>() else {
-            return refuse("not a valid IP".to_owned());
+            return Err(ApiError::internal(format!("failed to parse service IP {given:?}")));
         };
         if held.contains(&ip) {
             return Ok(Ok(ip));
         }
-        if !self.ranges.iter().any(|r| r.contains(ip)) {
-            let ranges = self.ranges.iter().map(ServiceRange::cidr).collect::<Vec<_>>().join(",");
-            return refuse(format!(
-                "the provided IP ({ip}) is not in the valid range. The range of valid IPs is {ranges}"
-            ));
+        if !self.ranges().await?.iter().any(|r| r.contains(ip)) {
+            return refuse("the provided network does not match the current range".to_owned());
         }
         if self.reserve(ip, ns, name, dry_run).await? {
             taken.insert(ip);
@@ -151,15 +147,32 @@ impl ClusterIps {
         dry_run: bool,
         taken: &mut BTreeSet<IpAddr>,
     ) -> Result<IpAddr> {
-        let full = || ApiError::internal("failed to allocate a serviceIP: range is full");
-        let range = self.ranges.iter().find(|r| r.family() == family).ok_or_else(full)?;
-        for ip in range.candidates().take(MAX_TRIES) {
-            if self.reserve(ip, ns, name, dry_run).await? {
-                taken.insert(ip);
-                return Ok(ip);
+        for range in self.ranges().await?.iter().filter(|r| r.family() == family) {
+            for ip in range.candidates().take(MAX_TRIES) {
+                if self.reserve(ip, ns, name, dry_run).await? {
+                    taken.insert(ip);
+                    return Ok(ip);
+                }
             }
         }
-        Err(full())
+        Err(ApiError::internal(format!(
+            "failed to allocate a serviceIP for Service {name:?}: range is full"
+        )))
+    }
+
+    /// The networks to allocate from: those of the ServiceCIDRs that are ready. Before there is any,
+    /// those of the flags.
+    pub(crate) async fn ranges(&self) -> Result<Vec<ServiceRange>> {
+        let cidrs = self.objects.list(GROUP, "servicecidrs", "").await?;
+        if cidrs.is_empty() {
+            return Ok(self.ranges.clone());
+        }
+        let ready = cidrs.iter().filter(|c| is_ready(c));
+        let texts = ready.flat_map(|c| items(c, "/spec/cidrs").iter().filter_map(Value::as_str));
+        let mut ranges: Vec<ServiceRange> = texts.filter_map(|t| ServiceRange::parse(t).ok()).collect();
+        // The default network is used up first.
+        ranges.sort_by_key(|r| !self.ranges.contains(r));
+        Ok(ranges)
     }
 
     /// Creates the object; false when it exists.
@@ -183,33 +196,12 @@ impl ClusterIps {
             _ => Ok(()),
         }
     }
-
-    /// Makes sure a stored Service's address has its object.
-    pub(crate) async fn ensure(&self, ip: IpAddr, ns: &str, name: &str) -> Result<()> {
-        self.reserve(ip, ns, name, false).await.map(drop)
-    }
-
-    /// Deletes our objects whose Service is gone or has another address. Young ones are spared: their
-    /// Service may be about to be written.
-    pub(crate) async fn sweep(&self, services: &[Arc<Value>]) -> Result<()> {
-        let used: BTreeSet<IpAddr> = services.iter().flat_map(|s| fields::cluster_ips(s)).collect();
-        for object in self.objects.list(GROUP, RESOURCE, "").await? {
-            let ours = object["metadata"]["labels"][MANAGED_LABEL] == MANAGER;
-            if ours
-                && let Ok(ip) = text(&object, "/metadata/name").parse::<IpAddr>()
-                && !used.contains(&ip)
-                && older_than_grace(&object)
-            {
-                self.release(ip).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn older_than_grace(object: &Value) -> bool {
-    let created = text(object, "/metadata/creationTimestamp").parse::<jiff::Timestamp>();
-    created.map_or(true, |t| {
-        jiff::Timestamp::now().as_second() - t.as_second() > GRACE_SECONDS
-    })
+/// Whether a ServiceCIDR takes part in allocation (upstream `isReady`, and not being deleted).
+fn is_ready(cidr: &Value) -> bool {
+    !apimachinery::meta::is_terminating(cidr)
+        && items(cidr, "/status/conditions")
+            .iter()
+            .any(|c| c["type"] == "Ready" && c["status"] == "True")
 }

@@ -35,6 +35,7 @@ pub(crate) struct NodePorts {
 const REPAIRS_BEFORE_CLEANUP: u32 = 3;
 
 const ROUNDS: usize = 32;
+const ALLOCATED: &str = "provided port is already allocated";
 
 impl NodePorts {
     /// Allocates from `range`, both ends included.
@@ -46,23 +47,26 @@ impl NodePorts {
         }
     }
 
-    /// Gives the Service's ports their node ports. `held` are those it had before.
+    /// Gives the Service's ports their node ports. `before`: those it had, none for a new Service.
     pub(crate) async fn allocate(
         &self,
         service: &mut Value,
-        held: &BTreeSet<u16>,
+        before: Option<&BTreeSet<u16>>,
         dry_run: bool,
         taken: &mut BTreeSet<u16>,
         errors: &mut ErrorList,
     ) -> Result<()> {
         let health = fields::needs_health_check_port(service);
-        if !fields::needs_node_ports(service) && !health {
+        if !fields::may_have_node_ports(service) && !health {
             return Ok(());
         }
+        let none = BTreeSet::new();
+        let held = before.unwrap_or(&none);
         for _ in 0..ROUNDS {
             let (used, version) = self.store.load(self.range).await?;
             let mut plan = Plan {
                 range: self.range,
+                creating: before.is_none(),
                 held,
                 used,
                 mine: BTreeSet::new(),
@@ -93,8 +97,9 @@ impl NodePorts {
     }
 
     /// Marks the ports that stored Services use. A marked port that none uses may belong to a Service
-    /// about to be written: it is freed when several repairs in a row found it unused.
-    pub(crate) async fn repair(&self, ports: &BTreeSet<u16>) -> Result<()> {
+    /// about to be written: it is freed when several repairs in a row found it unused. Returns what was
+    /// marked before.
+    pub(crate) async fn repair(&self, ports: &BTreeSet<u16>) -> Result<BTreeSet<u16>> {
         let within = |p: &&u16| (self.range.0..=self.range.1).contains(*p);
         let wanted: BTreeSet<u16> = ports.iter().filter(within).copied().collect();
         let (marked, _) = self.store.load(self.range).await?;
@@ -111,7 +116,13 @@ impl NodePorts {
                 .collect()
         };
         self.change(|used| used.union(&wanted).filter(|p| !leaked.contains(p)).copied().collect())
-            .await
+            .await?;
+        Ok(marked)
+    }
+
+    /// First and last port.
+    pub(crate) fn range(&self) -> (u16, u16) {
+        self.range
     }
 
     async fn change(&self, f: impl Fn(&BTreeSet<u16>) -> BTreeSet<u16> + Send) -> Result<()> {
@@ -126,6 +137,11 @@ impl NodePorts {
     }
 }
 
+fn wrong(index: usize, port: u64, why: String) -> Error {
+    let path = Path::new("spec").child("ports").index(index).child("nodePort");
+    Error::invalid(&path, port.cast_signed(), why)
+}
+
 fn busy() -> ApiError {
     ApiError::internal("the node port range is changed too often to be allocated from")
 }
@@ -133,6 +149,8 @@ fn busy() -> ApiError {
 /// One try over a known state of the range.
 struct Plan<'a> {
     range: (u16, u16),
+    /// The Service is new: ports of one number share their node port (upstream `initNodePorts`).
+    creating: bool,
     held: &'a BTreeSet<u16>,
     used: BTreeSet<u16>,
     mine: BTreeSet<u16>,
@@ -141,51 +159,17 @@ struct Plan<'a> {
 impl Plan<'_> {
     fn fill(&mut self, service: &mut Value, health: bool) -> Result<ErrorList> {
         let mut errors = ErrorList::new();
-        let spec = Path::new("spec");
-        if fields::needs_node_ports(service) {
-            // The same port over several protocols gets one node port.
-            let mut by_port: Vec<(Value, u16)> = items(service, "/spec/ports")
-                .iter()
-                .filter_map(|p| Some((p["port"].clone(), u16::try_from(p["nodePort"].as_u64()?).ok()?)))
-                .filter(|(_, n)| *n > 0)
-                .collect();
-            for (i, p) in service["spec"]
-                .get_mut("ports")
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten()
-                .enumerate()
-            {
-                let given = p["nodePort"].as_u64().unwrap_or(0);
-                if given > 0 {
-                    if let Err(why) = self.take(given) {
-                        errors.push(Error::invalid(
-                            &spec.child("ports").index(i).child("nodePort"),
-                            given as i64,
-                            why,
-                        ));
-                    }
-                    continue;
-                }
-                let shared = by_port.iter().find(|(port, _)| *port == p["port"]).map(|(_, n)| *n);
-                let node = match shared {
-                    Some(n) => n,
-                    None => {
-                        let n = self.next()?;
-                        by_port.push((p["port"].clone(), n));
-                        n
-                    }
-                };
-                p["nodePort"] = json!(node);
-            }
+        if fields::may_have_node_ports(service) {
+            self.fill_ports(service, &mut errors)?;
         }
         if health {
             let given = service["spec"]["healthCheckNodePort"].as_u64().unwrap_or(0);
             if given > 0 {
-                if let Err(why) = self.take(given) {
-                    let why = format!("failed to allocate requested HealthCheck NodePort {given}: {why}");
-                    errors.push(Error::invalid(&spec.child("healthCheckNodePort"), given as i64, why));
-                }
+                self.take(given).map_err(|why| {
+                    ApiError::internal(format!(
+                        "failed to allocate requested HealthCheck NodePort {given}: {why}"
+                    ))
+                })?;
             } else {
                 service["spec"]["healthCheckNodePort"] = json!(self.next()?);
             }
@@ -193,19 +177,79 @@ impl Plan<'_> {
         Ok(errors)
     }
 
+    fn fill_ports(&mut self, service: &mut Value, errors: &mut ErrorList) -> Result<()> {
+        let wanted = fields::needs_node_ports(service);
+        let number = |p: &Value| p["nodePort"].as_u64().filter(|n| *n > 0);
+        let requested: Vec<(Value, u64)> = items(service, "/spec/ports")
+            .iter()
+            .filter_map(|p| Some((p["port"].clone(), number(p)?)))
+            .collect();
+        let mut shared: Vec<(Value, u64)> = vec![];
+        let ports = service["spec"].get_mut("ports").and_then(Value::as_array_mut);
+        for (i, p) in ports.into_iter().flatten().enumerate() {
+            let given = number(p);
+            if given.is_none() && !wanted {
+                // No new ports, but those that were asked for.
+                continue;
+            }
+            let common = self.creating.then(|| {
+                let same = |(port, _): &&(Value, u64)| *port == p["port"];
+                (
+                    shared.iter().find(same).map(|(_, n)| *n),
+                    requested.iter().find(same).map(|(_, n)| *n),
+                )
+            });
+            let node = match (common, given) {
+                // The number was settled by an earlier port.
+                (Some((Some(settled), _)), None) => settled,
+                (Some((Some(settled), _)), Some(given)) if settled == given => settled,
+                (Some((None, Some(asked))), _) | (Some((Some(_), Some(asked))), Some(_)) => {
+                    let asked = given.unwrap_or(asked);
+                    self.taken_once(asked, i, errors);
+                    asked
+                }
+                (_, Some(given)) => {
+                    if let Err(why) = self.take(given) {
+                        errors.push(wrong(i, given, why));
+                    }
+                    given
+                }
+                (_, None) => u64::from(self.next()?),
+            };
+            if self.creating && !shared.iter().any(|(port, _)| *port == p["port"]) {
+                shared.push((p["port"].clone(), node));
+            }
+            p["nodePort"] = json!(node);
+        }
+        Ok(())
+    }
+
+    /// In a new Service one node port serves one port number only.
+    fn taken_once(&mut self, port: u64, index: usize, errors: &mut ErrorList) {
+        let again = u16::try_from(port).is_ok_and(|p| self.mine.contains(&p));
+        let outcome = if again {
+            Err(ALLOCATED.to_owned())
+        } else {
+            self.take(port)
+        };
+        if let Err(why) = outcome {
+            errors.push(wrong(index, port, why));
+        }
+    }
+
     fn take(&mut self, port: u64) -> std::result::Result<(), String> {
         let (first, last) = self.range;
+        if u16::try_from(port).is_ok_and(|p| self.held.contains(&p) || self.mine.contains(&p)) {
+            self.mine.extend(u16::try_from(port));
+            return Ok(());
+        }
         let Some(port) = u16::try_from(port).ok().filter(|p| (first..=last).contains(p)) else {
             return Err(format!(
                 "provided port is not in the valid range. The range of valid ports is {first}-{last}"
             ));
         };
-        if self.held.contains(&port) || self.mine.contains(&port) {
-            self.mine.insert(port);
-            return Ok(());
-        }
         if self.used.contains(&port) {
-            return Err("provided port is already allocated".to_owned());
+            return Err(ALLOCATED.to_owned());
         }
         self.mine.insert(port);
         Ok(())

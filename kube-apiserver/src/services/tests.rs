@@ -107,7 +107,7 @@ async fn wrong_requests_are_invalid() {
         ),
         (
             json!({"clusterIP":"1.2.3.4"}),
-            "is not in the valid range. The range of valid IPs is 10.96.0.0/12",
+            "failed to allocate IP 1.2.3.4: the provided network does not match the current range",
         ),
         (
             json!({"type":"NodePort","ports":[{"port":80,"nodePort":30001}]}),
@@ -157,7 +157,8 @@ async fn updates_keep_move_and_release() {
     let f = fixture(&["10.96.0.0/24"]);
     let (old, _) = f
         .write(
-            service(json!({"type":"NodePort","ports":[{"port":80},{"port":80,"protocol":"UDP"},{"port":81}]})),
+            service(json!({"type":"NodePort","ports":[
+                {"name":"a","port":80},{"name":"b","port":80,"protocol":"UDP"},{"name":"c","port":81}]})),
             None,
         )
         .await
@@ -169,13 +170,14 @@ async fn updates_keep_move_and_release() {
     // Leaving them out keeps them.
     let (same, moves) = f
         .write(
-            service(json!({"type":"NodePort","ports":[{"port":80},{"port":81}]})),
+            service(json!({"type":"NodePort","ports":[{"name":"a","port":80},{"name":"c","port":8081}]})),
             Some(&old),
         )
         .await
         .unwrap();
     assert_eq!(same["spec"]["clusterIP"], old["spec"]["clusterIP"]);
     assert_eq!(same["spec"]["ports"][0]["nodePort"], ports[0]["nodePort"]);
+    assert_eq!(same["spec"]["ports"][1]["nodePort"], ports[2]["nodePort"]);
     assert_eq!((moves.taken, moves.dropped), (Holdings::default(), Holdings::default()));
     // A narrower type lets go of the ports, ExternalName of all.
     let mut narrow = old.clone();
@@ -208,7 +210,13 @@ async fn a_small_range_is_used_up_then_full() {
         f.write(service(json!({})), None).await.unwrap();
     }
     let err = f.write(service(json!({})), None).await.unwrap_err();
-    assert_eq!((err.code, err.message.contains("range is full")), (500, true));
+    assert_eq!(
+        (err.code, err.message.as_str()),
+        (
+            500,
+            "Internal error occurred: failed to allocate a serviceIP for Service \"s\": range is full"
+        )
+    );
 }
 
 #[tokio::test]
@@ -221,11 +229,9 @@ async fn repair_marks_what_is_used_and_frees_the_rest() {
             json!({"type":"NodePort","clusterIP":"10.96.0.5","clusterIPs":["10.96.0.5"],"ports":[{"nodePort":30005}]}),
         ),
     );
-    f.objects.put(
-        "networking.k8s.io",
-        "ipaddresses",
-        super::cluster_ips::object("10.96.0.9".parse().unwrap(), "ns", "gone"),
-    );
+    let mut leaked = super::cluster_ips::object("10.96.0.9".parse().unwrap(), "ns", "gone");
+    leaked["metadata"]["creationTimestamp"] = json!("2020-01-01T00:00:00Z");
+    f.objects.put("networking.k8s.io", "ipaddresses", leaked);
     f.ports.0.lock().0.insert(30031);
     for _ in 0..2 {
         f.allocators.repair().await.unwrap();
@@ -300,4 +306,168 @@ fn a_changed_type_takes_along_what_it_can_use_only() {
     assert_eq!(node_port["ports"][0]["nodePort"], 30000);
     assert_eq!(node_port["externalTrafficPolicy"], "Local");
     assert_eq!(node_port.get("loadBalancerClass"), None);
+}
+
+#[tokio::test]
+async fn families_and_policy_follow_what_is_written() {
+    let dual = fixture(&["10.96.0.0/24", "fd00::/112"]);
+    let single = fixture(&["10.96.0.0/24"]);
+    for (f, spec, want) in [
+        (&dual, json!({}), Ok((json!(["IPv4"]), "SingleStack", 1))),
+        (
+            &dual,
+            json!({"ipFamilies": ["IPv6"]}),
+            Ok((json!(["IPv6"]), "SingleStack", 1)),
+        ),
+        (
+            &dual,
+            json!({"clusterIP": "fd00::5"}),
+            Ok((json!(["IPv6"]), "SingleStack", 1)),
+        ),
+        (
+            &dual,
+            json!({"ipFamilyPolicy": "RequireDualStack", "clusterIP": "fd00::6"}),
+            Ok((json!(["IPv6", "IPv4"]), "RequireDualStack", 2)),
+        ),
+        (
+            &single,
+            json!({"ipFamilyPolicy": "PreferDualStack"}),
+            Ok((json!(["IPv4"]), "PreferDualStack", 1)),
+        ),
+        (
+            &dual,
+            json!({"ipFamilies": ["IPv4", "IPv6"]}),
+            Err(
+                "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified",
+            ),
+        ),
+        (
+            &single,
+            json!({"clusterIP": "fd00::7"}),
+            Err("spec.clusterIPs[0]: Invalid value: [\"fd00::7\"]: IPv6 is not configured on this cluster"),
+        ),
+        (
+            &single,
+            json!({"ipFamilyPolicy": "RequireDualStack"}),
+            Err(
+                "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services",
+            ),
+        ),
+    ] {
+        match (f.write(service(spec.clone()), None).await, want) {
+            (Ok((s, _)), Ok((families, policy, ips))) => {
+                let spec = &s["spec"];
+                assert_eq!(
+                    (
+                        &spec["ipFamilies"],
+                        spec["ipFamilyPolicy"].as_str(),
+                        spec["clusterIPs"].as_array().map(Vec::len)
+                    ),
+                    (&families, Some(policy), Some(ips))
+                );
+            }
+            (Err(e), Err(part)) => assert!(e.message.contains(part), "{}", e.message),
+            (got, want) => panic!("{spec}: {got:?} is not {want:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_moves_between_one_and_two_stacks_only_when_told() {
+    let f = fixture(&["10.96.0.0/24", "fd00::/112"]);
+    let (one, _) = f.write(service(json!({})), None).await.unwrap();
+    let mut two = one.clone();
+    two["spec"]["ipFamilyPolicy"] = json!("PreferDualStack");
+    let (two, moves) = f.write(two, Some(&one)).await.unwrap();
+    assert_eq!((moves.taken.ips.len(), moves.dropped.ips.len()), (1, 0));
+    assert_eq!(two["spec"]["clusterIPs"][0], one["spec"]["clusterIPs"][0]);
+    // Leaving fields out keeps both.
+    let (same, moves) = f.write(service(json!({})), Some(&two)).await.unwrap();
+    assert_eq!(same["spec"]["clusterIPs"], two["spec"]["clusterIPs"]);
+    assert_eq!((moves.taken, moves.dropped), (Holdings::default(), Holdings::default()));
+    let mut reduced = two.clone();
+    reduced["spec"]["clusterIPs"] = json!([two["spec"]["clusterIPs"][0]]);
+    let e = f.write(reduced, Some(&two)).await.unwrap_err();
+    assert!(
+        e.message
+            .contains("must be 'SingleStack' to release the secondary cluster IP"),
+        "{}",
+        e.message
+    );
+    let mut back = two.clone();
+    back["spec"]["ipFamilyPolicy"] = json!("SingleStack");
+    let (back, moves) = f.write(back, Some(&two)).await.unwrap();
+    assert_eq!((moves.taken.ips.len(), moves.dropped.ips.len()), (0, 1));
+    assert_eq!(back["spec"]["ipFamilies"], json!(["IPv4"]));
+}
+
+#[tokio::test]
+async fn addresses_come_from_every_service_cidr_that_is_ready() {
+    let f = fixture(&["10.0.0.0/29"]);
+    let cidr = |name: &str, cidr: &str, ready: &str| {
+        json!({"metadata": {"name": name}, "spec": {"cidrs": [cidr]},
+            "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+    };
+    f.objects.put(
+        "networking.k8s.io",
+        "servicecidrs",
+        cidr("kubernetes", "10.0.0.0/29", "True"),
+    );
+    f.objects
+        .put("networking.k8s.io", "servicecidrs", cidr("new", "10.1.0.0/29", "False"));
+    for _ in 0..6 {
+        f.write(service(json!({})), None).await.unwrap();
+    }
+    assert!(f.write(service(json!({})), None).await.is_err());
+    f.objects
+        .put("networking.k8s.io", "servicecidrs", cidr("new", "10.1.0.0/29", "True"));
+    let (s, _) = f.write(service(json!({})), None).await.unwrap();
+    assert!(text(&s, "/spec/clusterIP").starts_with("10.1.0."), "{s}");
+}
+
+#[tokio::test]
+async fn node_ports_of_new_services_are_shared_by_number() {
+    let f = fixture(&["10.96.0.0/24"]);
+    let write = |spec: Value| async { f.write(service(spec), None).await.map(|(s, _)| s["spec"].clone()) };
+    let s = write(json!({"type": "NodePort", "ports": [
+        {"port": 80, "protocol": "UDP"}, {"port": 80, "nodePort": 30005}]}))
+    .await
+    .unwrap();
+    assert_eq!(
+        (&s["ports"][0]["nodePort"], &s["ports"][1]["nodePort"]),
+        (&json!(30005), &json!(30005))
+    );
+    let e = write(json!({"type": "NodePort", "ports": [
+        {"port": 80, "nodePort": 30006}, {"port": 81, "protocol": "UDP", "nodePort": 30006}]}))
+    .await
+    .unwrap_err();
+    assert!(
+        e.message
+            .contains("spec.ports[1].nodePort: Invalid value: 30006: provided port is already allocated")
+    );
+    // A load balancer without ports of its own gets those it asks for, and no others.
+    let s = write(
+        json!({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": [
+        {"name": "a", "port": 80, "nodePort": 30007}, {"name": "b", "port": 81}]}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (s["ports"][0]["nodePort"].as_u64(), s["ports"][1].get("nodePort")),
+        (Some(30007), None)
+    );
+    assert!(f.ports.0.lock().0.contains(&30007));
+    let e = write(
+        json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30007,
+        "ports": [{"port": 80}]}),
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (e.code, e.message.as_str()),
+        (
+            500,
+            "Internal error occurred: failed to allocate requested HealthCheck NodePort 30007: provided port is already allocated"
+        )
+    );
 }

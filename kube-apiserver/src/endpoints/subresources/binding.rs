@@ -212,13 +212,13 @@ mod tests {
                 with(json!({"kind": "Pod", "name": "n"})),
                 500,
                 "",
-                "target.kind: Unsupported value: \"Pod\": supported values: \"<empty>\", \"Node\"",
+                "target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\"",
             ),
             (
                 with(json!({"kind": "Pod"})),
                 500,
                 "",
-                "[target.kind: Unsupported value: \"Pod\": supported values: \"<empty>\", \"Node\", target.name: Required value]",
+                "[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\", target.name: Required value]",
             ),
         ] {
             let e = check("p", &b).expect_err(message);

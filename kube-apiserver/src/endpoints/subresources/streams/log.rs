@@ -72,7 +72,7 @@ fn options(query: &Query, name: &str) -> Result<Vec<(String, String)>> {
     }
     match since {
         Some(_) if since_time.is_some() => errors.push(Error::forbidden(
-            &Path::new(""),
+            &Path::root().key(""),
             "at most one of `sinceTime` or `sinceSeconds` may be specified",
         )),
         Some(n) if n < 1 => errors.push(Error::invalid(&Path::new("sinceSeconds"), n, "must be greater than 0")),
