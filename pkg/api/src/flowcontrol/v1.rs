@@ -1,3 +1,4 @@
 //! flowcontrol/v1.
 
 pub mod defaults;
+pub mod validation;

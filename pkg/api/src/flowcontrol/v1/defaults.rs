@@ -4,15 +4,16 @@ use k8s_openapi::api::flowcontrol::v1::{FlowSchema, PriorityLevelConfiguration};
 
 /// Middling precedence (`SetDefaults_FlowSchemaSpec`).
 pub fn flow_schema(obj: &mut FlowSchema) {
-    if let Some(spec) = &mut obj.spec {
-        crate::core::v1::defaults::or_number(&mut spec.matching_precedence, 1000);
-    }
+    let spec = obj.spec.get_or_insert_default();
+    crate::core::v1::defaults::or_number(&mut spec.matching_precedence, 1000);
+    obj.status.get_or_insert_default();
 }
 
 /// Thirty shares and nothing lent for limited levels, no shares for exempt ones
 /// (`SetDefaults_LimitedPriorityLevelConfiguration`, `SetDefaults_ExemptPriorityLevelConfiguration`).
 pub fn priority_level_configuration(obj: &mut PriorityLevelConfiguration) {
-    let Some(spec) = &mut obj.spec else { return };
+    obj.status.get_or_insert_default();
+    let spec = obj.spec.get_or_insert_default();
     if let Some(limited) = &mut spec.limited {
         limited.nominal_concurrency_shares.get_or_insert(30);
         limited.lendable_percent.get_or_insert(0);
@@ -26,8 +27,7 @@ pub fn priority_level_configuration(obj: &mut PriorityLevelConfiguration) {
             }
         }
     }
-    if spec.type_ == "Exempt" {
-        let exempt = spec.exempt.get_or_insert_default();
+    if let Some(exempt) = &mut spec.exempt {
         exempt.nominal_concurrency_shares.get_or_insert(0);
         exempt.lendable_percent.get_or_insert(0);
     }

@@ -1,6 +1,6 @@
 //! Defaults of networking.k8s.io/v1 (pkg/apis/networking/v1/defaults.go).
 
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy, NetworkPolicyPort};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy, NetworkPolicyPort, ServiceCIDR};
 
 use crate::check::list;
 use crate::core::v1::defaults::or;
@@ -40,4 +40,10 @@ pub fn ingress_class(obj: &mut IngressClass) {
     if let Some(parameters) = obj.spec.as_mut().and_then(|s| s.parameters.as_mut()) {
         parameters.scope.get_or_insert_with(|| "Cluster".to_string());
     }
+}
+
+/// Go always writes the spec and the status.
+pub fn service_cidr(obj: &mut ServiceCIDR) {
+    obj.spec.get_or_insert_default();
+    obj.status.get_or_insert_default();
 }

@@ -1,8 +1,8 @@
 //! Defaults of storage.k8s.io/v1 (pkg/apis/storage/v1/defaults.go).
 
-use k8s_openapi::api::storage::v1::{CSIDriver, StorageClass};
+use k8s_openapi::api::storage::v1::{CSIDriver, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
-use crate::check::list;
+use crate::check::{canonical, list};
 
 /// Delete, Immediate (`SetDefaults_StorageClass`).
 pub fn storage_class(obj: &mut StorageClass) {
@@ -22,5 +22,17 @@ pub fn csi_driver(obj: &mut CSIDriver) {
     spec.se_linux_mount.get_or_insert(false);
     if list(&spec.volume_lifecycle_modes).is_empty() {
         spec.volume_lifecycle_modes = Some(vec!["Persistent".to_string()]);
+    }
+}
+
+/// Go always writes the status and the source.
+pub fn volume_attachment(obj: &mut VolumeAttachment) {
+    obj.status.get_or_insert_default();
+}
+
+/// `CSIStorageCapacity` amounts in canonical form.
+pub fn csi_storage_capacity(obj: &mut CSIStorageCapacity) {
+    for amount in [&mut obj.capacity, &mut obj.maximum_volume_size].into_iter().flatten() {
+        canonical(amount);
     }
 }
