@@ -1,5 +1,7 @@
 //! What is special about one kind. Generic create, read, update and delete live in `store.rs`.
 
+mod zero_times;
+
 use apimachinery::field::{Error, ErrorList, Path};
 use serde::Deserialize as _;
 use serde::Serialize;
@@ -93,15 +95,34 @@ pub(crate) struct Typed<S>(pub(crate) S);
 
 impl<S: TypedStrategy> Typed<S> {
     fn decode(obj: &Value) -> Result<S::Object, Error> {
-        S::Object::deserialize(obj).map_err(|e| Error::internal(&Path::new(""), format!("decoding the object: {e}")))
+        Self::decode_filled(obj).map(|(object, _)| object)
+    }
+
+    /// The object, and whether times that it lacks were filled in.
+    fn decode_filled(obj: &Value) -> Result<(S::Object, bool), Error> {
+        let decoded = S::Object::deserialize(obj)
+            .map(|object| (object, false))
+            .or_else(|error| {
+                let mut filled = obj.clone();
+                if !zero_times::fill(&mut filled) {
+                    return Err(error);
+                }
+                S::Object::deserialize(filled).map(|object| (object, true))
+            });
+        decoded.map_err(|e| Error::internal(&Path::new(""), format!("decoding the object: {e}")))
     }
 
     /// Runs `f` on the decoded object and writes it back, keeping apiVersion and kind. An object
     /// that does not decode is left alone: validation reports it.
     fn edit(obj: &mut Value, f: impl FnOnce(&mut S::Object)) {
-        let Ok(mut typed) = Self::decode(obj) else { return };
+        let Ok((mut typed, filled)) = Self::decode_filled(obj) else {
+            return;
+        };
         f(&mut typed);
         if let Ok(mut new) = serde_json::to_value(&typed) {
+            if filled {
+                zero_times::restore(&mut new);
+            }
             for key in ["apiVersion", "kind"] {
                 if let (Some(v), Some(map)) = (obj.get(key), new.as_object_mut()) {
                     map.insert(key.to_owned(), v.clone());
