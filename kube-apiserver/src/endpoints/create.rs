@@ -12,13 +12,15 @@ use crate::admission::Operation;
 use crate::authz::reviews::{Reviews, is_review};
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
-    let out = call.output()?;
+    let review = is_review(call.row.group, call.row.plural);
+    // An answer to a question is no stored object: there is no Table of it.
+    let out = negotiate::output(&call.head.headers, &call.query, !review)?;
     let format = negotiate::input(&call.head.headers)?;
     let strictness = codec::Strictness::parse(&call.query);
     let bytes = call.body().await?;
     let obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
 
-    if is_review(call.row.group, call.row.plural) {
+    if review {
         let reviews = Reviews {
             authenticator: &call.api.authenticator,
             authorizer: &call.api.authorizer,

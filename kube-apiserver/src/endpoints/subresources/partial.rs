@@ -18,11 +18,11 @@ use crate::registry::strategy::RAW_SPEC;
 type Take = fn(old: &Value, new: &Value) -> Value;
 
 const PARTS: [(&str, Take); 4] = [
-    ("finalize", |old, new| copy(old, new, "spec", "finalizers")),
-    ("approval", |old, new| copy(old, new, "status", "conditions")),
-    ("ephemeralcontainers", |old, new| {
-        copy(old, new, "spec", "ephemeralContainers")
-    }),
+    // All of it: their strategies keep what is not theirs (upstream `namespaceFinalizeStrategy`,
+    // `csrApprovalStrategy`), which leaves the metadata to the client.
+    ("finalize", |_, new| new.clone()),
+    ("approval", |_, new| new.clone()),
+    ("ephemeralcontainers", ephemeral_containers),
     ("resize", resized),
 ];
 
@@ -80,16 +80,14 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     respond::object(StatusCode::OK, &out, &call.query, call.row, &entry)
 }
 
-fn copy(old: &Value, new: &Value, part: &str, field: &str) -> Value {
+fn ephemeral_containers(old: &Value, new: &Value) -> Value {
+    const FIELD: &str = "ephemeralContainers";
     let mut merged = old.clone();
-    if !merged[part].is_object() {
-        merged[part] = Value::Object(Default::default());
-    }
-    match new.get(part).and_then(|p| p.get(field)) {
-        Some(v) => merged[part][field] = v.clone(),
+    match new.pointer("/spec/ephemeralContainers") {
+        Some(wanted) => merged["spec"][FIELD] = wanted.clone(),
         None => {
-            if let Some(map) = merged[part].as_object_mut() {
-                map.remove(field);
+            if let Some(spec) = merged["spec"].as_object_mut() {
+                spec.remove(FIELD);
             }
         }
     }
@@ -126,13 +124,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_named_part_changes() {
-        let old = json!({"metadata": {"name": "n"}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Terminating"}});
-        let new = json!({"metadata": {"name": "n", "labels": {"a": "b"}}, "spec": {}, "status": {"phase": "Active"}});
-        let merged = PARTS[0].1(&old, &new);
+    fn of_a_pod_only_the_named_part_changes() {
+        let old = json!({"metadata": {"name": "n"}, "spec": {"nodeName": "x", "ephemeralContainers": [1]}});
+        let new = json!({"metadata": {"name": "n", "labels": {"a": "b"}}, "spec": {}});
         assert_eq!(
-            merged,
-            json!({"metadata": {"name": "n"}, "spec": {}, "status": {"phase": "Terminating"}})
+            ephemeral_containers(&old, &new),
+            json!({"metadata": {"name": "n"}, "spec": {"nodeName": "x"}})
         );
     }
 }
