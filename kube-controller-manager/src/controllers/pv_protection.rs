@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use client::{
-    Api, Client, Patch,
+    Api, Client,
     controller::Outcome,
     informer::{Event, Reader},
     workqueue::WorkQueue,
@@ -55,6 +55,8 @@ impl Controller {
             return Ok(Outcome::Done);
         };
         let api = Api::<PersistentVolume>::all(self.client.clone());
-        finalizers::written(api.patch(key, &Patch::Merge(wanted), None).await)
+        let mut volume = (*volume).clone();
+        volume.metadata.finalizers = Some(wanted);
+        finalizers::written(api.update(&volume).await)
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use client::{
-    Api, Client, Patch,
+    Api, Client,
     controller::Outcome,
     informer::{Event, Reader},
     object,
@@ -99,6 +99,8 @@ impl Controller {
             return Ok(Outcome::Done);
         };
         let api = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), namespace(&*claim));
-        finalizers::written(api.patch(name(&*claim), &Patch::Merge(wanted), None).await)
+        let mut claim = (*claim).clone();
+        claim.metadata.finalizers = Some(wanted);
+        finalizers::written(api.update(&claim).await)
     }
 }

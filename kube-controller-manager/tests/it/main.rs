@@ -8,7 +8,10 @@ use client::{Patch, WatchEvent};
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::autoscaling::v1::Scale;
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Endpoints, Event, Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service,
+    ServiceAccount,
+};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
@@ -344,6 +347,43 @@ async fn nodes_get_ranges_of_their_own_and_cordoned_ones_a_taint() {
                 .contains(&json!(["node.kubernetes.io/unschedulable", "NoSchedule"]))
                 .then_some(())
         })
+        .await;
+    cluster.stop().await;
+}
+
+/// The controllers' own roles have `update` and no `patch` of volumes and claims.
+#[tokio::test(flavor = "multi_thread")]
+async fn unused_volumes_and_claims_go_when_they_are_deleted() {
+    let cluster = Cluster::start().await;
+    let size = json!({"storage": "1Gi"});
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"],
+        "storageClassName": "", "resources": {"requests": size}}});
+    let volume = json!({"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"], "capacity": size,
+        "hostPath": {"path": "/x"}}});
+    let claim: PersistentVolumeClaim = cluster.create("default", claim).await;
+    let volumes: client::Api<PersistentVolume> = client::Api::all(cluster.client.clone());
+    let volume = volumes.create(&serde_json::from_value(volume).unwrap()).await.unwrap();
+    assert_eq!(
+        claim.metadata.finalizers,
+        Some(vec!["kubernetes.io/pvc-protection".to_owned()])
+    );
+    assert_eq!(
+        volume.metadata.finalizers,
+        Some(vec!["kubernetes.io/pv-protection".to_owned()])
+    );
+
+    let options = DeleteOptions::default();
+    cluster
+        .api::<PersistentVolumeClaim>("default")
+        .delete("c", &options)
+        .await
+        .unwrap();
+    volumes.delete("v", &options).await.unwrap();
+    cluster
+        .until::<PersistentVolumeClaim, _>("the claim is gone", |r| r.list().is_empty().then_some(()))
+        .await;
+    cluster
+        .until::<PersistentVolume, _>("the volume is gone", |r| r.list().is_empty().then_some(()))
         .await;
     cluster.stop().await;
 }
