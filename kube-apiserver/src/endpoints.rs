@@ -39,7 +39,7 @@ use crate::authn::token_request::TokenRequests;
 use crate::authz::Union;
 use crate::authz::rbac::Rbac;
 use crate::proxy::Nodes;
-use crate::registry::field_manager::Writer;
+use crate::registry::field_manager::{self, Writer};
 use crate::registry::strategy::Strategy;
 use crate::registry::{Registry, Store, convert};
 use crate::request::{Query, RequestContext};
@@ -256,7 +256,9 @@ fn shaped(row: &Resource, sub: Option<&Subresource>, info: &crate::request::Requ
 /// A client's object as the store wants it: hub version, defaults filled in.
 fn settle(store: &Store, row: &Resource, obj: serde_json::Value) -> serde_json::Value {
     let mut obj = convert::to_hub(row, obj);
+    let owners = field_manager::take_owners(&mut obj);
     store.strategy.default(&mut obj);
+    field_manager::put_owners(&mut obj, owners);
     obj
 }
 

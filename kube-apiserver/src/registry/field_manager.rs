@@ -98,12 +98,14 @@ impl Writer {
         let nothing = json!({});
         let old = if old.is_null() { &nothing } else { old };
         let now = apimachinery::time::now_rfc3339();
+        let sent = take_owners(new);
         let owners = self.with(|fields| {
             if convert::is_hub(self.row) {
-                return fields.update(old, new, &self.manager, &now);
+                return fields.update(old, new, sent.as_ref(), &self.manager, &now);
             }
             let old = convert::from_hub(self.row, old);
-            fields.update(&old, &convert::from_hub(self.row, new), &self.manager, &now)
+            let new = convert::from_hub(self.row, new);
+            fields.update(&old, &new, sent.as_ref(), &self.manager, &now)
         });
         let owners = owners.unwrap_or_else(|error| {
             let (namespace, name) = (meta::namespace(new), meta::name(new));
@@ -116,7 +118,7 @@ impl Writer {
     /// The same on the Scale of `parent`, which keeps the owners of its replicas.
     pub(crate) fn track_scale(&self, old: &Value, new: &mut Value) {
         let now = apimachinery::time::now_rfc3339();
-        let owners = self.with(|fields| fields.update(old, new, &self.manager, &now));
+        let owners = self.with(|fields| fields.update(old, new, None, &self.manager, &now));
         meta::set(new, "managedFields", owners.unwrap_or_default().unwrap_or_default());
     }
 
@@ -188,6 +190,22 @@ fn prefix(agent: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// Takes the owners out. Strategies see objects without them: decoding to a type and back would cost more than all
+/// else they do, and no rule of a kind is about owners.
+pub(crate) fn take_owners(object: &mut Value) -> Option<Value> {
+    object
+        .pointer_mut("/metadata")?
+        .as_object_mut()?
+        .remove("managedFields")
+}
+
+/// Puts back what [`take_owners`] took.
+pub(crate) fn put_owners(object: &mut Value, owners: Option<Value>) {
+    if let Some(owners) = owners {
+        meta::metadata_mut(object).insert("managedFields".to_owned(), owners);
+    }
 }
 
 /// Whether an object, as it was sent, says that it has no owners. Decoding by the schema table drops empty lists.

@@ -28,6 +28,7 @@ pub(crate) use update::ChangeFn;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec;
+use super::field_manager;
 use super::entries::Entries;
 use super::options::parse_version;
 pub(crate) use super::entry::Entry;
@@ -149,7 +150,9 @@ impl Store {
     /// Stored bytes as an object: decoded, defaulted, resourceVersion set.
     fn decode(&self, bytes: &[u8], rev: i64) -> Result<Value> {
         let mut value = codec::decode(self.row, bytes)?;
+        let owners = field_manager::take_owners(&mut value);
         self.strategy.default(&mut value);
+        field_manager::put_owners(&mut value, owners);
         meta::set_revision(&mut value, rev);
         Ok(value)
     }

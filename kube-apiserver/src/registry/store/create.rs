@@ -8,6 +8,7 @@ use apimachinery::status::{ApiError, Result};
 use serde_json::Value;
 
 use super::{Entry, Hooks, Store, codec, meta};
+use crate::registry::field_manager;
 use crate::request::RequestContext;
 use crate::storage::Write;
 
@@ -60,6 +61,7 @@ impl Store {
                 let name = names::generate_name(&generate);
                 meta::metadata_mut(&mut obj).insert("name".into(), Value::String(name));
             }
+            let owners = field_manager::take_owners(&mut obj);
             self.strategy.prepare_for_create(ctx, &mut obj);
             name = meta::name(&obj).to_owned();
             let mut errors = self.strategy.validate_create(ctx, &obj);
@@ -70,10 +72,10 @@ impl Store {
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, &name, errors));
             }
+            let warnings = self.strategy.warnings(&obj);
+            field_manager::put_owners(&mut obj, owners);
             hooks.validate(Some(&obj), None).await?;
-            for w in self.strategy.warnings(&obj) {
-                ctx.warn(w);
-            }
+            warnings.into_iter().for_each(|w| ctx.warn(w));
             match self.write_new(ctx, ns, &name, &mut obj).await? {
                 Some(rev) => return Ok(self.wrap(rev, obj)),
                 None if generated => {}

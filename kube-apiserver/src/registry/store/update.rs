@@ -49,20 +49,25 @@ impl Store {
                 }
                 return Ok((self.create(ctx, ns, without_version(obj), hooks).await?, true));
             };
-            let old = self.decode(&kv.value, kv.mod_rev)?;
+            let mut old = self.decode(&kv.value, kv.mod_rev)?;
             let mut new = change(&old)?;
             self.settle(ns, name, strategy, &mut new, &old, kv.mod_rev)?;
             hooks.admit(&mut new, Some(&old)).await?;
+            let owners = (
+                field_manager::take_owners(&mut new),
+                field_manager::take_owners(&mut old),
+            );
             strategy.prepare_for_update(ctx, &mut new, &old);
-            field_manager::ignore_times(&mut new, &old);
             let errors = strategy.validate_update(ctx, &new, &old);
+            let warnings = strategy.warnings(&new);
+            field_manager::put_owners(&mut new, owners.0);
+            field_manager::put_owners(&mut old, owners.1);
+            field_manager::ignore_times(&mut new, &old);
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, name, errors));
             }
             hooks.validate(Some(&new), Some(&old)).await?;
-            for w in strategy.warnings(&new) {
-                ctx.warn(w);
-            }
+            warnings.into_iter().for_each(|w| ctx.warn(w));
 
             let bytes = codec::encode(self.row, &new)?;
             let outcome = if self.finished(&new, &old) {

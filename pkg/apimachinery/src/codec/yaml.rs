@@ -2,9 +2,12 @@
 //!
 //! The one module that knows serde-saphyr, so that it can be replaced.
 
+mod duplicates;
+
 use serde_json::Value;
 use serde_saphyr::{Budget, DuplicateKeyPolicy, Options};
 
+use self::duplicates::Duplicates;
 use super::json::{self, DecodeError, Decoded};
 use crate::field::quote;
 use crate::schema::{Schema, TypeId};
@@ -27,11 +30,15 @@ pub fn parse(text: &str) -> Result<(Value, Vec<String>), DecodeError> {
     let strict = match serde_saphyr::from_str_with_options::<Value>(text, options(DuplicateKeyPolicy::Error)) {
         Ok(tree) => return Ok((tree, Vec::new())),
         Err(error) => match error.without_snippet() {
-            serde_saphyr::Error::DuplicateMappingKey { key, location } => format!(
-                "yaml: unmarshal errors:\n  line {}: key {} already set in map",
-                location.line(),
-                quote(key.as_deref().unwrap_or_default())
-            ),
+            serde_saphyr::Error::DuplicateMappingKey { key, location } => {
+                let first = || {
+                    let key = quote(key.as_deref().unwrap_or_default());
+                    vec![format!("line {}: key {key} already set in map", location.line())]
+                };
+                let all = serde_saphyr::from_str_with_options(text, options(DuplicateKeyPolicy::LastWins));
+                let lines = all.map_or_else(|_| first(), |Duplicates(all)| all);
+                format!("yaml: unmarshal errors:\n  {}", lines.join("\n  "))
+            }
             // An empty document is null.
             serde_saphyr::Error::Eof { .. } => return Ok((Value::Null, Vec::new())),
             _ => return Err(fail(&error)),
@@ -135,6 +142,15 @@ mod tests {
             strict,
             ["yaml: unmarshal errors:\n  line 2: key \"a\" already set in map"]
         );
+        let (_, strict) = parse("\na: 1\nb:\n  - c: 1\n    c: 2\na:\n  d: [x]\n  d: y\n").unwrap();
+        let lines: Vec<&str> = strict[0].lines().collect();
+        let expected = [
+            "yaml: unmarshal errors:",
+            "  line 5: key \"c\" already set in map",
+            "  line 8: key \"d\" already set in map",
+            "  line 7: key \"a\" already set in map",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod validate;
 pub use compare::Comparison;
 pub use conflict::Conflict;
 pub use element::Element;
-pub use managed::{Entry, Managed, Operation, Owner};
+pub use managed::{Entry, Fields, Managed, Operation, Owner};
 pub use manager::{FieldManager, LAST_APPLIED};
 pub use scale::ScaleHandler;
 pub use set::{Filter, Set, path_text};

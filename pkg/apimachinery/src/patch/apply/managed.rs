@@ -1,5 +1,7 @@
 //! `metadata.managedFields`: who owns which fields (apimachinery `util/managedfields/internal/managedfields.go`).
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::set::Set;
@@ -78,7 +80,16 @@ pub struct Entry {
     /// When the owner last changed something, RFC 3339.
     pub time: Option<String>,
     /// The paths.
-    pub fields: Set,
+    pub fields: Fields,
+}
+
+/// The paths of one owner.
+#[derive(Clone, Debug)]
+pub enum Fields {
+    /// Read, or made here.
+    Known(Set),
+    /// `fieldsV1` as a server stored it. Most writes touch few owners: the others are passed on unread.
+    Stored(Value),
 }
 
 /// All owners of an object.
@@ -94,6 +105,19 @@ impl Managed {
     /// # Errors
     /// When an entry is malformed.
     pub fn decode(list: Option<&Value>) -> Result<Self, String> {
+        let known = |fields: &Value| Set::from_fields_v1(fields).map(Fields::Known);
+        Self::read(list, &known)
+    }
+
+    /// As [`Self::decode`] of a list a server has stored.
+    ///
+    /// # Errors
+    /// When an entry is malformed; paths are not looked at.
+    pub(super) fn stored(list: Option<&Value>) -> Result<Self, String> {
+        Self::read(list, &|fields| Ok(Fields::Stored(fields.clone())))
+    }
+
+    fn read(list: Option<&Value>, read: &dyn Fn(&Value) -> Result<Fields, String>) -> Result<Self, String> {
         let mut out = Self::default();
         for (at, entry) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
             let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -115,8 +139,8 @@ impl Managed {
                 }
             }
             let fields = match entry.get("fieldsV1") {
-                Some(fields) => Set::from_fields_v1(fields)?,
-                None => Set::default(),
+                Some(fields) => read(fields)?,
+                None => Fields::default(),
             };
             out.put(Entry {
                 owner: Owner {
@@ -137,11 +161,11 @@ impl Managed {
     }
 
     /// Writes `metadata.managedFields`, in upstream's order; None when there are no owners.
-    pub fn encode(&self) -> Option<Value> {
+    pub fn encode(self) -> Option<Value> {
         if self.entries.is_empty() {
             return None;
         }
-        let mut sorted: Vec<&Entry> = self.entries.iter().collect();
+        let mut sorted = self.entries;
         sorted.sort_by_cached_key(|entry| {
             (
                 entry.owner.operation,
@@ -212,7 +236,7 @@ impl Managed {
             }
             let Some(old) = self.take(&owner) else { continue };
             if let Some(entry) = self.entries.iter_mut().find(|entry| entry.owner == bucket) {
-                entry.fields = old.fields.union(&entry.fields);
+                entry.fields = old.fields.set().union(&entry.fields.set()).into();
                 entry.time = old.time;
             }
             left -= 1;
@@ -228,7 +252,7 @@ fn seconds(entry: &Entry) -> i64 {
     time.map_or(0, |at| at.as_second())
 }
 
-fn encode(entry: &Entry) -> Value {
+fn encode(entry: Entry) -> Value {
     let mut out = Map::new();
     let texts = [
         ("manager", entry.owner.manager.as_str()),
@@ -241,6 +265,67 @@ fn encode(entry: &Entry) -> Value {
     for (name, value) in texts.iter().filter(|(_, value)| !value.is_empty()) {
         out.insert((*name).to_owned(), json!(value));
     }
-    out.insert("fieldsV1".to_owned(), entry.fields.to_fields_v1());
+    let fields = match entry.fields {
+        Fields::Known(set) => set.to_fields_v1(),
+        Fields::Stored(fields) => fields,
+    };
+    out.insert("fieldsV1".to_owned(), fields);
     Value::Object(out)
 }
+
+// === impl Fields ===
+
+impl Fields {
+    /// The paths. Stored ones that are malformed are none.
+    pub fn set(&self) -> Cow<'_, Set> {
+        match self {
+            Self::Known(set) => Cow::Borrowed(set),
+            Self::Stored(fields) => Cow::Owned(Set::from_fields_v1(fields).unwrap_or_default()),
+        }
+    }
+
+    /// Whether a change of these paths can concern the owner; when not, its fields stay as they are.
+    pub(super) fn may_have(&self, changes: &Set) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::Stored(fields) => named(fields, changes),
+        }
+    }
+
+    /// Whether it has no paths.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Known(set) => set.is_empty(),
+            Self::Stored(fields) => fields.as_object().is_none_or(Map::is_empty),
+        }
+    }
+}
+
+/// Whether one of the paths, or one that goes on from it, has a name in the JSON.
+fn named(fields: &Value, paths: &Set) -> bool {
+    let Some(map) = fields.as_object() else { return false };
+    paths.nodes().iter().any(|node| {
+        let inside = map.get(&node.element.to_name());
+        inside.is_some_and(|inside| node.member || named(inside, &node.children))
+    })
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::Known(Set::default())
+    }
+}
+
+impl From<Set> for Fields {
+    fn from(set: Set) -> Self {
+        Self::Known(set)
+    }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.set() == other.set()
+    }
+}
+
+impl Eq for Fields {}

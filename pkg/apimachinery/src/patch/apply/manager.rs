@@ -70,18 +70,22 @@ impl FieldManager<'_> {
     }
 
     /// The owners after a create, update or patch, as `metadata.managedFields`. Both objects are in the request's
-    /// version; a created one replaces an object without a uid. `now` is RFC 3339.
+    /// version; a created one replaces an object without a uid. `sent` are the owners the new object came with;
+    /// those it still has do not count. `now` is RFC 3339.
     ///
     /// # Errors
     /// When the objects cannot be compared; upstream then stores no owners.
-    pub fn update(&self, live: &Value, new: &Value, manager: &str, now: &str) -> Result<Option<Value>, String> {
+    pub fn update(
+        &self,
+        live: &Value,
+        new: &Value,
+        sent: Option<&Value>,
+        manager: &str,
+        now: &str,
+    ) -> Result<Option<Value>, String> {
         let stored = meta::metadata(live).get("managedFields");
-        let sent = meta::metadata(new).get("managedFields");
-        let mut managed = if self.subresource.is_empty() {
-            live_or_new(stored, sent)
-        } else {
-            Managed::decode(stored).unwrap_or_default()
-        };
+        let sent = sent.filter(|_| self.subresource.is_empty());
+        let mut managed = live_or_new(stored, sent);
         // Once lost, owners are tracked again from the next apply on.
         if managed.entries.is_empty() && !meta::uid(live).is_empty() {
             return Ok(None);
@@ -103,14 +107,14 @@ impl FieldManager<'_> {
         }
         let owner = Owner::new(manager, Operation::Update, self.api_version, self.subresource);
         let fields = match managed.get(&owner) {
-            Some(before) => changed.union(&before.fields),
+            Some(before) => changed.union(&before.fields.set()),
             None => changed,
         };
         managed.put(Entry {
             owner,
             api_version: self.api_version.to_owned(),
             time: Some(now.to_owned()),
-            fields,
+            fields: fields.into(),
         });
         Ok(())
     }
@@ -200,7 +204,7 @@ impl FieldManager<'_> {
             .updater()
             .apply(live, config, self.api_version, &mut managed, &owner, force)?;
         if let Some(mut entry) = managed.take(&owner) {
-            entry.fields = entry.fields.difference(&STRIPPED);
+            entry.fields = entry.fields.set().difference(&STRIPPED).into();
             if merged.is_some() {
                 entry.time = Some(now.to_owned());
             }
@@ -236,8 +240,8 @@ impl FieldManager<'_> {
 /// The owners a write starts from (`decodeLiveOrNew`): those the client sent, when it sent valid ones. An empty list,
 /// or one empty entry, takes them all away.
 fn live_or_new(stored: Option<&Value>, sent: Option<&Value>) -> Managed {
-    let live = || Managed::decode(stored).unwrap_or_default();
-    let Some(list) = sent.and_then(Value::as_array) else {
+    let live = || Managed::stored(stored).unwrap_or_default();
+    let Some(list) = sent.filter(|_| sent != stored).and_then(Value::as_array) else {
         return live();
     };
     let empty = |entry: &Value| entry.as_object().is_some_and(Map::is_empty);

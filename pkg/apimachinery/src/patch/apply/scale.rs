@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::element::Element;
-use super::managed::{Entry, Managed};
+use super::managed::{Entry, Fields, Managed};
 use super::set::Set;
 
 const SCALE_VERSION: &str = "autoscaling/v1";
@@ -32,9 +32,9 @@ impl ScaleHandler<'_> {
         let parent = Managed::decode(parent)?;
         let entries = parent.entries.into_iter().filter_map(|entry| {
             let path = self.path(&entry.api_version)?;
-            entry.fields.has(&path).then(|| Entry {
+            entry.fields.set().has(&path).then(|| Entry {
                 api_version: SCALE_VERSION.to_owned(),
-                fields: Set::of_fields(&[&["spec", "replicas"]]),
+                fields: Set::of_fields(&[&["spec", "replicas"]]).into(),
                 ..entry
             })
         });
@@ -58,7 +58,7 @@ impl ScaleHandler<'_> {
                 continue;
             };
             let kept = |owner| scale.entries.iter().position(|other: &Entry| other.owner == owner);
-            if !entry.fields.has(&path) {
+            if !entry.fields.set().has(&path) {
                 out.put(entry);
             } else if let Some(at) = kept(entry.owner.clone()) {
                 scale.entries.remove(at);
@@ -66,7 +66,7 @@ impl ScaleHandler<'_> {
             } else {
                 let mut gone = Set::default();
                 gone.insert(&path);
-                let fields = entry.fields.difference(&gone);
+                let fields = Fields::from(entry.fields.set().difference(&gone));
                 if !fields.is_empty() {
                     out.put(Entry { fields, ..entry });
                 }
@@ -74,12 +74,16 @@ impl ScaleHandler<'_> {
         }
         let own = self.path(self.api_version);
         let replicas = [Element::field("spec"), Element::field("replicas")];
-        for entry in scale.entries.into_iter().filter(|entry| entry.fields.has(&replicas)) {
+        for entry in scale
+            .entries
+            .into_iter()
+            .filter(|entry| entry.fields.set().has(&replicas))
+        {
             let mut fields = Set::default();
             fields.insert(own.as_deref().unwrap_or_default());
             out.put(Entry {
                 api_version: self.api_version.to_owned(),
-                fields,
+                fields: fields.into(),
                 ..entry
             });
         }

@@ -183,7 +183,9 @@ impl Story {
     /// A create or an update by `manager`.
     fn write(&mut self, manager: &str, mut new: Value) {
         let now = self.now();
-        let owners = self.manager().update(&self.live, &new, manager, &now).unwrap();
+        let sent = new["metadata"]["managedFields"].take();
+        let owners = self.manager();
+        let owners = owners.update(&self.live, &new, Some(&sent), manager, &now).unwrap();
         crate::meta::set(&mut new, "managedFields", owners.unwrap_or_default());
         crate::meta::set_uid(&mut new, "u");
         self.live = new;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::compare::{self, Comparison};
 use super::conflict::{self, Conflict};
-use super::managed::{Entry, Managed, Owner};
+use super::managed::{Entry, Fields, Managed, Owner};
 use super::place::Atom;
 use super::set::{Filter, Set};
 use super::{field_set, merge, reconcile, remove};
@@ -93,7 +93,7 @@ impl Updater<'_> {
             owner: owner.clone(),
             api_version: version.to_owned(),
             time: last.as_ref().and_then(|last| last.time.clone()),
-            fields,
+            fields: fields.into(),
         });
         let new = self
             .prune(merged, version, managed, last.as_ref())
@@ -122,15 +122,21 @@ impl Updater<'_> {
             Ok(changes.filter(self.versions.reset_fields(pair.version)))
         };
         let own = compare(pair)?;
+        let touched = own.modified.union(&own.added).union(&own.removed);
         let mut others: Vec<(String, Comparison)> = Vec::new();
         let mut lost: Vec<(Owner, Set)> = Vec::new();
         let mut after: Vec<Entry> = Vec::with_capacity(managed.entries.len());
-        for entry in &managed.entries {
+        for mut entry in std::mem::take(&mut managed.entries) {
             if spare == Some(&entry.owner) {
-                after.push(entry.clone());
+                after.push(entry);
                 continue;
             }
-            let version = entry.api_version.as_str();
+            if entry.api_version == pair.version && !entry.fields.may_have(&touched) {
+                after.push(entry);
+                continue;
+            }
+            let version = entry.api_version.clone();
+            let version = version.as_str();
             let changes = if version == pair.version {
                 &own
             } else {
@@ -150,15 +156,16 @@ impl Updater<'_> {
                 let found = others.iter().find(|(known, _)| known == version);
                 found.map_or(&own, |(_, changes)| changes)
             };
-            let mut entry = entry.clone();
-            let taken = entry.fields.intersection(&changes.modified.union(&changes.added));
+            let mut fields = self.today(&entry);
+            let taken = fields.intersection(&changes.modified.union(&changes.added));
             if !taken.is_empty() {
-                entry.fields = entry.fields.difference(&taken);
+                fields = fields.difference(&taken);
                 lost.push((entry.owner.clone(), taken));
             }
             if !changes.removed.is_empty() {
-                entry.fields = entry.fields.difference(&changes.removed);
+                fields = fields.difference(&changes.removed);
             }
+            entry.fields = fields.into();
             after.push(entry);
         }
         if !force && !lost.is_empty() {
@@ -179,7 +186,7 @@ impl Updater<'_> {
             return Ok(merged);
         };
         let converted = self.convert(&merged, version, last_version);
-        let last_fields = last.fields.ensure_named_fields(self.schema, atom);
+        let last_fields = last.fields.set().ensure_named_fields(self.schema, atom);
         let pruned = remove::remove(self.schema, atom, &converted, &last_fields);
         let pruned = self.add_back_owned(&converted, pruned, last_version, managed);
         let pruned = self.add_back_dangling(atom, &converted, &pruned, &last_fields);
@@ -199,8 +206,8 @@ impl Updater<'_> {
         let mut by_version: Vec<(&str, Set)> = Vec::new();
         for entry in &managed.entries {
             match by_version.iter_mut().find(|(known, _)| *known == entry.api_version) {
-                Some((_, set)) => *set = set.union(&entry.fields),
-                None => by_version.push((&entry.api_version, entry.fields.clone())),
+                Some((_, set)) => *set = set.union(&entry.fields.set()),
+                None => by_version.push((&entry.api_version, entry.fields.set().into_owned())),
             }
         }
         // The version of the pruned object first: a conversion may need what was pruned.
@@ -228,16 +235,26 @@ impl Updater<'_> {
         remove::remove(self.schema, atom, merged, &gone)
     }
 
-    /// Brings the field sets to today's schema; those of versions that are gone are dropped.
+    /// Brings the field sets to today's schema; those of versions that are gone are dropped. Sets that were not read
+    /// follow when they are ([`Self::today`]).
     fn reconcile(&self, managed: &mut Managed) {
         managed.entries.retain_mut(|entry| {
-            let Some(atom) = self.atom(&entry.api_version) else {
+            if self.atom(&entry.api_version).is_none() {
                 return false;
-            };
-            if let Some(fields) = reconcile::reconcile(self.schema, atom, &entry.fields) {
-                entry.fields = fields;
+            }
+            if matches!(entry.fields, Fields::Known(_)) {
+                entry.fields = self.today(entry).into();
             }
             true
         });
+    }
+
+    /// An owner's fields under today's schema.
+    fn today(&self, entry: &Entry) -> Set {
+        let fields = entry.fields.set();
+        let changed = self
+            .atom(&entry.api_version)
+            .and_then(|atom| reconcile::reconcile(self.schema, atom, &fields));
+        changed.unwrap_or_else(|| fields.into_owned())
     }
 }
