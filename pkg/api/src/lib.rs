@@ -22,6 +22,7 @@ pub mod certificates;
 pub mod coordination;
 pub mod core;
 pub mod discovery;
+pub mod events;
 pub mod flowcontrol;
 pub mod meta;
 pub mod networking;

@@ -1,3 +1,4 @@
 //! apiregistration/v1.
 
 pub mod defaults;
+pub mod validation;

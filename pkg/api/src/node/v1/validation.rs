@@ -1,16 +1,21 @@
 //! Validation of node.k8s.io/v1 (pkg/apis/node/validation/validation.go).
 
-use apimachinery::field::{ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
-use crate::check::{dns_label, immutable, list};
+use crate::check::{dns_label, immutable, list, shown};
 use crate::core::v1::validation::tolerations;
 use crate::meta;
 
 /// A new RuntimeClass (`ValidateRuntimeClass`).
 pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
-    dns_label(&mut errs, &Path::new("handler"), &obj.handler);
+    let handler = Path::new("handler");
+    if obj.handler.is_empty() {
+        errs.push(Error::required(&handler, ""));
+    } else {
+        dns_label(&mut errs, &handler, &obj.handler);
+    }
     if let Some(scheduling) = &obj.scheduling {
         let path = Path::new("scheduling");
         meta::labels(
@@ -18,7 +23,15 @@ pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
             scheduling.node_selector.as_ref(),
             &path.child("nodeSelector"),
         );
-        tolerations(&mut errs, list(&scheduling.tolerations), &path.child("tolerations"));
+        let (all, path) = (list(&scheduling.tolerations), path.child("tolerations"));
+        tolerations(&mut errs, all, &path);
+        let key = |index: usize| {
+            let t = &all[index];
+            (&t.key, &t.operator, &t.value, &t.effect)
+        };
+        for index in (0..all.len()).filter(|i| (0..*i).any(|before| key(before) == key(*i))) {
+            errs.push(Error::duplicate(&path.index(index), shown(&all[index])));
+        }
     }
     errs
 }
@@ -28,4 +41,42 @@ pub fn runtime_class_update(new: &RuntimeClass, old: &RuntimeClass) -> ErrorList
     let mut errs = meta::update(&new.metadata, &old.metadata);
     immutable(&mut errs, &Path::new("handler"), &new.handler, &old.handler);
     errs
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cases::{creates, updates};
+
+    #[test]
+    fn runtime_classes_are_checked() {
+        let base = json!({"metadata": {"name": "r", "resourceVersion": "1"}, "handler": "h"});
+        let toleration = json!({"key": "k", "operator": "Exists"});
+        creates(
+            &base,
+            |_| {},
+            runtime_class_create,
+            &[
+                ("a good class", json!({}), &[]),
+                ("no handler", json!({"/handler": ""}), &["handler: Required value"]),
+                (
+                    "the same toleration twice",
+                    json!({"/scheduling": {"tolerations": [toleration, toleration]}}),
+                    &["scheduling.tolerations[1]: Duplicate value: {\"key\":\"k\",\"operator\":\"Exists\"}"],
+                ),
+            ],
+        );
+        updates(
+            &base,
+            |_| {},
+            runtime_class_update,
+            &[(
+                "another handler",
+                json!({"/handler": "i"}),
+                &["handler: Invalid value: \"i\": field is immutable"],
+            )],
+        );
+    }
 }

@@ -115,11 +115,15 @@ pub fn cluster_role_binding_update(new: &ClusterRoleBinding, old: &ClusterRoleBi
 
 fn same_ref(errs: &mut ErrorList, new: &RoleRef, old: &RoleRef) {
     if !equal(new, old) {
-        errs.push(Error::invalid(
-            &Path::new("roleRef"),
-            &to_value(new),
-            "cannot change roleRef",
-        ));
+        let quote = apimachinery::field::quote;
+        let value = format!(
+            "{{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}",
+            quote(text(&new.api_group)),
+            quote(&new.kind),
+            quote(&new.name)
+        );
+        let value = apimachinery::field::BadValue::Raw(value);
+        errs.push(Error::invalid(&Path::new("roleRef"), value, "cannot change roleRef"));
     }
 }
 
@@ -224,6 +228,72 @@ mod tests {
         };
         assert!(role_binding_update(&binding("a"), &binding("a")).is_empty());
         let got = messages(&role_binding_update(&binding("b"), &binding("a")));
-        assert!(got[0].ends_with("cannot change roleRef"), "{got:?}");
+        let want = "roleRef: Invalid value: {\"APIGroup\":\"rbac.authorization.k8s.io\",\"Kind\":\"Role\",\"Name\":\"b\"}: cannot change roleRef";
+        assert_eq!(got, [want]);
+    }
+
+    #[test]
+    fn roles_and_subjects_of_bindings_are_checked() {
+        let base = json!({"metadata": {"name": "b"}, "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "r"},
+            "subjects": [{"kind": "User", "apiGroup": GROUP, "name": "u"}]});
+        crate::cases::creates(
+            &base,
+            |_| {},
+            cluster_role_binding_create,
+            &[
+                ("a good binding", json!({}), &[]),
+                (
+                    "a role of another group and kind, without a name",
+                    json!({"/roleRef": {"apiGroup": "x", "kind": "Role", "name": ""}}),
+                    &[
+                        "roleRef.apiGroup: Unsupported value: \"x\": supported values: \"rbac.authorization.k8s.io\"",
+                        "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\"",
+                        "roleRef.name: Required value",
+                    ],
+                ),
+                (
+                    "a subject of no kind",
+                    json!({"/subjects/0": {"kind": "Robot", "name": ""}}),
+                    &[
+                        "subjects[0].name: Required value",
+                        "subjects[0].kind: Unsupported value: \"Robot\": supported values: \"ServiceAccount\", \"User\", \"Group\"",
+                    ],
+                ),
+                (
+                    "a service account of nowhere",
+                    json!({"/subjects/0": {"kind": "ServiceAccount", "name": "s", "apiGroup": "x"}}),
+                    &[
+                        "subjects[0].apiGroup: Unsupported value: \"x\": supported values: \"\"",
+                        "subjects[0].namespace: Required value",
+                    ],
+                ),
+                (
+                    "a group of no group",
+                    json!({"/subjects/0": {"kind": "Group", "name": "g", "apiGroup": ""}}),
+                    &["subjects[0].apiGroup: Unsupported value: \"\": supported values: \"rbac.authorization.k8s.io\""],
+                ),
+            ],
+        );
+        crate::cases::creates(
+            &json!({"metadata": {"name": "r"}}),
+            |_| {},
+            cluster_role_create,
+            &[
+                (
+                    "an aggregation of nothing",
+                    json!({"/aggregationRule": {}}),
+                    &[
+                        "aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil",
+                    ],
+                ),
+                (
+                    "URLs and resources",
+                    json!({"/rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"], "resources": ["pods"]}]}),
+                    &[
+                        "rules[0].nonResourceURLs: Invalid value: [\"/x\"]: rules cannot apply to both regular resources and non-resource URLs",
+                    ],
+                ),
+            ],
+        );
     }
 }

@@ -20,13 +20,7 @@ pub fn priority_class_create(obj: &PriorityClass) -> ErrorList {
     let name = text(&obj.metadata.name);
     let value = obj.value.unwrap_or(0);
     if name.starts_with("system-") {
-        let own = SYSTEM_CLASSES.iter().any(|(n, v)| *n == name && *v == value);
-        if !own {
-            let why = if SYSTEM_CLASSES.iter().any(|(n, _)| *n == name) {
-                format!("value of {name} PriorityClass must be {}", system_value(name))
-            } else {
-                format!("{name} is not a known system priority class")
-            };
+        if let Some(why) = unlike_system_class(name, value, obj.global_default == Some(true)) {
             let rule =
                 format!("priority class names with 'system-' prefix are reserved for system use only. error: {why}");
             errs.push(Error::forbidden(&Path::new("metadata").child("name"), rule));
@@ -42,8 +36,14 @@ pub fn priority_class_create(obj: &PriorityClass) -> ErrorList {
     errs
 }
 
-fn system_value(name: &str) -> i32 {
-    SYSTEM_CLASSES.iter().find(|(n, _)| *n == name).map_or(0, |(_, v)| *v)
+/// How a class of a reserved name differs from the system's (`IsKnownSystemPriorityClass`).
+fn unlike_system_class(name: &str, value: i32, global_default: bool) -> Option<String> {
+    match SYSTEM_CLASSES.iter().find(|(n, _)| *n == name) {
+        None => Some(format!("{name} is not a known system priority class")),
+        Some((_, own)) if *own != value => Some(format!("value of {name} PriorityClass must be {own}")),
+        Some(_) if global_default => Some(format!("globalDefault of {name} PriorityClass must be false")),
+        Some(_) => None,
+    }
 }
 
 /// A changed PriorityClass (`ValidatePriorityClassUpdate`).
@@ -58,4 +58,72 @@ pub fn priority_class_update(new: &PriorityClass, old: &PriorityClass) -> ErrorL
     let (policy, old_policy) = (&new.preemption_policy, &old.preemption_policy);
     immutable(&mut errs, &Path::new("preemptionPolicy"), policy, old_policy);
     errs
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cases::{creates, updates};
+    use crate::scheduling::v1::defaults::priority_class as default;
+
+    #[test]
+    fn priority_classes_are_checked() {
+        let base = json!({"metadata": {"name": "p", "resourceVersion": "1"}, "value": 10});
+        creates(
+            &base,
+            default,
+            priority_class_create,
+            &[
+                ("a good class", json!({}), &[]),
+                (
+                    "a value of the system",
+                    json!({"/value": 1_000_000_001}),
+                    &["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"],
+                ),
+                (
+                    "a name of the system",
+                    json!({"/metadata/name": "system-x"}),
+                    &[
+                        "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-x is not a known system priority class",
+                    ],
+                ),
+                (
+                    "a class of the system with another value",
+                    json!({"/metadata/name": "system-node-critical"}),
+                    &[
+                        "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: value of system-node-critical PriorityClass must be 2000001000",
+                    ],
+                ),
+                (
+                    "a class of the system for all",
+                    json!({"/metadata/name": "system-node-critical", "/value": 2_000_001_000, "/globalDefault": true}),
+                    &[
+                        "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: globalDefault of system-node-critical PriorityClass must be false",
+                    ],
+                ),
+                (
+                    "an unknown policy",
+                    json!({"/preemptionPolicy": "Sometimes"}),
+                    &[
+                        "preemptionPolicy: Unsupported value: \"Sometimes\": supported values: \"PreemptLowerPriority\", \"Never\"",
+                    ],
+                ),
+            ],
+        );
+        updates(
+            &base,
+            default,
+            priority_class_update,
+            &[(
+                "value and policy",
+                json!({"/value": 11, "/preemptionPolicy": "Never"}),
+                &[
+                    "value: Forbidden: may not be changed in an update.",
+                    "preemptionPolicy: Invalid value: \"Never\": field is immutable",
+                ],
+            )],
+        );
+    }
 }

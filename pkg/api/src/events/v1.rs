@@ -1,0 +1,3 @@
+//! events/v1.
+
+pub mod validation;
