@@ -27,5 +27,5 @@ pub(crate) static STRATEGY: Typed<Rules<PersistentVolume>> = Typed(Rules {
 static STATUS: Typed<Rules<PersistentVolume>> = Typed(Rules::updating(
     defaults::persistent_volume,
     |_, new, old| new.spec.clone_from(&old.spec),
-    |new, old| api::meta::update(&new.metadata, &old.metadata),
+    validation::persistent_volume_status_update,
 ));

@@ -1,6 +1,7 @@
 //! Validation of core/v1 (pkg/apis/core/validation/validation.go). Functions append to an error
 //! list below, and return one at the door (`<kind>_create`, `<kind>_update`, `<kind>_status_update`).
 
+mod claim;
 mod config;
 mod container;
 mod endpoints;
@@ -45,10 +46,11 @@ pub use replication::{
 pub(crate) use resources::{is_extended, is_native};
 pub use scheduling::{node_selector, tolerations};
 pub use service::{service_create, service_status_update, service_update};
-pub use storage::{
+pub use claim::{
     persistent_volume_claim_create, persistent_volume_claim_spec, persistent_volume_claim_status_update,
-    persistent_volume_claim_update, persistent_volume_create, persistent_volume_update,
+    persistent_volume_claim_update,
 };
+pub use storage::{persistent_volume_create, persistent_volume_status_update, persistent_volume_update};
 pub(crate) use volume::csi_driver_name;
 pub use volume::has_volume_source;
 

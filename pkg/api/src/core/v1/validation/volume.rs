@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, KeyToPath, PersistentVol
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::options::Options;
-use super::{container, env, storage};
+use super::{claim, container, env};
 use crate::check::{
     descending_path, dns_label, file_mode, invalid_each, list, non_reserved_path, quantity, required, text,
 };
@@ -312,8 +312,8 @@ fn old_source(errs: &mut ErrorList, v: &Volume, first: &str, path: &Path, at: &P
 }
 
 /// `ValidatePersistentVolumeClaimTemplate`: of the metadata, labels and annotations.
-fn claim_template(errs: &mut ErrorList, claim: &PersistentVolumeClaimTemplate, path: &Path) {
-    if let Some(metadata) = &claim.metadata {
+fn claim_template(errs: &mut ErrorList, template: &PersistentVolumeClaimTemplate, path: &Path) {
+    if let Some(metadata) = &template.metadata {
         let path = path.child("metadata");
         meta::annotations(errs, metadata.annotations.as_ref(), &path.child("annotations"));
         meta::labels(errs, metadata.labels.as_ref(), &path.child("labels"));
@@ -335,7 +335,7 @@ fn claim_template(errs: &mut ErrorList, claim: &PersistentVolumeClaimTemplate, p
             }
         }
     }
-    storage::persistent_volume_claim_spec(errs, &claim.spec, &path.child("spec"));
+    claim::persistent_volume_claim_spec(errs, &template.spec, &path.child("spec"));
 }
 
 /// `ValidateCSIDriverName`.
