@@ -54,7 +54,7 @@ impl Store {
             let Some(kv) = current else {
                 return Err(ApiError::not_found(&self.gr, name));
             };
-            let mut obj = self.decode(&kv.value, kv.mod_rev)?;
+            let mut obj = Arc::unwrap_or_clone(self.entry(&kv)?.value());
             self.preconditions(name, options, &obj, kv.mod_rev, marked_already)?;
             if !marked_already {
                 hooks.validate(None, Some(&obj)).await?;
