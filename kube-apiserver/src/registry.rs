@@ -5,6 +5,7 @@
 //! admission, bootstrap, allocators) read and write objects without HTTP.
 
 pub(crate) mod admissionregistration;
+pub(crate) mod apiextensions;
 pub(crate) mod apiregistration;
 pub(crate) mod apps;
 pub(crate) mod autoscaling;
@@ -26,6 +27,7 @@ pub(crate) mod node;
 pub(crate) mod options;
 pub(crate) mod policy;
 pub(crate) mod rbac;
+pub(crate) mod resource;
 pub(crate) mod scheduling;
 pub(crate) mod selection;
 pub(crate) mod storage;

@@ -6,8 +6,8 @@ pub(crate) mod rules;
 use self::generic::Generic;
 use super::strategy::Strategy;
 use super::{
-    admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core, discovery,
-    flowcontrol, networking, node, policy, rbac, scheduling, storage,
+    admissionregistration, apiextensions, apiregistration, apps, autoscaling, batch, certificates, coordination, core,
+    discovery, flowcontrol, networking, node, policy, rbac, resource, scheduling, storage,
 };
 
 /// The strategy of one resource; unknown ones get the generic rules.
@@ -29,6 +29,12 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("", "services") => &core::service::STRATEGY,
         ("", "serviceaccounts") => &core::service_account::STRATEGY,
 
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => {
+            &admissionregistration::mutating_admission_policy::STRATEGY
+        }
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => {
+            &admissionregistration::mutating_admission_policy_binding::STRATEGY
+        }
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations") => {
             &admissionregistration::mutating_webhook_configuration::STRATEGY
         }
@@ -41,6 +47,7 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
             &admissionregistration::validating_admission_policy_binding::STRATEGY
         }
+        ("apiextensions.k8s.io", "customresourcedefinitions") => &apiextensions::custom_resource_definition::STRATEGY,
         ("apiregistration.k8s.io", "apiservices") => &apiregistration::api_service::STRATEGY,
 
         ("apps", "controllerrevisions") => &apps::controller_revision::STRATEGY,
@@ -61,6 +68,8 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         }
         ("networking.k8s.io", "ingresses") => &networking::ingress::STRATEGY,
         ("networking.k8s.io", "ingressclasses") => &networking::ingress_class::STRATEGY,
+        ("networking.k8s.io", "ipaddresses") => &networking::ip_address::STRATEGY,
+        ("networking.k8s.io", "servicecidrs") => &networking::service_cidr::STRATEGY,
         ("networking.k8s.io", "networkpolicies") => &networking::network_policy::STRATEGY,
         ("node.k8s.io", "runtimeclasses") => &node::runtime_class::STRATEGY,
         ("policy", "poddisruptionbudgets") => &policy::pod_disruption_budget::STRATEGY,
@@ -68,13 +77,19 @@ pub(crate) fn strategy_for(group: &str, resource: &str) -> &'static dyn Strategy
         ("rbac.authorization.k8s.io", "clusterrolebindings") => &rbac::cluster_role_binding::STRATEGY,
         ("rbac.authorization.k8s.io", "roles") => &rbac::role::STRATEGY,
         ("rbac.authorization.k8s.io", "rolebindings") => &rbac::role_binding::STRATEGY,
+        ("resource.k8s.io", "deviceclasses") => &resource::device_class::STRATEGY,
+        ("resource.k8s.io", "resourceclaims") => &resource::resource_claim::STRATEGY,
+        ("resource.k8s.io", "resourceclaimtemplates") => &resource::resource_claim_template::STRATEGY,
+        ("resource.k8s.io", "resourceslices") => &resource::resource_slice::STRATEGY,
         ("scheduling.k8s.io", "priorityclasses") => &scheduling::priority_class::STRATEGY,
         ("storage.k8s.io", "csidrivers") => &storage::csi_driver::STRATEGY,
+        ("storage.k8s.io", "csinodes") => &storage::csi_node::STRATEGY,
+        ("storage.k8s.io", "csistoragecapacities") => &storage::csi_storage_capacity::STRATEGY,
         ("storage.k8s.io", "storageclasses") => &storage::storage_class::STRATEGY,
+        ("storage.k8s.io", "volumeattachments") => &storage::volume_attachment::STRATEGY,
+        ("storage.k8s.io", "volumeattributesclasses") => &storage::volume_attributes_class::STRATEGY,
 
-        ("networking.k8s.io", "ipaddresses") => &ADDRESS,
-        ("storage.k8s.io" | "authentication.k8s.io" | "networking.k8s.io", _) => &PLAIN,
-        ("admissionregistration.k8s.io" | "apiextensions.k8s.io", _) => &CONDITIONAL,
+        // Kinds that are not stored: reviews, bindings, component statuses.
         _ => &GENERIC,
     }
 }
@@ -93,29 +108,11 @@ pub(crate) fn subresource_strategy(group: &str, resource: &str, subresource: &st
     })
 }
 
-/// Counts generations, as most kinds with a spec do.
+/// Of kinds without rules of their own; no stored kind is.
 static GENERIC: Generic = Generic {
     generation: true,
     unconditional_update: true,
     name: api::meta::name_subdomain,
-};
-/// Counts generations and insists on a resourceVersion.
-static CONDITIONAL: Generic = Generic {
-    generation: true,
-    unconditional_update: false,
-    name: api::meta::name_subdomain,
-};
-/// Counts nothing.
-static PLAIN: Generic = Generic {
-    generation: false,
-    unconditional_update: true,
-    name: api::meta::name_subdomain,
-};
-/// Counts nothing; the name is an address (`ValidateIPAddressName`).
-static ADDRESS: Generic = Generic {
-    generation: false,
-    unconditional_update: true,
-    name: |name, _| apimachinery::validation::is_valid_ip(name),
 };
 
 #[cfg(test)]

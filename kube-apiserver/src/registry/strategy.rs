@@ -23,8 +23,8 @@ pub(crate) trait Strategy: Send + Sync {
     fn prepare_for_update(&self, _ctx: &RequestContext, _obj: &mut Value, _old: &Value) {}
     /// All that is wrong with an update.
     fn validate_update(&self, ctx: &RequestContext, obj: &Value, old: &Value) -> ErrorList;
-    /// Texts for `Warning` headers.
-    fn warnings(&self, _obj: &Value) -> Vec<String> {
+    /// Texts for `Warning` headers; `old` is there on updates.
+    fn warnings(&self, _obj: &Value, _old: Option<&Value>) -> Vec<String> {
         vec![]
     }
     /// Whether PUT on a missing object creates it.
@@ -65,7 +65,7 @@ pub(crate) trait TypedStrategy: Send + Sync {
     /// See [`Strategy::validate_update`].
     fn validate_update(&self, ctx: &RequestContext, obj: &Self::Object, old: &Self::Object) -> ErrorList;
     /// See [`Strategy::warnings`].
-    fn warnings(&self, _obj: &Self::Object) -> Vec<String> {
+    fn warnings(&self, _obj: &Self::Object, _old: Option<&Self::Object>) -> Vec<String> {
         vec![]
     }
     /// See [`Strategy::allow_create_on_update`].
@@ -157,8 +157,10 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
             (Err(e), _) | (_, Err(e)) => vec![e],
         }
     }
-    fn warnings(&self, obj: &Value) -> Vec<String> {
-        Self::decode(obj).map(|o| self.0.warnings(&o)).unwrap_or_default()
+    fn warnings(&self, obj: &Value, old: Option<&Value>) -> Vec<String> {
+        let old = old.and_then(|old| Self::decode(old).ok());
+        let warnings = Self::decode(obj).map(|o| self.0.warnings(&o, old.as_ref()));
+        warnings.unwrap_or_default()
     }
     fn allow_create_on_update(&self) -> bool {
         self.0.allow_create_on_update()

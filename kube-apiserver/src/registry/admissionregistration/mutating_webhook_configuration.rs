@@ -1,24 +1,22 @@
-//! MutatingWebhookConfigurations (pkg/registry/admissionregistration/mutatingwebhookconfiguration/strategy.go): defaults and metadata.
+//! MutatingWebhookConfigurations (pkg/registry/admissionregistration/mutatingwebhookconfiguration/strategy.go).
 
-use api::admissionregistration::v1::defaults;
+use api::admissionregistration::v1::{defaults, validation};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
 use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
-/// MutatingWebhookConfigurations.
+/// MutatingWebhookConfigurations; the generation counts the webhooks' changes.
 pub(crate) static STRATEGY: Typed<Rules<MutatingWebhookConfiguration>> = Typed(Rules {
     default: defaults::mutating_webhook_configuration,
-    prepare_create: |_, obj| {
-        first_generation(obj);
-    },
+    prepare_create: |_, obj| first_generation(obj),
     prepare_update: |_, new, old| {
         let changed = differ(&new.webhooks, &old.webhooks);
         next_generation(new, old, changed);
     },
     unconditional_update: false,
     ..Rules::new(
-        |obj| api::meta::create(&obj.metadata, false, api::meta::name_subdomain),
-        |new, old| api::meta::update(&new.metadata, &old.metadata),
+        validation::mutating_webhook_configuration_create,
+        validation::mutating_webhook_configuration_update,
     )
 });

@@ -1,34 +1,29 @@
-//! ValidatingAdmissionPolicies (pkg/registry/admissionregistration/validatingadmissionpolicy/strategy.go): defaults and metadata.
+//! ValidatingAdmissionPolicies (pkg/registry/admissionregistration/validatingadmissionpolicy/strategy.go).
 
-use api::admissionregistration::v1::defaults;
+use api::admissionregistration::v1::{defaults, validation};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, spec_status};
 use crate::registry::strategy::Typed;
+
+spec_status!(ValidatingAdmissionPolicy);
 
 /// ValidatingAdmissionPolicies.
 pub(crate) static STRATEGY: Typed<Rules<ValidatingAdmissionPolicy>> = Typed(Rules {
     default: defaults::validating_admission_policy,
-    prepare_create: |_, obj| {
-        first_generation(obj);
-        obj.status = None;
-    },
-    prepare_update: |_, new, old| {
-        new.status.clone_from(&old.status);
-        let changed = differ(&new.spec, &old.spec);
-        next_generation(new, old, changed);
-    },
     unconditional_update: false,
     status: Some(&STATUS),
-    ..Rules::new(
-        |obj| api::meta::create(&obj.metadata, false, api::meta::name_subdomain),
-        |new, old| api::meta::update(&new.metadata, &old.metadata),
+    ..Rules::counted(
+        validation::validating_admission_policy_create,
+        validation::validating_admission_policy_update,
     )
 });
 
 /// The status subresource.
-static STATUS: Typed<Rules<ValidatingAdmissionPolicy>> = Typed(Rules::updating(
-    defaults::validating_admission_policy,
-    |_, new, old| new.spec.clone_from(&old.spec),
-    |new, old| api::meta::update(&new.metadata, &old.metadata),
-));
+static STATUS: Typed<Rules<ValidatingAdmissionPolicy>> = Typed(Rules {
+    unconditional_update: false,
+    ..Rules::of_status(
+        defaults::validating_admission_policy,
+        validation::validating_admission_policy_status_update,
+    )
+});

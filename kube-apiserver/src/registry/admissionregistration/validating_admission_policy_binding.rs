@@ -1,6 +1,6 @@
-//! ValidatingAdmissionPolicyBindings (pkg/registry/admissionregistration/validatingadmissionpolicybinding/strategy.go): defaults and metadata.
+//! ValidatingAdmissionPolicyBindings (pkg/registry/admissionregistration/validatingadmissionpolicybinding/strategy.go).
 
-use api::admissionregistration::v1::defaults;
+use api::admissionregistration::v1::{defaults, validation};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 
 use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
@@ -9,16 +9,14 @@ use crate::registry::strategy::Typed;
 /// ValidatingAdmissionPolicyBindings.
 pub(crate) static STRATEGY: Typed<Rules<ValidatingAdmissionPolicyBinding>> = Typed(Rules {
     default: defaults::validating_admission_policy_binding,
-    prepare_create: |_, obj| {
-        first_generation(obj);
-    },
+    prepare_create: |_, obj| first_generation(obj),
     prepare_update: |_, new, old| {
         let changed = differ(&new.spec, &old.spec);
         next_generation(new, old, changed);
     },
     unconditional_update: false,
     ..Rules::new(
-        |obj| api::meta::create(&obj.metadata, false, api::meta::name_subdomain),
-        |new, old| api::meta::update(&new.metadata, &old.metadata),
+        validation::validating_admission_policy_binding_create,
+        validation::validating_admission_policy_binding_update,
     )
 });

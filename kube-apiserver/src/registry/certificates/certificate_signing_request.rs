@@ -32,31 +32,39 @@ pub(crate) static STRATEGY: Typed<Rules<CertificateSigningRequest>> = Typed(Rule
     )
 });
 
-/// `certificatesigningrequests/status`: the certificate and other conditions; approvals stay.
+/// `certificatesigningrequests/status`: the certificate and other conditions. Approvals stay as they are;
+/// one added or taken away is for validation to refuse (`preserveConditionInstances`).
 static STATUS: Typed<Rules<CertificateSigningRequest>> = Typed(Rules::updating(
     |_| {},
     |_, new, old| {
         new.spec = old.spec.clone();
-        let approval = |c: &CertificateSigningRequestCondition| matches!(c.type_.as_str(), "Approved" | "Denied");
-        let mut kept: Vec<_> = conditions(old).into_iter().filter(approval).collect();
-        kept.extend(conditions(new).into_iter().filter(|c| !approval(c)));
-        set_conditions(new, old, kept);
+        let mut wanted = conditions(new);
+        for type_ in ["Approved", "Denied"] {
+            let before: Vec<_> = conditions(old).into_iter().filter(|c| c.type_ == type_).collect();
+            let after = wanted.iter_mut().filter(|c| c.type_ == type_);
+            let after: Vec<_> = after.collect();
+            if after.len() == before.len() {
+                for (slot, kept) in after.into_iter().zip(before) {
+                    *slot = kept;
+                }
+            }
+        }
+        set_conditions(new, old, wanted);
     },
-    validation::certificate_signing_request_update,
+    validation::certificate_signing_request_status_update,
 ));
 
 /// `certificatesigningrequests/approval`: conditions only.
 pub(crate) static APPROVAL: Typed<Rules<CertificateSigningRequest>> = Typed(Rules::updating(
     |_| {},
     prepare_approval,
-    validation::certificate_signing_request_update,
+    validation::certificate_signing_request_approval_update,
 ));
 
 fn prepare_approval(_: &RequestContext, new: &mut CertificateSigningRequest, old: &CertificateSigningRequest) {
     new.spec = old.spec.clone();
     let wanted = conditions(new);
-    let certificate = old.status.as_ref().and_then(|s| s.certificate.clone());
-    new.status.get_or_insert_default().certificate = certificate;
+    new.status.clone_from(&old.status);
     set_conditions(new, old, wanted);
 }
 

@@ -1,38 +1,24 @@
-//! FlowSchemas (pkg/registry/flowcontrol/flowschema/strategy.go): defaults and metadata.
+//! FlowSchemas (pkg/registry/flowcontrol/flowschema/strategy.go).
 
-use api::flowcontrol::v1::defaults;
+use api::flowcontrol::v1::{defaults, validation};
 use k8s_openapi::api::flowcontrol::v1::FlowSchema;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, keep_metadata, next_generation};
+use crate::registry::strategies::rules::{Rules, spec_status};
 use crate::registry::strategy::Typed;
+
+spec_status!(FlowSchema);
 
 /// FlowSchemas.
 pub(crate) static STRATEGY: Typed<Rules<FlowSchema>> = Typed(Rules {
     default: defaults::flow_schema,
-    prepare_create: |_, obj| {
-        first_generation(obj);
-        obj.status = None;
-    },
-    prepare_update: |_, new, old| {
-        new.status.clone_from(&old.status);
-        let changed = differ(&new.spec, &old.spec);
-        next_generation(new, old, changed);
-    },
     status: Some(&STATUS),
-    ..Rules::new(
-        |obj| api::meta::create(&obj.metadata, false, api::meta::name_subdomain),
-        |new, old| api::meta::update(&new.metadata, &old.metadata),
-    )
+    ..Rules::counted(validation::flow_schema_create, validation::flow_schema_update)
 });
 
 /// The status subresource.
-static STATUS: Typed<Rules<FlowSchema>> = Typed(Rules::updating(
+static STATUS: Typed<Rules<FlowSchema>> = Typed(Rules::of_status(
     defaults::flow_schema,
-    |_, new, old| {
-        new.spec.clone_from(&old.spec);
-        keep_metadata(new, old);
-    },
-    |new, old| api::meta::update(&new.metadata, &old.metadata),
+    validation::flow_schema_status_update,
 ));
 
 #[cfg(test)]
@@ -44,16 +30,33 @@ mod tests {
     use crate::request::RequestContext;
 
     #[test]
-    fn the_status_leaves_metadata_alone() {
+    fn the_status_leaves_metadata_and_spec_alone() {
         let object = |text: &str| {
             json!({
                 "metadata": {"name": "f", "labels": {"l": text}, "annotations": {"a": text}},
-                "spec": {"priorityLevelConfiguration": {"name": "p"}},
+                "spec": {"priorityLevelConfiguration": {"name": text}},
             })
         };
         let mut new = object("new");
         STATUS.prepare_for_update(&RequestContext::internal(), &mut new, &object("old"));
         assert_eq!(new["metadata"]["labels"]["l"], "old");
         assert_eq!(new["metadata"]["annotations"]["a"], "old");
+        assert_eq!(new["spec"]["priorityLevelConfiguration"]["name"], "old");
+    }
+
+    #[test]
+    fn the_generation_counts_changes_of_the_spec() {
+        let ctx = RequestContext::internal();
+        let object =
+            |level: &str| json!({"metadata": {"name": "f"}, "spec": {"priorityLevelConfiguration": {"name": level}}});
+        let mut old = object("a");
+        STRATEGY.prepare_for_create(&ctx, &mut old);
+        assert_eq!(old["metadata"]["generation"], 1);
+        let mut new = object("b");
+        STRATEGY.prepare_for_update(&ctx, &mut new, &old);
+        assert_eq!(new["metadata"]["generation"], 2);
+        let mut same = object("a");
+        STRATEGY.prepare_for_update(&ctx, &mut same, &old);
+        assert_eq!(same["metadata"]["generation"], 1);
     }
 }

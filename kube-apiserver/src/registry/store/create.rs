@@ -72,7 +72,7 @@ impl Store {
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, &name, errors));
             }
-            let warnings = self.strategy.warnings(&obj);
+            let warnings = self.strategy.warnings(&obj, None);
             field_manager::put_owners(&mut obj, owners);
             hooks.validate(Some(&obj), None).await?;
             warnings.into_iter().for_each(|w| ctx.warn(w));

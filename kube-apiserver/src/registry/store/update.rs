@@ -59,7 +59,7 @@ impl Store {
             );
             strategy.prepare_for_update(ctx, &mut new, &old);
             let errors = strategy.validate_update(ctx, &new, &old);
-            let warnings = strategy.warnings(&new);
+            let warnings = strategy.warnings(&new, Some(&old));
             field_manager::put_owners(&mut new, owners.0);
             field_manager::put_owners(&mut old, owners.1);
             field_manager::ignore_times(&mut new, &old);

@@ -33,6 +33,8 @@ pub(crate) struct Rules<T: 'static> {
     pub(crate) fields: fn(&Value) -> Fields,
     /// Grace period of a deletion, in seconds.
     pub(crate) grace: fn(&Value, Option<i64>) -> Option<i64>,
+    /// Texts for `Warning` headers: the object, and on an update the old one.
+    pub(crate) warnings: fn(&T, Option<&T>) -> Vec<String>,
     /// Rules of the status subresource.
     pub(crate) status: Option<&'static dyn Strategy>,
 }
@@ -50,6 +52,7 @@ impl<T: 'static> Rules<T> {
             unconditional_update: true,
             fields: |_| vec![],
             grace: |_, _| None,
+            warnings: |_, _| vec![],
             status: None,
         }
     }
@@ -68,6 +71,71 @@ impl<T: 'static> Rules<T> {
     }
 }
 
+impl<T: SpecStatus + 'static> Rules<T> {
+    /// Rules of a kind whose spec is the users', whose status is the controllers', and whose generation
+    /// counts the changes of the spec.
+    pub(crate) const fn counted(create: fn(&T) -> ErrorList, update: fn(&T, &T) -> ErrorList) -> Self {
+        Rules {
+            prepare_create: |_, obj| {
+                obj.clear_status();
+                first_generation(obj);
+            },
+            prepare_update: |_, new, old| {
+                new.keep_status(old);
+                let changed = new.spec_differs(old);
+                next_generation(new, old, changed);
+            },
+            ..Rules::new(create, update)
+        }
+    }
+
+    /// Rules of the status of such a kind: the spec stays, and of the metadata what
+    /// [`keep_metadata`] keeps.
+    pub(crate) const fn of_status(default: fn(&mut T), update: fn(&T, &T) -> ErrorList) -> Self {
+        Rules::updating(
+            default,
+            |_, new, old| {
+                new.keep_spec(old);
+                keep_metadata(new, old);
+            },
+            update,
+        )
+    }
+}
+
+/// A kind in two parts. Implemented by [`spec_status`] from the fields of that name.
+pub(crate) trait SpecStatus: Metadata<Ty = ObjectMeta> {
+    /// Takes the old object's spec.
+    fn keep_spec(&mut self, old: &Self);
+    /// Takes the old object's status.
+    fn keep_status(&mut self, old: &Self);
+    /// Empties the status, which Go always writes.
+    fn clear_status(&mut self);
+    /// Whether the specs differ in meaning.
+    fn spec_differs(&self, old: &Self) -> bool;
+}
+
+/// Says of kinds that they have `spec` and `status`.
+macro_rules! spec_status {
+    ($($kind:ty),* $(,)?) => {$(
+        impl $crate::registry::strategies::rules::SpecStatus for $kind {
+            fn keep_spec(&mut self, old: &Self) {
+                self.spec.clone_from(&old.spec);
+            }
+            fn keep_status(&mut self, old: &Self) {
+                self.status.clone_from(&old.status);
+            }
+            fn clear_status(&mut self) {
+                self.status = Some(Default::default());
+            }
+            fn spec_differs(&self, old: &Self) -> bool {
+                $crate::registry::strategies::rules::differ(&self.spec, &old.spec)
+            }
+        }
+    )*};
+}
+pub(crate) use spec_status;
+
 impl<T: Serialize + DeserializeOwned + 'static> TypedStrategy for Rules<T> {
     type Object = T;
 
@@ -85,6 +153,9 @@ impl<T: Serialize + DeserializeOwned + 'static> TypedStrategy for Rules<T> {
     }
     fn validate_update(&self, _ctx: &RequestContext, obj: &T, old: &T) -> ErrorList {
         (self.validate_update)(obj, old)
+    }
+    fn warnings(&self, obj: &T, old: Option<&T>) -> Vec<String> {
+        (self.warnings)(obj, old)
     }
     fn allow_create_on_update(&self) -> bool {
         self.create_on_update

@@ -1,0 +1,22 @@
+//! MutatingAdmissionPolicyBindings (pkg/registry/admissionregistration/mutatingadmissionpolicybinding/strategy.go).
+
+use api::admissionregistration::v1::{defaults, validation};
+use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
+
+use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategy::Typed;
+
+/// MutatingAdmissionPolicyBindings.
+pub(crate) static STRATEGY: Typed<Rules<MutatingAdmissionPolicyBinding>> = Typed(Rules {
+    default: defaults::mutating_admission_policy_binding,
+    prepare_create: |_, obj| first_generation(obj),
+    prepare_update: |_, new, old| {
+        let changed = differ(&new.spec, &old.spec);
+        next_generation(new, old, changed);
+    },
+    unconditional_update: false,
+    ..Rules::new(
+        validation::mutating_admission_policy_binding_create,
+        validation::mutating_admission_policy_binding_update,
+    )
+});
