@@ -31,24 +31,28 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         .register(Box::new(workqueue::QueueCollector::new()))
         .expect("the first collectors of a new registry do not clash");
     client::metrics::observe_requests(rest_client_request);
+    client::metrics::observe_queues(workqueue::observe);
     let info = crate::version::Info::get();
+    let facts = [
+        ("major", info.major),
+        ("minor", info.minor),
+        ("git_version", info.git_version),
+        ("git_commit", info.git_commit),
+        ("git_tree_state", info.git_tree_state),
+        ("build_date", info.build_date),
+        ("go_version", info.go_version),
+        ("compiler", info.compiler),
+        ("platform", info.platform.as_str()),
+    ];
     let build = IntGaugeVec::new(
         Opts::new(
             "kubernetes_build_info",
-            "Facts about this build; the value is always 1.",
+            "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
         ),
-        &["major", "minor", "git_version", "git_commit", "platform"],
+        &facts.map(|(name, _)| name),
     )
     .expect("the name and labels are valid");
-    build
-        .with_label_values(&[
-            info.major,
-            info.minor,
-            info.git_version,
-            info.git_commit,
-            info.platform.as_str(),
-        ])
-        .set(1);
+    build.with_label_values(&facts.map(|(_, value)| value)).set(1);
     registry
         .register(Box::new(build))
         .expect("the first collectors of a new registry do not clash");
