@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use apimachinery::meta;
 use apimachinery::status::Result;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::strategy::Strategy;
 use super::{codec, field_labels};
@@ -114,6 +114,17 @@ impl Entry {
         Ok(self.encoded.protobuf.get_or_init(|| message.into()).clone())
     }
 
+    /// The object with nothing but its metadata: its readers are many, and the rest is not even parsed.
+    pub(crate) fn head(&self) -> Value {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            #[serde(default)]
+            metadata: Value,
+        }
+        let head = serde_json::from_slice::<Head>(&self.encoded.json);
+        json!({"metadata": head.map(|h| h.metadata).unwrap_or_default()})
+    }
+
     /// The object with apiVersion, kind and resourceVersion.
     pub(crate) fn value(&self) -> Arc<Value> {
         if let Some(value) = &self.value {
@@ -130,5 +141,27 @@ impl Entry {
         let labels: usize = self.index.labels.iter().map(|(k, v)| k.len() + v.len() + 60).sum();
         // Protobuf, when there is one, takes about half as much again.
         self.encoded.json.len() * 3 / 2 + labels + FIXED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::registry::strategy::RAW;
+
+    #[test]
+    fn encodings_are_of_the_object_and_made_once() {
+        let row = crate::resources::find("", "v1", "configmaps").unwrap();
+        let cm = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "\u{e9}\"}"}, "metadata": {
+            "name": "a", "labels": {"metadata": "x"}, "resourceVersion": "7"}});
+        let entry = Entry::new(row, &RAW, 7, cm.clone());
+        assert_eq!(entry.head(), json!({"metadata": cm["metadata"]}));
+        let kept = entry.slim();
+        let message = entry.message().unwrap();
+        // The copy that is kept has what the one that was read has made.
+        assert_eq!(kept.message().unwrap().as_ptr(), message.as_ptr());
+        assert_eq!(*kept.value(), cm);
     }
 }
