@@ -2,14 +2,13 @@
 //!
 //! Each check returns what is wrong, in upstream's words; an empty list means valid. Callers attach a field path.
 
-use std::net::IpAddr;
-
 mod ip;
 #[cfg(test)]
 mod tests;
 
 pub use ip::{
     cidr_warnings, ip_warnings, is_legacy_cidr, is_legacy_ip, is_strict_cidr, is_strict_ip, is_valid_interface_address,
+    sloppy_cidr, sloppy_ip,
 };
 
 /// Longest DNS label.
@@ -260,31 +259,6 @@ pub fn is_http_header_name(value: &str) -> Vec<String> {
         return Vec::new();
     }
     vec![regex_error(HEADER_MSG, "[-A-Za-z0-9]+", &["X-Header-Name"])]
-}
-
-/// An IP address, version 4 or 6, without leading zeros.
-pub fn is_valid_ip(value: &str) -> Vec<String> {
-    if value.parse::<IpAddr>().is_ok() {
-        return Vec::new();
-    }
-    vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]
-}
-
-/// An IP network in CIDR form.
-pub fn is_valid_cidr(value: &str) -> Vec<String> {
-    let good = value.split_once('/').is_some_and(|(address, bits)| {
-        let max = match address.parse::<IpAddr>() {
-            Ok(IpAddr::V4(_)) => 32,
-            Ok(IpAddr::V6(_)) => 128,
-            Err(_) => return false,
-        };
-        let plain = !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit());
-        plain && (bits == "0" || !bits.starts_with('0')) && bits.parse::<u8>().is_ok_and(|bits| bits <= max)
-    });
-    if good {
-        return Vec::new();
-    }
-    vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
 }
 
 /// A segment of a URL path: the weakest rule for an object's name (upstream: `path.ValidatePathSegmentName`).

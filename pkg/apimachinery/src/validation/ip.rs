@@ -27,7 +27,7 @@ pub fn is_strict_ip(value: &str) -> Vec<String> {
     if !found.is_empty() {
         return found;
     }
-    canonical(value, sloppy_ip(value).map(|ip| ip.to_string()))
+    canonical(value, go_ip(value).map(|ip| ip.to_string()))
 }
 
 /// A network of a field that predates the strict rules (`IsValidCIDRForLegacyField`).
@@ -70,7 +70,7 @@ pub fn is_valid_interface_address(value: &str) -> Vec<String> {
 /// What to tell a client about an address that passes but should be written otherwise
 /// (`GetWarningsForIP`).
 pub fn ip_warnings(path: &str, value: &str) -> Vec<String> {
-    let Some(ip) = sloppy_ip(value) else { return Vec::new() };
+    let Some(ip) = go_ip(value) else { return Vec::new() };
     match value.parse() {
         Ok(IpAddr::V6(v6)) if is_mapped(v6) => vec![non_standard(path, value, &ip.to_string(), "IP address")],
         Err(_) => vec![non_standard(path, value, &ip.to_string(), "IP address")],
@@ -141,13 +141,13 @@ fn unmapped(ip: IpAddr, bits: u8) -> (IpAddr, u8) {
     }
 }
 
-/// Reads an address as Go did before it minded leading zeros (`netutils.ParseIPSloppy`).
-fn sloppy_ip(value: &str) -> Option<IpAddr> {
-    let ip = sloppy_unmapped(value)?;
-    Some(unmapped(ip, 0).0)
+/// An address as Go prints it.
+fn go_ip(value: &str) -> Option<IpAddr> {
+    Some(unmapped(sloppy_ip(value)?, 0).0)
 }
 
-fn sloppy_unmapped(value: &str) -> Option<IpAddr> {
+/// Reads an address as Go did before it minded leading zeros (`netutils.ParseIPSloppy`).
+pub fn sloppy_ip(value: &str) -> Option<IpAddr> {
     if let Ok(ip) = value.parse() {
         return Some(ip);
     }
@@ -166,9 +166,10 @@ fn sloppy_unmapped(value: &str) -> Option<IpAddr> {
     format!("{head}{}", Ipv4Addr::from(four)).parse().ok()
 }
 
-fn sloppy_cidr(value: &str) -> Option<(IpAddr, u8)> {
+/// An address and the length of its network, read likewise (`netutils.ParseCIDRSloppy`).
+pub fn sloppy_cidr(value: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = value.split_once('/')?;
-    let address = sloppy_unmapped(address)?;
+    let address = sloppy_ip(address)?;
     if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }

@@ -49,10 +49,10 @@ fn other_texts_follow_their_grammars() {
     check(is_config_map_key, &["a.b", "A_-"], &["", ".", "..", "..a", "a/b"]);
     check(is_http_header_name, &["X-A"], &["", "a b"]);
     check(is_valid_percent, &["1%", "100%"], &["", "%", "1", "a%"]);
-    check(is_valid_ip, &["1.2.3.4", "::1"], &["", "1.2.3", "01.2.3.4", "a"]);
+    check(is_legacy_ip, &["1.2.3.4", "::1"], &["", "1.2.3", "01.2.3.4", "a"]);
     check(
-        is_valid_cidr,
-        &["10.0.0.0/8", "fd00::/64", "1.2.3.4/0"],
+        is_legacy_cidr,
+        &["10.0.0.0/8", "fd00::/64", "0.0.0.0/0"],
         &["", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/08"],
     );
     check(is_path_segment_name, &["a:b"], &[".", "..", "a/b", "a%b"]);

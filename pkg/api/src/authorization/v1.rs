@@ -1,0 +1,3 @@
+//! authorization/v1.
+
+pub mod validation;
