@@ -14,6 +14,11 @@ const REASON_MAX: usize = 1024;
 /// Longest message of a condition, in bytes (`maxMessageLen`).
 const MESSAGE_MAX: usize = 32 * 1024;
 
+/// Go's zero time, in seconds since 1970.
+const YEAR_ONE: i64 = -62_135_596_800;
+/// What the server puts where a condition has no time, so that it decodes.
+const FILLED: i64 = 0;
+
 /// A whole value as an error shows it.
 pub(crate) fn shown<T: Serialize>(value: &T) -> BadValue {
     BadValue::from(&to_value(value))
@@ -80,7 +85,7 @@ pub(crate) fn conditions(errs: &mut ErrorList, conditions: &[Condition], path: &
             let rule = "must be greater than or equal to zero";
             errs.push(Error::invalid(&path.child("observedGeneration"), generation, rule));
         }
-        if condition.last_transition_time.0 == k8s_openapi::jiff::Timestamp::UNIX_EPOCH {
+        if matches!(condition.last_transition_time.0.as_second(), YEAR_ONE | FILLED) {
             errs.push(Error::required(&path.child("lastTransitionTime"), ""));
         }
         let reason = condition.reason.as_str();

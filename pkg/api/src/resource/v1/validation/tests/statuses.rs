@@ -128,10 +128,11 @@ fn users_and_devices_of_an_allocation_are_checked() {
             ),
             (
                 "a condition of no status",
-                json!({devices: [device], "/status/devices/0/conditions": [{"type": "Ready", "status": "Yes", "reason": "", "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": -1}]}),
+                json!({devices: [device], "/status/devices/0/conditions": [{"type": "Ready", "status": "Yes", "reason": "", "lastTransitionTime": "0001-01-01T00:00:00Z", "observedGeneration": -1}]}),
                 &[
                     "status.devices[0].conditions[0].status: Unsupported value: \"Yes\": supported values: \"False\", \"True\", \"Unknown\"",
                     "status.devices[0].conditions[0].observedGeneration: Invalid value: -1: must be greater than or equal to zero",
+                    "status.devices[0].conditions[0].lastTransitionTime: Required value",
                     "status.devices[0].conditions[0].reason: Required value",
                 ],
             ),
