@@ -1,9 +1,9 @@
 //! Validation of node.k8s.io/v1 (pkg/apis/node/validation/validation.go).
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
-use crate::check::{dns_label, immutable, list, shown};
+use crate::check::{dns_label, go_struct, immutable, list, text, to_value};
 use crate::core::v1::validation::tolerations;
 use crate::meta;
 
@@ -30,7 +30,15 @@ pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
             (&t.key, &t.operator, &t.value, &t.effect)
         };
         for index in (0..all.len()).filter(|i| (0..*i).any(|before| key(before) == key(*i))) {
-            errs.push(Error::duplicate(&path.index(index), shown(&all[index])));
+            let toleration = &all[index];
+            let value = go_struct(&[
+                ("Key", text(&toleration.key).into()),
+                ("Operator", text(&toleration.operator).into()),
+                ("Value", text(&toleration.value).into()),
+                ("Effect", text(&toleration.effect).into()),
+                ("TolerationSeconds", to_value(&toleration.toleration_seconds)),
+            ]);
+            errs.push(Error::duplicate(&path.index(index), BadValue::Raw(value)));
         }
     }
     errs
@@ -64,7 +72,9 @@ mod tests {
                 (
                     "the same toleration twice",
                     json!({"/scheduling": {"tolerations": [toleration, toleration]}}),
-                    &["scheduling.tolerations[1]: Duplicate value: {\"key\":\"k\",\"operator\":\"Exists\"}"],
+                    &[
+                        "scheduling.tolerations[1]: Duplicate value: {\"Key\":\"k\",\"Operator\":\"Exists\",\"Value\":\"\",\"Effect\":\"\",\"TolerationSeconds\":null}",
+                    ],
                 ),
             ],
         );

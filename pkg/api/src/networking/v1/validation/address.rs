@@ -1,10 +1,12 @@
 //! Addresses of services and the networks they come from.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::validation::{is_path_segment_name, is_strict_cidr, is_strict_ip};
 use k8s_openapi::api::networking::v1::{IPAddress, ParentReference, ServiceCIDR};
 
-use crate::check::{IMMUTABLE, dns_subdomain, immutable, invalid_each, list, required, shown, sloppy_cidr, text};
+use crate::check::{
+    IMMUTABLE, dns_subdomain, equal, go_struct, invalid_each, list, required, shown, sloppy_cidr, text,
+};
 use crate::meta;
 
 /// A new IPAddress (`ValidateIPAddress`): its name is the address.
@@ -32,8 +34,17 @@ pub fn ip_address_create(obj: &IPAddress) -> ErrorList {
 /// A changed IPAddress (`ValidateIPAddressUpdate`): whose it is stays.
 pub fn ip_address_update(new: &IPAddress, old: &IPAddress) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    let path = Path::new("spec").child("parentRef");
-    immutable(&mut errs, &path, &new.spec.parent_ref, &old.spec.parent_ref);
+    let (parent, before) = (&new.spec.parent_ref, &old.spec.parent_ref);
+    if !equal(parent, before) {
+        let value = go_struct(&[
+            ("Group", text(&parent.group).into()),
+            ("Resource", parent.resource.as_str().into()),
+            ("Namespace", text(&parent.namespace).into()),
+            ("Name", parent.name.as_str().into()),
+        ]);
+        let path = Path::new("spec").child("parentRef");
+        errs.push(Error::invalid(&path, BadValue::Raw(value), IMMUTABLE));
+    }
     errs
 }
 
@@ -57,9 +68,9 @@ fn cidrs(errs: &mut ErrorList, all: &[String]) {
     }
     if all.len() > 2 {
         // Upstream shows the whole spec.
-        let value = format!("{{\"CIDRs\":{}}}", crate::check::to_value(&all));
+        let value = go_struct(&[("CIDRs", crate::check::to_value(&all))]);
         let rule = "may only hold up to 2 values";
-        errs.push(Error::invalid(&path, apimachinery::field::BadValue::Raw(value), rule));
+        errs.push(Error::invalid(&path, BadValue::Raw(value), rule));
         return;
     }
     for (index, cidr) in all.iter().enumerate() {

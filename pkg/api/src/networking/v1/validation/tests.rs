@@ -351,7 +351,7 @@ fn addresses_are_checked() {
             "another owner",
             json!({"/spec/parentRef/name": "t"}),
             &[
-                "spec.parentRef: Invalid value: {\"name\":\"t\",\"namespace\":\"n\",\"resource\":\"services\"}: field is immutable",
+                "spec.parentRef: Invalid value: {\"Group\":\"\",\"Resource\":\"services\",\"Namespace\":\"n\",\"Name\":\"t\"}: field is immutable",
             ],
         )],
     );

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::storage::v1::{
     CSIDriver, CSIDriverSpec, CSINode, CSINodeDriver, CSIStorageCapacity, TokenRequest,
 };
+use serde_json::Value;
 
 use crate::check::{
-    IMMUTABLE, NEGATIVE, equal, immutable, invalid_each, list, non_negative, one_of, qualified_name, quantity,
-    required, shown,
+    IMMUTABLE, NEGATIVE, equal, go_struct, immutable, invalid_each, list, non_negative, one_of, qualified_name,
+    quantity, required, shown, to_value,
 };
 use crate::core::v1::validation::csi_driver_name;
 use crate::meta;
@@ -142,8 +143,17 @@ pub fn csi_node_update(new: &CSINode, old: &CSINode) -> ErrorList {
     };
     for before in &old.spec.drivers {
         for driver in new.spec.drivers.iter().filter(|d| d.name == before.name) {
+            if equal(&fixed(driver), &fixed(before)) {
+                continue;
+            }
+            let value = go_struct(&[
+                ("Name", driver.name.as_str().into()),
+                ("NodeID", driver.node_id.as_str().into()),
+                ("TopologyKeys", to_value(&driver.topology_keys)),
+                ("Allocatable", Value::Null),
+            ]);
             let path = Path::new("spec").child("drivers");
-            immutable(&mut errs, &path, &fixed(driver), &fixed(before));
+            errs.push(Error::invalid(&path, BadValue::Raw(value), IMMUTABLE));
         }
     }
     errs

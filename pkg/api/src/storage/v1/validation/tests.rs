@@ -164,7 +164,7 @@ fn attachments_are_checked() {
             "another node",
             json!({"/spec/nodeName": "m"}),
             &[
-                "spec: Invalid value: {\"attacher\":\"d.example.com\",\"nodeName\":\"m\",\"source\":{\"persistentVolumeName\":\"pv\"}}: field is immutable",
+                "spec: Invalid value: {\"Attacher\":\"d.example.com\",\"Source\":{\"PersistentVolumeName\":\"pv\",\"InlineVolumeSpec\":null},\"NodeName\":\"m\"}: field is immutable",
             ],
         )],
     );
@@ -262,7 +262,7 @@ fn nodes_of_drivers_are_checked() {
                 "another id",
                 json!({"/spec/drivers/0/nodeID": "j"}),
                 &[
-                    "spec.drivers: Invalid value: {\"name\":\"d.example.com\",\"nodeID\":\"j\",\"topologyKeys\":[\"zone\"]}: field is immutable",
+                    "spec.drivers: Invalid value: {\"Name\":\"d.example.com\",\"NodeID\":\"j\",\"TopologyKeys\":[\"zone\"],\"Allocatable\":null}: field is immutable",
                 ],
             ),
         ],
