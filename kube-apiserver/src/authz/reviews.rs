@@ -2,9 +2,11 @@
 //!
 //! Upstream: `pkg/registry/authorization/*/rest.go`, `pkg/apis/authorization/validation`.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use api::authorization::v1::validation::{Review, access_review};
+use apimachinery::field::ErrorList;
 use apimachinery::gvk::GroupKind;
 use apimachinery::status::ApiError;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::rbac::{Rbac, rule::Rule, split_rules};
@@ -48,8 +50,12 @@ impl Reviews<'_> {
             "selfsubjectreviews" => Ok(authn_reviews::self_subject_review(ctx, body)),
             "subjectaccessreviews" => self.access(body, "SubjectAccessReview", None).await,
             "localsubjectaccessreviews" => {
-                let ns = text(&body, "/spec/resourceAttributes/namespace");
-                if ns != ctx.info.namespace {
+                let mut body = body;
+                if text(&body, "/metadata/namespace").is_empty() {
+                    apimachinery::meta::set_namespace(&mut body, &ctx.info.namespace);
+                }
+                let errors = validate(&body, "LocalSubjectAccessReview");
+                if errors.is_empty() && text(&body, "/metadata/namespace") != ctx.info.namespace {
                     return Err(ApiError::bad_request(format!(
                         "spec.resourceAttributes.namespace must match namespace: {}",
                         ctx.info.namespace
@@ -63,7 +69,7 @@ impl Reviews<'_> {
     }
 
     async fn access(&self, mut review: Value, kind: &str, who: Option<&UserInfo>) -> Result<Value, ApiError> {
-        let errors = validate(&review, who.is_none());
+        let errors = validate(&review, kind);
         if !errors.is_empty() {
             return Err(ApiError::invalid(&GroupKind::new(GROUP, kind.to_owned()), "", errors));
         }
@@ -214,32 +220,15 @@ fn selector(attributes: &Value, field: &str) -> String {
         .join(",")
 }
 
-fn validate(review: &Value, needs_subject: bool) -> ErrorList {
-    let mut errors = ErrorList::new();
-    let spec = Path::new("spec");
-    let resource = review.pointer("/spec/resourceAttributes").is_some_and(Value::is_object);
-    let url = review
-        .pointer("/spec/nonResourceAttributes")
-        .is_some_and(Value::is_object);
-    match (resource, url) {
-        (true, true) => errors.push(Error::invalid(
-            &spec.child("nonResourceAttributes"),
-            "spec.nonResourceAttributes",
-            "cannot be specified in combination with resourceAttributes",
-        )),
-        (false, false) => errors.push(Error::invalid(
-            &spec.child("resourceAttributes"),
-            "spec.resourceAttributes",
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-        )),
-        _ => {}
+fn validate(review: &Value, kind: &str) -> ErrorList {
+    fn part<T: DeserializeOwned + Default>(review: &Value, name: &str) -> T {
+        let part = review.get(name).cloned().unwrap_or_default();
+        serde_json::from_value(part).unwrap_or_default()
     }
-    if needs_subject && text(review, "/spec/user").is_empty() && items(review, "/spec/groups").is_empty() {
-        errors.push(Error::invalid(
-            &spec.child("user"),
-            "",
-            "at least one of user or group must be specified",
-        ));
-    }
-    errors
+    let which = match kind {
+        "SelfSubjectAccessReview" => Review::Own,
+        "LocalSubjectAccessReview" => Review::Local,
+        _ => Review::Subject,
+    };
+    access_review(&part(review, "metadata"), &part(review, "spec"), which)
 }
