@@ -88,7 +88,7 @@ pub(crate) fn object(
         }
         (View::Object, Format::Protobuf) if convert::is_hub(row) => Ok(whole(status, out, envelope(row, entry)?)),
         (View::MetadataList, _) => Err(not_this("PartialObjectMetadataList", "not a list", row, "")),
-        _ => value(status, out, &view(out, query, row, entry)),
+        _ => value(status, out, &view(out, query, row, entry, true)),
     }
 }
 
@@ -108,22 +108,22 @@ fn not_this(asked: &str, is: &str, row: &Resource, list: &str) -> ApiError {
     ApiError::generic(406, "NotAcceptable", text)
 }
 
-/// The object as the client wants to see it, alone.
-pub(crate) fn view(out: &Output, query: &Query, row: &Resource, entry: &Entry) -> Value {
+/// The object as the client wants to see it, alone; a Table with column definitions or without.
+pub(crate) fn view(out: &Output, query: &Query, row: &Resource, entry: &Entry, headers: bool) -> Value {
     match out.view {
         View::Object => convert::from_hub(row, &entry.value()),
-        View::Metadata | View::MetadataList => metadata(out, &entry.value()),
+        View::Metadata | View::MetadataList => metadata(out, &entry.head()),
         View::Table => {
             let object = convert::from_hub(row, &entry.value());
-            let mut t = table::table(row, &[&object], true, query);
-            t["apiVersion"] = format!("meta.k8s.io/{}", out.view_version).into();
+            let mut t = table::table(row, &[&object], &out.view_version, headers, query);
             t["metadata"] = json!({"resourceVersion": entry.rev.to_string()});
             t
         }
     }
 }
 
-fn metadata(out: &Output, v: &Value) -> Value {
+/// The `PartialObjectMetadata` of an object.
+pub(crate) fn metadata(out: &Output, v: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata",
         "apiVersion": format!("meta.k8s.io/{}", out.view_version),
@@ -193,7 +193,7 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
         }
         View::Metadata => Err(not_this("PartialObjectMetadata", "a list", row, "List")),
         View::MetadataList => {
-            let items: Vec<Value> = list.items.iter().map(|e| metadata(out, &e.value())).collect();
+            let items: Vec<Value> = list.items.iter().map(|e| metadata(out, &e.head())).collect();
             let v = json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": format!("meta.k8s.io/{}", out.view_version),
@@ -205,8 +205,7 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
         View::Table => {
             let objects: Vec<Value> = list.items.iter().map(|e| convert::from_hub(row, &e.value())).collect();
             let refs: Vec<&Value> = objects.iter().collect();
-            let mut t = table::table(row, &refs, true, query);
-            t["apiVersion"] = format!("meta.k8s.io/{}", out.view_version).into();
+            let mut t = table::table(row, &refs, &out.view_version, true, query);
             t["metadata"] = Value::Object(m);
             value(StatusCode::OK, out, &t)
         }

@@ -4,7 +4,6 @@
 //! printer there get their name and creation time (`apiserver/pkg/registry/rest/table.go`). The list of printers is
 //! [`cells_of`].
 
-use apimachinery::status::{ApiError, Result};
 use serde_json::{Map, Value, json};
 
 use super::openapi::descriptions;
@@ -159,45 +158,38 @@ impl Printer {
     }
 }
 
-/// Refuses options of Tables that upstream refuses (`ValidateTableOptions`).
-pub(crate) fn check(query: &Query) -> Result<()> {
-    match query.get("includeObject") {
-        None | Some("" | "None" | "Metadata" | "Object") => Ok(()),
-        Some(other) => Err(ApiError::bad_request(format!(
-            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
-             'Object', 'None', or empty"
-        ))),
-    }
-}
-
-/// A Table of `objects`, without list metadata. `headers`: with column definitions.
-pub(crate) fn table(row: &Resource, objects: &[&Value], headers: bool, query: &Query) -> Value {
-    made(&Printer::of(row), objects, headers, query)
+/// A Table of `objects`, without list metadata, in this version of `meta.k8s.io`. `headers`: with column definitions.
+pub(crate) fn table(row: &Resource, objects: &[&Value], version: &str, headers: bool, query: &Query) -> Value {
+    made(&Printer::of(row), objects, version, headers, query)
 }
 
 /// A Table of one `Scale`.
-pub(crate) fn scale(object: &Value, query: &Query) -> Value {
+pub(crate) fn scale(object: &Value, version: &str, query: &Query) -> Value {
     let printer = Printer {
         key: "scale".to_owned(),
         cells: workloads::SCALES,
     };
-    let mut t = made(&printer, &[object], true, query);
+    let mut t = made(&printer, &[object], version, true, query);
     if let Some(version) = object.pointer("/metadata/resourceVersion") {
         t["metadata"] = json!({"resourceVersion": version});
     }
     t
 }
 
-fn made(printer: &Printer, objects: &[&Value], headers: bool, query: &Query) -> Value {
-    let include = query.get("includeObject").unwrap_or("Metadata");
-    let rows: Vec<Value> = objects.iter().map(|o| table_row(printer, o, include)).collect();
+fn made(printer: &Printer, objects: &[&Value], version: &str, headers: bool, query: &Query) -> Value {
+    let api_version = format!("meta.k8s.io/{version}");
+    let include = query.get("includeObject").unwrap_or_default();
+    let rows: Vec<Value> = objects
+        .iter()
+        .map(|o| table_row(printer, o, &api_version, include))
+        .collect();
     let columns = match headers {
         true => printer.columns().iter().map(definition).collect(),
         false => Value::Null,
     };
     json!({
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": api_version,
         "metadata": {},
         "columnDefinitions": columns,
         "rows": rows,
@@ -218,7 +210,7 @@ fn definition(c: &Column) -> Value {
     })
 }
 
-fn table_row(printer: &Printer, object: &Value, include: &str) -> Value {
+fn table_row(printer: &Printer, object: &Value, api_version: &str, include: &str) -> Value {
     let mut out = Map::new();
     out.insert("cells".to_owned(), json!((printer.cells)(object)));
     if printer.key == "pods" {
@@ -234,7 +226,7 @@ fn table_row(printer: &Printer, object: &Value, include: &str) -> Value {
         "None" if !marked => Value::Null,
         _ => json!({
             "kind": "PartialObjectMetadata",
-            "apiVersion": "meta.k8s.io/v1",
+            "apiVersion": api_version,
             "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),
         }),
     };

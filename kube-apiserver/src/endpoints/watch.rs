@@ -118,15 +118,8 @@ impl Frames {
             };
         }
         // A bookmark is shown as any other object: as a row of a Table, too.
-        let mut view = respond::view(&self.out, &self.query, self.row, &change.entry);
-        if self.out.view == View::Table {
-            if !self.first
-                && let Some(map) = view.as_object_mut()
-            {
-                map.insert("columnDefinitions".into(), Value::Null);
-            }
-            self.first = false;
-        }
+        let headers = std::mem::take(&mut self.first);
+        let view = respond::view(&self.out, &self.query, self.row, &change.entry, headers);
         self.frame(kind, &view)
     }
 

@@ -11,6 +11,9 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use testserver::TestServer;
 
+#[path = "reads/documents.rs"]
+mod documents;
+
 const JSON: &str = "application/json";
 const PROTO: &str = "application/vnd.kubernetes.protobuf";
 const CMS: &str = "/api/v1/namespaces/default/configmaps";

