@@ -47,7 +47,7 @@ impl Documents {
                     pretty: true,
                     ..Default::default()
                 };
-                respond::value(StatusCode::OK, &out, &serde_json::json!({"paths": discovery::paths()}))
+                respond::value(StatusCode::OK, &out, &serde_json::json!({"paths": self.paths()}))
             }
             oidc_discovery::CONFIGURATION_PATH => Ok(self.openid(|m| &m.configuration, "application/json")),
             oidc_discovery::JWKS_PATH => Ok(self.openid(|m| &m.jwks, oidc_discovery::JWKS_CONTENT_TYPE)),
@@ -59,6 +59,17 @@ impl Documents {
             }
             _ => Ok(respond::page_not_found()),
         }
+    }
+
+    /// The index: every path, one for each health check among them.
+    fn paths(&self) -> Vec<String> {
+        let mut all = discovery::paths();
+        for checks in &self.health {
+            all.extend(checks.names().map(|name| format!("/{}/{name}", checks.path())));
+        }
+        all.sort();
+        all.dedup();
+        all
     }
 
     fn openid(&self, part: fn(&Metadata) -> &Vec<u8>, content_type: &'static str) -> Response<Body> {

@@ -7,6 +7,7 @@
 //! `apiserver/pkg/util/proxy`, `pkg/kubelet/client`.
 
 mod connect;
+mod credentials;
 pub(crate) mod forward;
 mod headers;
 mod html;
@@ -111,8 +112,7 @@ const KUBELET_PORT: u16 = 10250;
 pub(crate) struct Nodes {
     address_types: Vec<String>,
     port: u16,
-    kubelet: Arc<rustls::ClientConfig>,
-    kubelet_unverified: Arc<rustls::ClientConfig>,
+    kubelets: credentials::Credentials,
     endpoint: Arc<rustls::ClientConfig>,
 }
 
@@ -125,8 +125,7 @@ impl Nodes {
         Ok(Nodes {
             address_types: config.address_types.clone(),
             port: config.port.unwrap_or(KUBELET_PORT),
-            kubelet: Arc::new(connect::kubelet_tls(config)?),
-            kubelet_unverified: Arc::new(connect::unverified_kubelet_tls(config)?),
+            kubelets: credentials::Credentials::new(config)?,
             endpoint: Arc::new(connect::endpoint_tls()?),
         })
     }
@@ -172,8 +171,8 @@ impl Nodes {
 
     fn tls(&self, target: &Target) -> Option<Arc<rustls::ClientConfig>> {
         target.secure.then(|| match target.trust {
-            Trust::Kubelet => self.kubelet.clone(),
-            Trust::KubeletUnverified => self.kubelet_unverified.clone(),
+            Trust::Kubelet => self.kubelets.current(true),
+            Trust::KubeletUnverified => self.kubelets.current(false),
             Trust::Endpoint => self.endpoint.clone(),
         })
     }

@@ -3,11 +3,15 @@
 //! Upstream: `pkg/controlplane/controller/clusterauthenticationtrust`.
 
 use apimachinery::status::ApiError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::authn::cert_pool::CertPool;
 use crate::authn::request_header::RequestHeader;
-use crate::objects::{Objects, find};
+use crate::objects::{Objects, find, text};
 
 const NAME: &str = "extension-apiserver-authentication";
 
@@ -31,23 +35,23 @@ pub(crate) fn data(client_ca: Option<&CertPool>, proxy: Option<&RequestHeader>) 
     data
 }
 
-/// Creates or corrects the ConfigMap; keys of others are kept.
+/// Creates the ConfigMap, or adds to it what this server trusts: servers with other flags have their
+/// part in it too.
 pub(crate) async fn reconcile(objects: &dyn Objects, data: &Value) -> Result<(), ApiError> {
+    let now = apimachinery::time::now().as_second();
     let result = match find(objects, "", "configmaps", "kube-system", NAME).await? {
         None => {
             let object = json!({
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": NAME, "namespace": "kube-system"},
-                "data": data,
+                "data": combined(&Value::Null, data, now),
             });
             objects.create("", "configmaps", "kube-system", object).await
         }
         Some(have) => {
             let mut new = (*have).clone();
-            for (k, v) in data.as_object().into_iter().flatten() {
-                new["data"][k] = v.clone();
-            }
+            new["data"] = combined(&have["data"], data, now);
             if new == *have {
                 return Ok(());
             }
@@ -57,5 +61,102 @@ pub(crate) async fn reconcile(objects: &dyn Objects, data: &Value) -> Result<(),
     match result {
         Err(e) if !e.is_already_exists() && !e.is_conflict() => Err(e),
         _ => Ok(()),
+    }
+}
+
+/// Both sets of values in one, each value once, without expired certificates (upstream
+/// `combinedClusterAuthenticationInfo`). `now` in seconds since the epoch.
+fn combined(old: &Value, own: &Value, now: i64) -> Value {
+    let mut all = json!({});
+    let keys = [old, own]
+        .into_iter()
+        .filter_map(Value::as_object)
+        .flat_map(|m| m.keys());
+    for key in keys {
+        let (old, own) = (text(old, &format!("/{key}")), text(own, &format!("/{key}")));
+        let value = if key.ends_with("-ca-file") {
+            bundle(&[old, own], now)
+        } else if key.starts_with("requestheader-") {
+            list(&[old, own])
+        } else if own.is_empty() {
+            old.to_owned()
+        } else {
+            own.to_owned()
+        };
+        if !value.is_empty() {
+            all[key] = value.into();
+        }
+    }
+    all
+}
+
+/// JSON lists of strings.
+fn list(parts: &[&str]) -> String {
+    let mut all: Vec<String> = vec![];
+    for item in parts
+        .iter()
+        .flat_map(|p| serde_json::from_str::<Vec<String>>(p).unwrap_or_default())
+    {
+        if !all.contains(&item) {
+            all.push(item);
+        }
+    }
+    json!(all).to_string()
+}
+
+/// PEM bundles of certificates.
+fn bundle(parts: &[&str], now: i64) -> String {
+    let mut all: Vec<CertificateDer<'static>> = vec![];
+    for cert in parts
+        .iter()
+        .flat_map(|p| CertificateDer::pem_slice_iter(p.as_bytes()).filter_map(Result::ok))
+    {
+        let alive = x509_parser::parse_x509_certificate(&cert)
+            .is_ok_and(|(_, parsed)| parsed.validity().not_after.timestamp() > now);
+        if alive && !all.contains(&cert) {
+            all.push(cert);
+        }
+    }
+    let mut pem = String::new();
+    for cert in all {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        let text = STANDARD.encode(&cert);
+        for line in text.as_bytes().chunks(64) {
+            pem.extend(line.iter().map(|b| char::from(*b)));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    pem
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_servers_trust_stays_and_nothing_is_there_twice() {
+        let (mut ca, mut other) = (String::new(), String::new());
+        for pem in [&mut ca, &mut other] {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let cert = rcgen::CertificateParams::new(vec!["ca".to_owned()])
+                .unwrap()
+                .self_signed(&key)
+                .unwrap();
+            *pem = cert.pem().replace("\r\n", "\n");
+        }
+        let now = apimachinery::time::now().as_second();
+        let old = json!({"client-ca-file": other, "requestheader-allowed-names": "[\"a\",\"b\"]", "more": "x"});
+        let own =
+            json!({"client-ca-file": format!("# mine\n{ca}{other}"), "requestheader-allowed-names": "[\"b\",\"c\"]"});
+        let all = combined(&old, &own, now);
+        assert_eq!(
+            all,
+            json!({"client-ca-file": format!("{other}{ca}"), "requestheader-allowed-names": "[\"a\",\"b\",\"c\"]", "more": "x"})
+        );
+        assert_eq!(combined(&all, &own, now), all);
+        let far = 100_000_000_000;
+        assert_eq!(combined(&old, &own, far).get("client-ca-file"), None);
     }
 }

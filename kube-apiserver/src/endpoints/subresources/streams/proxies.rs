@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::super::super::Call;
 use crate::objects::{Objects as _, items, text};
 use crate::proxy::rewrite::Rewrite;
-use crate::proxy::{Target, Trust, paths, unexplained};
+use crate::proxy::{Target, Trust, paths};
 
 /// Target of a proxy request, and how its answers lead back.
 pub(super) async fn locate(call: &Call) -> Result<(Target, Rewrite)> {
@@ -172,15 +172,18 @@ fn global_unicast(ip: IpAddr) -> bool {
     !(local || ip.is_loopback() || ip.is_multicast() || ip.is_unspecified())
 }
 
-/// A port that is dialled as it was written.
+/// A port that is dialled as it was written; Go's dialer knows a few by name.
 fn number(port: &str) -> Result<u16> {
-    port.parse()
-        .map_err(|_| {
-            unexplained(format!(
-                "error trying to reach service: dial tcp: lookup tcp/{port}: unknown port"
-            ))
-        })
-        .map_err(|e| ApiError::service_unavailable(e.message))
+    let number = match port {
+        "http" => Some(80),
+        "https" => Some(443),
+        digits => digits.parse().ok(),
+    };
+    number.ok_or_else(|| {
+        ApiError::service_unavailable(format!(
+            "error trying to reach service: dial tcp: lookup tcp/{port}: unknown port"
+        ))
+    })
 }
 
 /// `[scheme:]name[:port]` (upstream `utilnet.SplitSchemeNamePort`).
