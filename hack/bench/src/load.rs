@@ -1,4 +1,4 @@
-//! The load: create, get, list, each phase measured by itself.
+//! The load: create, update, get, list, each phase measured by itself.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +19,15 @@ pub(crate) enum Kind {
     Pods,
     /// Small ConfigMaps.
     Configmaps,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pods => "Pod",
+            Self::Configmaps => "ConfigMap",
+        }
+    }
 }
 
 /// How much load.
@@ -46,21 +55,22 @@ pub(crate) struct Phase {
 pub(crate) type Round = BTreeMap<&'static str, Phase>;
 
 /// The names of the phases, in order.
-pub(crate) const PHASES: [&str; 3] = ["create", "get", "list"];
+pub(crate) const PHASES: [&str; 4] = ["create", "update", "get", "list"];
 
 /// Makes the namespace, and the service account that pods need.
 pub(crate) async fn prepare(target: &Target, plan: &Plan) -> anyhow::Result<()> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": target.namespace}});
     expect(
         target
-            .send(Method::POST, "/api/v1/namespaces", body(&namespace))
+            .send(Method::POST, "/api/v1/namespaces", target.format.body(&namespace)?)
             .await?,
         &[201, 409],
     )?;
     if matches!(plan.kind, Kind::Pods) {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
         let path = format!("/api/v1/namespaces/{}/serviceaccounts", target.namespace);
-        expect(target.send(Method::POST, &path, body(&account)).await?, &[201, 409])?;
+        let account = target.format.body(&account)?;
+        expect(target.send(Method::POST, &path, account).await?, &[201, 409])?;
     }
     Ok(())
 }
@@ -81,7 +91,7 @@ pub(crate) async fn clean_up(target: &Target) {
     }
 }
 
-/// Creates objects, reads each, reads the list, then deletes them (which is not measured).
+/// Creates objects, changes a label of each, reads each, reads the list, then deletes them (which is not measured).
 pub(crate) async fn round(target: &Target, plan: &Plan, round: u32) -> anyhow::Result<Round> {
     let plural = match plan.kind {
         Kind::Pods => "pods",
@@ -91,17 +101,24 @@ pub(crate) async fn round(target: &Target, plan: &Plan, round: u32) -> anyhow::R
     let name = |index: u32| format!("bench-{round}-{index}");
     let mut phases = Round::new();
 
+    // Bodies are made before the clock runs: the client's work shares the machine.
+    let bodies: Vec<Bytes> = (0..plan.count)
+        .map(|index| target.format.body(&object(plan.kind, &name(index))))
+        .collect::<anyhow::Result<_>>()?;
     let create = run(target, plan, plan.count, |index| {
-        (
-            Method::POST,
-            collection.clone(),
-            body(&object(plan.kind, &name(index))),
-            201,
-        )
+        (Method::POST, collection.clone(), bodies[index as usize].clone(), 201)
     });
     let created = create.await.context("create")?;
     let count = created.operations;
     phases.insert("create", created);
+    let changed = changed(target, plan.kind, &collection)
+        .await
+        .context("read before the update")?;
+    let update = run(target, plan, changed.len().try_into()?, |index| {
+        let (name, body) = &changed[index as usize];
+        (Method::PUT, format!("{collection}/{name}"), body.clone(), 200)
+    });
+    phases.insert("update", update.await.context("update")?);
     let get = run(target, plan, count, |index| {
         (Method::GET, format!("{collection}/{}", name(index)), Bytes::new(), 200)
     });
@@ -161,8 +178,17 @@ fn expect(answer: Answer, wanted: &[u16]) -> anyhow::Result<Answer> {
     Ok(answer)
 }
 
-fn body(value: &serde_json::Value) -> Bytes {
-    Bytes::from(value.to_string())
+/// The objects of the collection with another label each, as names and bodies.
+async fn changed(target: &Target, kind: Kind, collection: &str) -> anyhow::Result<Vec<(String, Bytes)>> {
+    let mut out = Vec::new();
+    for mut item in target.items(collection).await? {
+        item["apiVersion"] = json!("v1");
+        item["kind"] = json!(kind.name());
+        item["metadata"]["labels"]["tier"] = json!("backend");
+        let name = item["metadata"]["name"].as_str().context("an item without a name")?;
+        out.push((name.to_owned(), target.format.body(&item)?));
+    }
+    Ok(out)
 }
 
 fn object(kind: Kind, name: &str) -> serde_json::Value {

@@ -1,7 +1,7 @@
 //! bench: what an API server spends per request.
 //!
 //! It prints the server's CPU time per operation (utime + stime of `/proc/<pid>/stat`), operations
-//! per second and resident memory for create, get and list (JSON). With `--vs` it loads two servers
+//! per second and resident memory for create, update, get and list, in JSON or protobuf. With `--vs` it loads two servers
 //! in turn (A B B A ...) and prints the ratios. CPU per operation is the number that counts: the
 //! client shares the machine.
 //!
@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use load::{Kind, Plan};
-use target::Target;
+use target::{Format, Target};
 
 /// Loads an API server and prints its CPU per operation, operations per second and memory.
 #[derive(Debug, Parser)]
@@ -54,6 +54,9 @@ struct Args {
     /// What to create: pods (which nobody schedules) or configmaps.
     #[arg(long, value_enum, default_value_t = Kind::Pods)]
     kind: Kind,
+    /// How bodies are written, both ways.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -65,14 +68,14 @@ fn main() -> anyhow::Result<()> {
         limit: Duration::from_secs(args.seconds),
         kind: args.kind,
     };
-    let mut targets = vec![Target::new("A", &args.kubeconfig, &args.pid)?];
+    let mut targets = vec![Target::new("A", &args.kubeconfig, &args.pid, args.format)?];
     if let Some([kubeconfig, pids]) = args.vs.as_deref() {
         let pids = pids
             .split(',')
             .map(str::parse)
             .collect::<Result<Vec<u32>, _>>()
             .context("PID of --vs")?;
-        targets.push(Target::new("B", kubeconfig, &pids)?);
+        targets.push(Target::new("B", kubeconfig, &pids, args.format)?);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
