@@ -10,8 +10,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use apimachinery::field::Error;
-use apimachinery::gvk::GroupKind;
+use apimachinery::gvk::{GroupKind, GroupResource};
 use apimachinery::status::{ApiError, Result};
+use apimachinery::{meta, names};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -31,6 +32,9 @@ pub(crate) mod service_range;
 use cluster_ips::ClusterIps;
 use node_ports::NodePorts;
 use service_range::ServiceRange;
+
+/// Names tried for one `generateName`, as upstream.
+const NAME_ATTEMPTS: usize = 8;
 
 /// The allocators of a server.
 pub(crate) struct Allocators {
@@ -68,8 +72,31 @@ impl Allocators {
         row.group.is_empty() && row.plural == "services"
     }
 
-    /// Creates a Service.
+    /// Creates a Service. Its addresses name it: a generated name is made before they are taken.
     pub(crate) async fn create(
+        &self,
+        store: &Store,
+        ctx: &RequestContext,
+        ns: &str,
+        mut obj: Value,
+        hooks: &dyn Hooks,
+    ) -> Result<Arc<Entry>> {
+        let generate = text(&obj, "/metadata/generateName").to_owned();
+        if generate.is_empty() || !text(&obj, "/metadata/name").is_empty() {
+            return self.create_named(store, ctx, ns, obj, hooks).await;
+        }
+        for _ in 0..NAME_ATTEMPTS {
+            meta::set_name(&mut obj, &names::generate_name(&generate));
+            match self.create_named(store, ctx, ns, obj.clone(), hooks).await {
+                Err(e) if e.is_already_exists() => {}
+                done => return done,
+            }
+        }
+        let gr = GroupResource::new("", "services");
+        Err(ApiError::generate_name_conflict(&gr, text(&obj, "/metadata/name"), 1))
+    }
+
+    async fn create_named(
         &self,
         store: &Store,
         ctx: &RequestContext,

@@ -471,3 +471,28 @@ async fn node_ports_of_new_services_are_shared_by_number() {
         )
     );
 }
+
+#[tokio::test]
+async fn the_address_of_a_service_with_a_generated_name_knows_the_name() {
+    let config = crate::registry::Config {
+        prefix: "/registry".into(),
+        event_ttl: std::time::Duration::from_secs(1),
+    };
+    let registry = Registry::new(Arc::new(crate::storage::memory::Memory::default()), config);
+    let ranges = vec![ServiceRange::parse("10.96.0.0/24").unwrap()];
+    let allocators = Allocators::new(registry.clone(), ranges, (30000, 30031));
+    let store = registry.store("", "services").unwrap().clone();
+    let ctx = RequestContext::internal_for("create", "", "v1", "services", "ns", "");
+    let mut obj = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"generateName": "s-", "namespace": "ns"},
+        "spec": {"ports": [{"port": 80}]}});
+    store.strategy.default(&mut obj);
+    let made = allocators
+        .create(&store, &ctx, "ns", obj, &crate::registry::NoHooks)
+        .await
+        .unwrap()
+        .value();
+    let (name, ip) = (text(&made, "/metadata/name"), text(&made, "/spec/clusterIP"));
+    assert!(name.len() > 2, "{made}");
+    let address = registry.get("networking.k8s.io", "ipaddresses", "", ip).await.unwrap();
+    assert_eq!(text(&address, "/spec/parentRef/name"), name);
+}
