@@ -1,4 +1,5 @@
 //! node/v1.
 
 pub mod defaults;
+pub mod labels;
 pub mod validation;
