@@ -10,7 +10,10 @@ use crate::registry::strategy::Typed;
 /// HorizontalPodAutoscalers.
 pub(crate) static STRATEGY: Typed<Rules<HorizontalPodAutoscaler>> = Typed(Rules {
     default: defaults::horizontal_pod_autoscaler,
-    prepare_create: |_, obj| obj.status = Some(Default::default()),
+    prepare_create: |_, obj| {
+        obj.status = None;
+        defaults::horizontal_pod_autoscaler(obj);
+    },
     prepare_update: |_, new, old| new.status.clone_from(&old.status),
     status: Some(&STATUS),
     ..Rules::new(
@@ -23,5 +26,5 @@ pub(crate) static STRATEGY: Typed<Rules<HorizontalPodAutoscaler>> = Typed(Rules 
 static STATUS: Typed<Rules<HorizontalPodAutoscaler>> = Typed(Rules::updating(
     defaults::horizontal_pod_autoscaler,
     |_, new, old| new.spec.clone_from(&old.spec),
-    |new, old| api::meta::update(&new.metadata, &old.metadata),
+    validation::horizontal_pod_autoscaler_status_update,
 ));

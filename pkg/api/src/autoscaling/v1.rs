@@ -1,4 +1,3 @@
 //! autoscaling/v1.
 
 pub mod defaults;
-pub mod validation;

@@ -43,7 +43,7 @@ pub use replication::{
     ReplicaCounts, replica_counts, replication_controller_create, replication_controller_status_update,
     replication_controller_update,
 };
-pub(crate) use resources::{is_extended, is_native};
+pub(crate) use resources::{container_name as container_resource_name, is_extended, is_native};
 pub use scheduling::{node_selector, tolerations};
 pub use service::{service_create, service_status_update, service_update};
 pub use claim::{

@@ -1,32 +1,42 @@
 //! Validation of policy/v1 (pkg/apis/policy/validation/validation.go).
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use crate::apps::v1::validation::{at_most_all, int_or_percent};
-use crate::check::{non_negative, one_of, to_value};
+use crate::check::{conditions, go_struct, list, non_negative, one_of, to_value};
 use crate::meta;
 
 /// A new PodDisruptionBudget (`ValidatePodDisruptionBudget`).
 pub fn pod_disruption_budget_create(obj: &PodDisruptionBudget) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
-    spec(&mut errs, obj);
+    spec(&mut errs, obj, false);
     errs
 }
 
-/// A changed PodDisruptionBudget (strategy `ValidateUpdate`).
+/// A changed PodDisruptionBudget (strategy `ValidateUpdate`): values no label can have stay in the selector.
 pub fn pod_disruption_budget_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    spec(&mut errs, new);
+    let mut stored = ErrorList::new();
+    let selector = old.spec.as_ref().and_then(|s| s.selector.as_ref());
+    meta::label_selector(&mut stored, selector, &Path::root());
+    spec(&mut errs, new, !stored.is_empty());
     errs
 }
 
-fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget) {
+/// `ValidatePodDisruptionBudgetSpec`.
+fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget, any_values: bool) {
     let Some(spec) = &obj.spec else { return };
     let path = Path::new("spec");
     if spec.min_available.is_some() && spec.max_unavailable.is_some() {
         let rule = "minAvailable and maxUnavailable cannot be both set";
-        errs.push(Error::invalid(&path, &to_value(spec), rule));
+        let shown = go_struct(&[
+            ("MinAvailable", to_value(&spec.min_available)),
+            ("Selector", to_value(&spec.selector)),
+            ("MaxUnavailable", to_value(&spec.max_unavailable)),
+            ("UnhealthyPodEvictionPolicy", to_value(&spec.unhealthy_pod_eviction_policy)),
+        ]);
+        errs.push(Error::invalid(&path, BadValue::Raw(shown), rule));
     }
     for (field, value) in [
         ("minAvailable", &spec.min_available),
@@ -36,7 +46,7 @@ fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget) {
         int_or_percent(errs, value, &path.child(field));
         at_most_all(errs, value, &path.child(field));
     }
-    meta::label_selector(errs, spec.selector.as_ref(), &path.child("selector"));
+    meta::stored_label_selector(errs, spec.selector.as_ref(), &path.child("selector"), any_values);
     if let Some(policy) = &spec.unhealthy_pod_eviction_policy {
         let known = ["AlwaysAllow", "IfHealthyBudget"];
         one_of(errs, &path.child("unhealthyPodEvictionPolicy"), policy, &known);
@@ -48,6 +58,7 @@ pub fn pod_disruption_budget_status_update(new: &PodDisruptionBudget, old: &PodD
     let mut errs = meta::update(&new.metadata, &old.metadata);
     let Some(status) = &new.status else { return errs };
     let path = Path::new("status");
+    conditions(&mut errs, list(&status.conditions), &path.child("conditions"));
     for (field, value) in [
         ("disruptionsAllowed", status.disruptions_allowed),
         ("currentHealthy", status.current_healthy),
@@ -58,3 +69,6 @@ pub fn pod_disruption_budget_status_update(new: &PodDisruptionBudget, old: &PodD
     }
     errs
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,12 +5,18 @@ use std::net::IpAddr;
 use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints, Event};
 
-use crate::check::{dns_label, dns_subdomain, invalid_each, ip, list, port, qualified_name, required_one_of, text};
+use crate::check::{dns_label, dns_subdomain, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, text};
 use crate::meta;
 
 /// New endpoints (`ValidateEndpoints`).
 pub fn endpoints_create(obj: &Endpoints) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    subsets(&mut errs, obj);
+    errs
+}
+
+/// `validateEndpointSubsets`.
+fn subsets(errs: &mut ErrorList, obj: &Endpoints) {
     for (index, subset) in list(&obj.subsets).iter().enumerate() {
         let path = Path::new("subsets").index(index);
         let (ready, not_ready) = (list(&subset.addresses), list(&subset.not_ready_addresses));
@@ -20,26 +26,28 @@ pub fn endpoints_create(obj: &Endpoints) -> ErrorList {
         }
         for (field, addresses) in [("addresses", ready), ("notReadyAddresses", not_ready)] {
             for (index, a) in addresses.iter().enumerate() {
-                address(&mut errs, a, &path.child(field).index(index));
+                address(errs, a, &path.child(field).index(index));
             }
         }
         let ports = list(&subset.ports);
         for (index, p) in ports.iter().enumerate() {
-            endpoint_port(&mut errs, p, ports.len() > 1, &path.child("ports").index(index));
+            endpoint_port(errs, p, ports.len() > 1, &path.child("ports").index(index));
         }
+    }
+}
+
+/// Changed endpoints (`ValidateEndpointsUpdate`): subsets that stay are not looked at again.
+pub fn endpoints_update(new: &Endpoints, old: &Endpoints) -> ErrorList {
+    let mut errs = meta::update(&new.metadata, &old.metadata);
+    errs.extend(meta::create(&new.metadata, true, meta::name_subdomain));
+    if !equal(&new.subsets, &old.subsets) {
+        subsets(&mut errs, new);
     }
     errs
 }
 
-/// Changed endpoints (`ValidateEndpointsUpdate`).
-pub fn endpoints_update(new: &Endpoints, old: &Endpoints) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(endpoints_create(new));
-    errs
-}
-
 fn address(errs: &mut ErrorList, a: &EndpointAddress, path: &Path) {
-    ip(errs, &path.child("ip"), &a.ip);
+    legacy_ip(errs, &path.child("ip"), &a.ip, &[]);
     let hostname = text(&a.hostname);
     if !hostname.is_empty() {
         dns_label(errs, &path.child("hostname"), hostname);

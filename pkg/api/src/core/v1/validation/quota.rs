@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::field::{Error, ErrorList, Path};
-use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem, ResourceQuota, ResourceQuotaSpec};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::quantity::{Format, Quantity};
+use k8s_openapi::api::core::v1::{
+    LimitRange, LimitRangeItem, ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
 use super::resources;
-use crate::check::{IMMUTABLE, list, one_of, qualified_name, quantity, required, to_value};
+use crate::check::{IMMUTABLE, go_struct, list, qualified_name, quantity, shown, to_value};
 use crate::meta;
 
 type Amounts = Option<BTreeMap<String, RawQuantity>>;
@@ -73,19 +76,25 @@ fn order(errs: &mut ErrorList, item: &LimitRangeItem, path: &Path) {
         let amount = |a: &Amounts| a.as_ref().and_then(|a| a.get(name)).map(quantity);
         let (min, max) = (amount(&item.min), amount(&item.max));
         let (default, request) = (amount(&item.default), amount(&item.default_request));
-        for (field, low, low_text, high, high_text) in [
-            ("min", min, "min", max, "max"),
-            ("defaultRequest", min, "min", request, "default request"),
-            ("defaultRequest", request, "default request", max, "max"),
-            ("defaultRequest", request, "default request", default, "default limit"),
-            ("default", min, "min", default, "default"),
-            ("default", default, "default", max, "max"),
+        // Which of the two amounts is shown differs from rule to rule, as it does upstream.
+        for (field, low, low_text, high, high_text, shown) in [
+            ("min", min, "min", max, "max", min),
+            ("defaultRequest", min, "min", request, "default request", request),
+            ("defaultRequest", request, "default request", max, "max", request),
+            ("defaultRequest", request, "default request", default, "default limit", request),
+            ("default", min, "min", default, "default", min),
+            ("default", default, "default", max, "max", max),
         ] {
-            let (Some(low), Some(high)) = (low, high) else { continue };
+            let (Some(low), Some(high), Some(shown)) = (low, high, shown) else {
+                continue;
+            };
             if low > high {
                 let rule = format!("{low_text} value {low} is greater than {high_text} value {high}");
-                errs.push(Error::invalid(&path.child(field).key(name), low.to_string(), rule));
+                errs.push(Error::invalid(&path.child(field).key(name), shown.to_string(), rule));
             }
+        }
+        if let Some(ratio) = amount(&item.max_limit_request_ratio) {
+            self::ratio(errs, ratio, min, max, &path.child("maxLimitRequestRatio").key(name));
         }
         if let (Some(default), Some(request)) = (default, request)
             && default != request
@@ -98,10 +107,29 @@ fn order(errs: &mut ErrorList, item: &LimitRangeItem, path: &Path) {
     }
 }
 
+/// The largest ratio of limit to request is at least one and within what min and max allow.
+fn ratio(errs: &mut ErrorList, ratio: Quantity, min: Option<Quantity>, max: Option<Quantity>, path: &Path) {
+    if ratio < Quantity::new(1, Format::DecimalSi) {
+        let rule = format!("ratio {ratio} is less than 1");
+        errs.push(Error::invalid(path, ratio.to_string(), rule));
+    }
+    let (Some(min), Some(max)) = (min, max) else { return };
+    let most = max.as_f64() / min.as_f64();
+    if ratio.as_f64() > most {
+        let rule = format!("ratio {ratio} is greater than max/min = {most:.6}");
+        errs.push(Error::invalid(path, ratio.to_string(), rule));
+    }
+}
+
 /// A new ResourceQuota (`ValidateResourceQuota`).
 pub fn resource_quota_create(obj: &ResourceQuota) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
     quota_spec(&mut errs, obj.spec.as_ref());
+    if let Some(status) = &obj.status {
+        for (field, amounts) in [("hard", &status.hard), ("used", &status.used)] {
+            quota_amounts(&mut errs, amounts, &Path::new("status").child(field));
+        }
+    }
     errs
 }
 
@@ -113,7 +141,8 @@ pub fn resource_quota_update(new: &ResourceQuota, old: &ResourceQuota) -> ErrorL
         |q: &ResourceQuota| -> BTreeSet<String> { q.spec.iter().flat_map(|s| list(&s.scopes)).cloned().collect() };
     if scopes(new) != scopes(old) {
         let path = Path::new("spec").child("scopes");
-        errs.push(Error::invalid(&path, &to_value(&scopes(new)), IMMUTABLE));
+        let scopes = new.spec.as_ref().and_then(|s| s.scopes.as_ref());
+        errs.push(Error::invalid(&path, shown(&scopes), IMMUTABLE));
     }
     errs
 }
@@ -152,30 +181,104 @@ fn quota_spec(errs: &mut ErrorList, spec: Option<&ResourceQuotaSpec>) {
     quota_amounts(errs, &spec.hard, &path.child("hard"));
     let scopes = list(&spec.scopes);
     let scopes_path = path.child("scopes");
-    if scopes.iter().any(|s| !SCOPES.contains(&s.as_str())) {
-        errs.push(Error::invalid(&scopes_path, &to_value(&scopes), "unsupported scope"));
-    }
-    for pair in [["BestEffort", "NotBestEffort"], ["Terminating", "NotTerminating"]] {
-        if pair.iter().all(|p| scopes.iter().any(|s| s == p)) {
-            errs.push(Error::invalid(&scopes_path, &to_value(&scopes), "conflicting scopes"));
+    for scope in scopes {
+        if !SCOPES.contains(&scope.as_str()) {
+            errs.push(Error::invalid(&scopes_path, &to_value(&scopes), "unsupported scope"));
+        }
+        for _ in unfit(scope, &spec.hard) {
+            let rule = "unsupported scope applied to resource";
+            errs.push(Error::invalid(&scopes_path, &to_value(&scopes), rule));
         }
     }
-    for r in spec.scope_selector.iter().flat_map(|s| list(&s.match_expressions)) {
+    let named: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    conflicts(errs, &named, spec, &scopes_path);
+    if let Some(selector) = &spec.scope_selector {
+        let requirements = list(&selector.match_expressions);
         let path = path.child("scopeSelector").child("matchExpressions");
-        required(errs, &path.child("scopeName"), &r.scope_name);
-        if !SCOPES.contains(&r.scope_name.as_str()) {
-            errs.push(Error::invalid(
-                &path.child("scopeName"),
-                &r.scope_name,
-                "unsupported scope",
-            ));
+        for r in requirements {
+            scope_requirement(errs, r, spec, &path);
         }
-        let known = ["In", "NotIn", "Exists", "DoesNotExist"];
-        one_of(errs, &path.child("operator"), &r.operator, &known);
-        let needs_values = matches!(r.operator.as_str(), "In" | "NotIn");
-        if needs_values && list(&r.values).is_empty() {
+        let named: Vec<&str> = requirements.iter().map(|r| r.scope_name.as_str()).collect();
+        conflicts(errs, &named, spec, &path);
+    }
+}
+
+fn conflicts(errs: &mut ErrorList, scopes: &[&str], spec: &ResourceQuotaSpec, path: &Path) {
+    for pair in [["BestEffort", "NotBestEffort"], ["Terminating", "NotTerminating"]] {
+        if pair.iter().all(|p| scopes.contains(p)) {
+            errs.push(Error::invalid(path, shown(&spec.scopes), "conflicting scopes"));
+        }
+    }
+}
+
+/// Resources of the quota that a scope cannot be asked about (`IsResourceQuotaScopeValidForResource`).
+fn unfit<'a>(scope: &str, hard: &'a Amounts) -> Vec<&'a String> {
+    const COMPUTE: [&str; 6] = [
+        "cpu",
+        "memory",
+        "limits.cpu",
+        "limits.memory",
+        "requests.cpu",
+        "requests.memory",
+    ];
+    let fits = |name: &str| match scope {
+        "BestEffort" => name == "pods",
+        "VolumeAttributesClass" => matches!(name, "persistentvolumeclaims" | "requests.storage"),
+        "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
+            name == "pods" || COMPUTE.contains(&name)
+        }
+        _ => true,
+    };
+    let names = hard.iter().flatten().map(|(name, _)| name);
+    names.filter(|n| resources::is_quota_name(n) && !fits(n)).collect()
+}
+
+/// `validateScopedResourceSelectorRequirement`.
+fn scope_requirement(
+    errs: &mut ErrorList,
+    r: &ScopedResourceSelectorRequirement,
+    spec: &ResourceQuotaSpec,
+    path: &Path,
+) {
+    let scope = r.scope_name.as_str();
+    if !SCOPES.contains(&scope) {
+        errs.push(Error::invalid(&path.child("scopeName"), scope, "unsupported scope"));
+    }
+    for _ in unfit(scope, &spec.hard) {
+        let expressions = spec.scope_selector.as_ref().map(|s| list(&s.match_expressions)).unwrap_or_default();
+        let expressions: Vec<String> = expressions
+            .iter()
+            .map(|e| {
+                go_struct(&[
+                    ("ScopeName", to_value(&e.scope_name)),
+                    ("Operator", to_value(&e.operator)),
+                    ("Values", to_value(&e.values)),
+                ])
+            })
+            .collect();
+        let shown = format!("{{\"MatchExpressions\":[{}]}}", expressions.join(","));
+        let rule = "unsupported scope applied to resource";
+        errs.push(Error::invalid(path, BadValue::Raw(shown), rule));
+    }
+    if scope != "PriorityClass" && scope != "VolumeAttributesClass" && SCOPES.contains(&scope) && r.operator != "Exists"
+    {
+        let rule = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+        errs.push(Error::invalid(&path.child("operator"), &r.operator, rule));
+    }
+    let values = path.child("values");
+    match (r.operator.as_str(), list(&r.values).is_empty()) {
+        ("In" | "NotIn", true) => {
             let rule = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
-            errs.push(Error::required(&path.child("values"), rule));
+            errs.push(Error::required(&values, rule));
+        }
+        ("Exists" | "DoesNotExist", false) => {
+            let rule = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+            errs.push(Error::invalid(&values, shown(&r.values), rule));
+        }
+        ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
+        (other, _) => {
+            let rule = "not a valid selector operator";
+            errs.push(Error::invalid(&path.child("operator"), other, rule));
         }
     }
 }

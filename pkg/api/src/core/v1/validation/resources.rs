@@ -323,7 +323,7 @@ pub(super) fn resource_name(errs: &mut ErrorList, name: &str, path: &Path) {
 }
 
 /// `validateContainerResourceName`.
-pub(super) fn container_name(errs: &mut ErrorList, name: &str, path: &Path) {
+pub(crate) fn container_name(errs: &mut ErrorList, name: &str, path: &Path) {
     resource_name(errs, name, path);
     if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
@@ -350,12 +350,16 @@ fn pod_level_name(errs: &mut ErrorList, name: &str, path: &Path) {
 /// `ValidateResourceQuotaResourceName`.
 pub(super) fn quota_name(errs: &mut ErrorList, name: &str, path: &Path) {
     resource_name(errs, name, path);
-    let quota = STANDARD.contains(&name)
+    if !name.contains('/') && !is_quota_name(name) {
+        errs.push(Error::invalid(path, name, "must be a standard resource for quota"));
+    }
+}
+
+/// `IsStandardQuotaResourceName`.
+pub(super) fn is_quota_name(name: &str) -> bool {
+    STANDARD.contains(&name)
         || (STANDARD_MORE.contains(&name) && name != "storage")
         || is_huge_page(name)
         || name.starts_with("requests.hugepages-")
-        || name.starts_with("count/");
-    if !name.contains('/') && !quota {
-        errs.push(Error::invalid(path, name, "must be a standard resource for quota"));
-    }
+        || name.starts_with("count/")
 }

@@ -2,25 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{Error, ErrorList, Path};
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
+use serde_json::{Value, json};
 
 use super::endpoints::non_special_ip;
 use crate::check::{
-    cidr, dns_label, dns_subdomain, invalid_each, ip, list, one_of, port, port_or_name, qualified_name,
-    required_one_of, text, to_value,
+    dns_label, dns_subdomain, go_struct, invalid_each, is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, list, one_of,
+    port, port_or_name, qualified_name, required_one_of, sloppy_ip, text, to_value,
 };
 use crate::core::v1::defaults::externally_accessible;
 use crate::meta;
 
 const TOP: &str = "spec";
 
-/// A new service (`ValidateServiceCreate`). Cluster IPs are allocated before.
+/// A new service (`ValidateServiceCreate`; the gate RelaxedServiceNameValidation is on). Cluster IPs are
+/// allocated before.
 pub fn service_create(obj: &Service) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_1035_label);
-    let empty = ServiceSpec::default();
-    spec(&mut errs, obj.spec.as_ref().unwrap_or(&empty));
-    balancer_class(&mut errs, obj.spec.as_ref().unwrap_or(&empty), None);
+    let mut errs = meta::create(&obj.metadata, true, meta::name_label);
+    spec(&mut errs, obj, None);
     errs
 }
 
@@ -37,36 +37,49 @@ pub fn service_update(new: &Service, old: &Service) -> ErrorList {
         let path = Path::new(TOP).child("healthCheckNodePort");
         errs.push(Error::forbidden(&path, "field is immutable"));
     }
-    errs.extend(meta::create(&new.metadata, true, meta::name_1035_label));
-    spec(&mut errs, after);
+    spec(&mut errs, new, Some(before));
     errs
 }
 
 /// A changed service status (`ValidateServiceStatusUpdate`, `ValidateLoadBalancerStatus`).
 pub fn service_status_update(new: &Service, old: &Service) -> ErrorList {
+    fn ingress(obj: &Service) -> &[LoadBalancerIngress] {
+        let balancer = obj.status.as_ref().and_then(|s| s.load_balancer.as_ref());
+        balancer.map_or(&[][..], |b| list(&b.ingress))
+    }
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    let ingress = new
-        .status
-        .as_ref()
-        .and_then(|s| s.load_balancer.as_ref())
-        .map_or(&[][..], |b| list(&b.ingress));
     let type_ = new.spec.as_ref().map_or("", |s| text(&s.type_));
     let path = Path::new("status").child("loadBalancer").child("ingress");
-    if type_ != "LoadBalancer" && !ingress.is_empty() {
-        let rule = "may only be used when `spec.type` is \"LoadBalancer\"";
+    if type_ != "LoadBalancer" && !ingress(new).is_empty() {
+        let rule = "may only be used when `spec.type` is 'LoadBalancer'";
         errs.push(Error::forbidden(&path, rule));
+        return errs;
     }
-    for (index, entry) in ingress.iter().enumerate() {
+    let stored: Vec<&str> = ingress(old).iter().map(|i| text(&i.ip)).collect();
+    for (index, entry) in ingress(new).iter().enumerate() {
         let path = path.index(index);
-        if let Some(address) = entry.ip.as_deref().filter(|i| !i.is_empty()) {
-            ip(&mut errs, &path.child("ip"), address);
+        let address = text(&entry.ip);
+        if !address.is_empty() {
+            legacy_ip(&mut errs, &path.child("ip"), address, &stored);
+        }
+        let at = path.child("ipMode");
+        match (&entry.ip_mode, address.is_empty()) {
+            (None, false) => errs.push(Error::required(&at, "must be specified when `ip` is set")),
+            (Some(_), true) => {
+                let rule = "may not be specified when `ip` is not set";
+                errs.push(Error::forbidden(&at, rule));
+            }
+            (Some(mode), false) => one_of(&mut errs, &at, mode, &["Proxy", "VIP"]),
+            (None, true) => {}
         }
         let hostname = text(&entry.hostname);
         if !hostname.is_empty() {
-            dns_subdomain(&mut errs, &path.child("hostname"), hostname);
-        }
-        if let Some(mode) = &entry.ip_mode {
-            one_of(&mut errs, &path.child("ipMode"), mode, &["Proxy", "VIP"]);
+            let at = path.child("hostname");
+            dns_subdomain(&mut errs, &at, hostname);
+            if sloppy_ip(hostname).is_some() {
+                let rule = "must be a DNS name, not an IP address";
+                errs.push(Error::invalid(&at, hostname, rule));
+            }
         }
     }
     errs
@@ -81,8 +94,22 @@ fn needs_health_check(spec: &ServiceSpec) -> bool {
     text(&spec.type_) == "LoadBalancer" && text(&spec.external_traffic_policy) == "Local"
 }
 
-/// `ValidateService` without metadata.
-fn spec(errs: &mut ErrorList, spec: &ServiceSpec) {
+const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+
+/// `validateService`: all but the metadata.
+fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&ServiceSpec>) {
+    let empty = ServiceSpec::default();
+    let spec = obj.spec.as_ref().unwrap_or(&empty);
+    let annotation = |name: &str| obj.metadata.annotations.as_ref().and_then(|a| a.get(name));
+    if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS))
+        && mode != hints
+    {
+        let path = Path::new("metadata").child("annotations").key(TOPOLOGY_MODE);
+        let rule = format!("must match annotations[{TOPOLOGY_HINTS}] when both are specified");
+        errs.push(Error::invalid(&path, mode, rule));
+    }
     let path = Path::new(TOP);
     let type_ = text(&spec.type_);
     let headless = is_headless(spec);
@@ -101,19 +128,16 @@ fn spec(errs: &mut ErrorList, spec: &ServiceSpec) {
     let mut names = BTreeSet::new();
     for (index, p) in ports.iter().enumerate() {
         let path = path.child("ports").index(index);
-        service_port(errs, p, ports.len() > 1, &path);
-        let name = text(&p.name);
-        if !name.is_empty() && !names.insert(name) {
-            errs.push(Error::duplicate(&path.child("name"), name));
-        }
+        service_port(errs, p, ports.len() > 1, &mut names, &path);
     }
     meta::labels(errs, spec.selector.as_ref(), &path.child("selector"));
     affinity(errs, spec, &path);
-    cluster_ips(errs, spec, &path);
+    cluster_ips(errs, spec, old, &path);
+    let stored = stored_list(old.map(|o| &o.external_ips));
     for (index, address) in list(&spec.external_ips).iter().enumerate() {
         let path = path.child("externalIPs").index(index);
         let before = errs.len();
-        ip(errs, &path, address);
+        legacy_ip(errs, &path, address, &stored);
         if errs.len() == before {
             non_special_ip(errs, &path, address);
         }
@@ -125,27 +149,52 @@ fn spec(errs: &mut ErrorList, spec: &ServiceSpec) {
         &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
     );
     duplicate_ports(errs, ports, type_, &path.child("ports"));
-    let ranges = list(&spec.load_balancer_source_ranges);
-    if !ranges.is_empty() {
-        let path = path.child("LoadBalancerSourceRanges");
-        if type_ != "LoadBalancer" {
-            errs.push(Error::forbidden(&path, ONLY_BALANCER));
-        }
-        for (index, range) in ranges.iter().enumerate() {
-            cidr(errs, &path.index(index), range.trim());
-        }
-    }
-    match (type_ == "LoadBalancer", spec.allocate_load_balancer_node_ports) {
+    source_ranges(errs, spec, old, annotation(SOURCE_RANGES), &path);
+    let allocate = spec.allocate_load_balancer_node_ports;
+    match (type_ == "LoadBalancer", allocate) {
         (false, Some(_)) => {
-            errs.push(Error::forbidden(
-                &path.child("allocateLoadBalancerNodePorts"),
-                ONLY_BALANCER,
-            ));
+            errs.push(Error::forbidden(&path.child("allocateLoadBalancerNodePorts"), ONLY_BALANCER));
         }
         (true, None) => errs.push(Error::required(&Path::new("allocateLoadBalancerNodePorts"), "")),
         _ => {}
     }
+    balancer_class(errs, spec, None);
     traffic(errs, spec, &path);
+}
+
+fn stored_list(list: Option<&Option<Vec<String>>>) -> Vec<&str> {
+    list.into_iter().flatten().flatten().map(|v| v.trim()).collect()
+}
+
+/// Networks a load balancer lets in, as a field or as the older annotation.
+fn source_ranges(
+    errs: &mut ErrorList,
+    spec: &ServiceSpec,
+    old: Option<&ServiceSpec>,
+    annotation: Option<&String>,
+    path: &Path,
+) {
+    let ranges = list(&spec.load_balancer_source_ranges);
+    let balancer = text(&spec.type_) == "LoadBalancer";
+    if ranges.is_empty() {
+        let Some(text) = annotation else { return };
+        let path = Path::new("metadata").child("annotations").key(SOURCE_RANGES);
+        if !balancer {
+            errs.push(Error::forbidden(&path, ONLY_BALANCER));
+        }
+        for range in text.trim().split(',').filter(|_| !text.trim().is_empty()) {
+            legacy_cidr(errs, &path, range.trim(), &[]);
+        }
+        return;
+    }
+    let path = path.child("LoadBalancerSourceRanges");
+    if !balancer {
+        errs.push(Error::forbidden(&path, ONLY_BALANCER));
+    }
+    let stored = stored_list(old.map(|o| &o.load_balancer_source_ranges));
+    for (index, range) in ranges.iter().enumerate() {
+        legacy_cidr(errs, &path.index(index), range.trim(), &stored);
+    }
 }
 
 const ONLY_BALANCER: &str = "may only be used when `type` is 'LoadBalancer'";
@@ -171,10 +220,19 @@ fn external_name(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
 }
 
 /// `validateServicePort`.
-fn service_port(errs: &mut ErrorList, p: &ServicePort, name_required: bool, path: &Path) {
+fn service_port<'a>(
+    errs: &mut ErrorList,
+    p: &'a ServicePort,
+    name_required: bool,
+    names: &mut BTreeSet<&'a str>,
+    path: &Path,
+) {
     let name = text(&p.name);
     if !name.is_empty() {
         dns_label(errs, &path.child("name"), name);
+        if !names.insert(name) {
+            errs.push(Error::duplicate(&path.child("name"), name));
+        }
     } else if name_required {
         errs.push(Error::required(&path.child("name"), ""));
     }
@@ -194,25 +252,30 @@ fn service_port(errs: &mut ErrorList, p: &ServicePort, name_required: bool, path
 }
 
 fn duplicate_ports(errs: &mut ErrorList, ports: &[ServicePort], type_: &str, path: &Path) {
+    let node = |p: &ServicePort| p.node_port.filter(|n| *n != 0);
+    for (index, _) in ports.iter().enumerate().filter(|(_, p)| type_ == "ClusterIP" && node(p).is_some()) {
+        let rule = "may not be used when `type` is 'ClusterIP'";
+        errs.push(Error::forbidden(&path.index(index).child("nodePort"), rule));
+    }
     let (mut nodes, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for (index, p) in ports.iter().enumerate() {
-        let path = path.index(index);
-        if let Some(node) = p.node_port.filter(|n| *n != 0) {
-            if type_ == "ClusterIP" {
-                let rule = "may not be used when `type` is 'ClusterIP'";
-                errs.push(Error::forbidden(&path.child("nodePort"), rule));
-            }
-            if !nodes.insert((text(&p.protocol), node)) {
-                errs.push(Error::duplicate(&path.child("nodePort"), node));
-            }
+        if let Some(node) = node(p)
+            && !nodes.insert((text(&p.protocol), node))
+        {
+            errs.push(Error::duplicate(&path.index(index).child("nodePort"), node));
         }
+    }
+    for (index, p) in ports.iter().enumerate() {
         if !seen.insert((text(&p.protocol), p.port)) {
-            let key = ServicePort {
-                protocol: p.protocol.clone(),
-                port: p.port,
-                ..ServicePort::default()
-            };
-            errs.push(Error::duplicate(&path, &to_value(&key)));
+            let shown = go_struct(&[
+                ("Name", json!("")),
+                ("Protocol", json!(p.protocol)),
+                ("AppProtocol", Value::Null),
+                ("Port", json!(p.port)),
+                ("TargetPort", json!(0)),
+                ("NodePort", json!(0)),
+            ]);
+            errs.push(Error::duplicate(&path.index(index), BadValue::Raw(shown)));
         }
     }
 }
@@ -277,13 +340,13 @@ fn traffic(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
         None => {}
     }
     if let Some(distribution) = &spec.traffic_distribution {
-        let known = ["PreferClose", "PreferSameNode", "PreferSameZone"];
+        let known = ["PreferClose", "PreferSameZone", "PreferSameNode"];
         one_of(errs, &path.child("trafficDistribution"), distribution, &known);
     }
 }
 
 /// `ValidateServiceClusterIPsRelatedFields`.
-fn cluster_ips(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
+fn cluster_ips(errs: &mut ErrorList, spec: &ServiceSpec, old: Option<&ServiceSpec>, path: &Path) {
     if text(&spec.type_) == "ExternalName" {
         return;
     }
@@ -313,25 +376,28 @@ fn cluster_ips(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
         let known = ["PreferDualStack", "RequireDualStack", "SingleStack"];
         one_of(errs, &path.child("ipFamilyPolicy"), policy, &known);
     }
-    let before = errs.len();
+    let stored = stored_list(old.map(|o| &o.cluster_ips));
+    let mut bad = false;
     for (index, address) in all.iter().enumerate() {
+        let before = errs.len();
         if index == 0 && address == "None" {
             if all.len() > 1 {
                 let rule = "'None' must be the first and only value";
                 errs.push(Error::invalid(&at, &value, rule));
             }
-            continue;
+        } else {
+            legacy_ip(errs, &at.index(index), address, &stored);
         }
-        ip(errs, &at.index(index), address);
+        bad |= errs.len() > before;
     }
     if all.len() > 2 {
         errs.push(Error::invalid(&at, &value, "may only hold up to 2 values"));
     }
-    if errs.len() > before {
+    if bad {
         return;
     }
-    let is_six = |a: &String| a.contains(':');
-    if all.len() == 2 && is_six(&all[0]) == is_six(&all[1]) {
+    let is_six = |a: &String| is_ipv6(a);
+    if all.len() > 1 && !is_dual_stack(all.iter().map(String::as_str)) {
         let rule = "may specify no more than one IP for each IP family";
         errs.push(Error::invalid(&at, &value, rule));
     }
