@@ -12,8 +12,8 @@ use apimachinery::status::Result;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::codec;
 use super::strategy::Strategy;
-use super::{codec, field_labels};
 use crate::resources::Resource;
 
 /// What selectors and keys need of an object.
@@ -73,13 +73,9 @@ impl Entry {
                 map.iter().filter(|(k, _)| *k != "apiVersion" && *k != "kind").collect();
             serde_json::to_vec(&fields).unwrap_or_default()
         });
-        let mut index = Index::of(&value, strategy);
-        if index.fields.is_empty() {
-            index.fields = field_labels::values(row, &value);
-        }
         Arc::new(Entry {
             rev,
-            index: Arc::new(index),
+            index: Arc::new(Index::of(&value, strategy)),
             row,
             encoded: Arc::new(Encoded {
                 json: json.unwrap_or_else(|| b"{}".to_vec()).into(),

@@ -6,7 +6,6 @@
 
 use apimachinery::fields::{Requirement, Selector};
 use apimachinery::status::{ApiError, Result};
-use serde_json::Value;
 
 use crate::resources::Resource;
 
@@ -149,20 +148,6 @@ pub(crate) fn translate(row: &Resource, selector: &Selector) -> Result<Selector>
     terms.collect::<Result<Vec<_>>>().map(Selector::new)
 }
 
-/// What selectors look at in kinds whose strategy has no such fields.
-pub(crate) fn values(row: &Resource, obj: &Value) -> Vec<(&'static str, String)> {
-    if (row.group, row.plural) != ("resource.k8s.io", "resourceslices") {
-        return vec![];
-    }
-    let text = |label: &str| {
-        obj.pointer(&format!("/{}", label.replace('.', "/")))
-            .and_then(Value::as_str)
-    };
-    let own = SLICES.iter().filter(|(label, _)| *label != NAME.0);
-    own.map(|(label, _)| (*label, text(label).unwrap_or_default().to_owned()))
-        .collect()
-}
-
 fn stored_as(row: &Resource, label: &str) -> std::result::Result<&'static str, String> {
     let pick = |known: &[(&'static str, &'static str)]| known.iter().find(|(l, _)| *l == label).map(|(_, s)| *s);
     if (row.group, row.plural) == ("resource.k8s.io", "resourceslices") {
@@ -182,14 +167,6 @@ fn stored_as(row: &Resource, label: &str) -> std::result::Result<&'static str, S
 mod tests {
     use super::*;
     use crate::resources;
-
-    #[test]
-    fn slices_are_selected_by_node_and_driver() {
-        let row = resources::find("resource.k8s.io", "v1", "resourceslices").unwrap();
-        let slice = serde_json::json!({"spec": {"driver": "d", "nodeName": "n"}});
-        let want = [("spec.nodeName", "n".to_owned()), ("spec.driver", "d".to_owned())];
-        assert_eq!(values(row, &slice), want);
-    }
 
     #[test]
     fn labels_are_translated_or_refused_by_kind() {

@@ -171,6 +171,21 @@ impl Store {
         Ok(entry)
     }
 
+    /// What was written at `rev`, as everybody will read it (upstream's store decodes what it wrote, too);
+    /// its watchers find it decoded.
+    fn written(&self, key: &str, bytes: &[u8], rev: i64, mut value: Value) -> Arc<Entry> {
+        let read = match self.ttl {
+            None => self.version(key, bytes, rev),
+            // Short-lived and seldom read: not kept.
+            Some(_) => self.decode(bytes, rev).map(|value| self.wrap(rev, value)),
+        };
+        read.unwrap_or_else(|error| {
+            tracing::error!(key, %error, "what was written cannot be decoded");
+            meta::set_revision(&mut value, rev);
+            self.wrap(rev, value)
+        })
+    }
+
     /// An object this store has just decoded or written.
     fn wrap(&self, rev: i64, value: Value) -> Arc<Entry> {
         Entry::new(self.row, self.strategy, rev, value)

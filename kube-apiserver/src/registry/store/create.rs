@@ -76,8 +76,8 @@ impl Store {
             field_manager::put_owners(&mut obj, owners);
             hooks.validate(Some(&obj), None).await?;
             warnings.into_iter().for_each(|w| ctx.warn(w));
-            match self.write_new(ctx, ns, &name, &mut obj).await? {
-                Some(rev) => return Ok(self.wrap(rev, obj)),
+            match self.write_new(ctx, ns, &name, obj).await? {
+                Some(entry) => return Ok(entry),
                 None if generated => {}
                 None => return Err(ApiError::already_exists(&self.gr, &name)),
             }
@@ -86,23 +86,16 @@ impl Store {
     }
 
     /// Writes a new key; `None`: it exists.
-    async fn write_new(&self, ctx: &RequestContext, ns: &str, name: &str, obj: &mut Value) -> Result<Option<i64>> {
-        let bytes = codec::encode(self.row, obj)?;
+    async fn write_new(&self, ctx: &RequestContext, ns: &str, name: &str, obj: Value) -> Result<Option<Arc<Entry>>> {
+        let bytes = codec::encode(self.row, &obj)?;
         if ctx.dry_run {
             let (kv, _) = self.read(ns, name, "create").await?;
-            return Ok(kv.is_none().then_some(0));
+            return Ok(kv.is_none().then(|| self.wrap(0, obj)));
         }
         let key = self.key(ns, name)?;
-        match self
-            .storage
-            .create(&key, bytes, self.ttl)
-            .await
-            .map_err(|e| self.failed(e, "create"))?
-        {
-            Write::Done(rev) => {
-                meta::set_revision(obj, rev);
-                Ok(Some(rev))
-            }
+        let write = self.storage.create(&key, bytes.clone(), self.ttl).await;
+        match write.map_err(|e| self.failed(e, "create"))? {
+            Write::Done(rev) => Ok(Some(self.written(&key, &bytes, rev, obj))),
             Write::Conflict(_) => Ok(None),
         }
     }

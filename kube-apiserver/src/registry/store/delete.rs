@@ -102,6 +102,9 @@ impl Store {
                     }
                 }
                 (Write::Done(rev), mark) => {
+                    if matches!(mark, Marked::Now) {
+                        self.entries.deleted(&key, rev);
+                    }
                     meta::set_revision(&mut obj, rev);
                     return Ok(Deleted {
                         entry: self.wrap(rev, obj),

@@ -49,7 +49,7 @@ impl Store {
                 }
                 return Ok((self.create(ctx, ns, without_version(obj), hooks).await?, true));
             };
-            let mut old = self.decode(&kv.value, kv.mod_rev)?;
+            let mut old = Arc::unwrap_or_clone(self.entry(&kv)?.value());
             let mut new = change(&old)?;
             self.settle(ns, name, strategy, &mut new, &old, kv.mod_rev)?;
             hooks.admit(&mut new, Some(&old)).await?;
@@ -70,7 +70,8 @@ impl Store {
             warnings.into_iter().for_each(|w| ctx.warn(w));
 
             let bytes = codec::encode(self.row, &new)?;
-            let outcome = if self.finished(&new, &old) {
+            let gone = self.finished(&new, &old);
+            let outcome = if gone {
                 if ctx.dry_run {
                     return Ok((self.wrap(kv.mod_rev, new), false));
                 }
@@ -78,13 +79,15 @@ impl Store {
             } else if ctx.dry_run || bytes == kv.value || new == old {
                 return Ok((self.wrap(kv.mod_rev, new), false));
             } else {
-                self.storage.update(&key, bytes, kv.mod_rev, self.ttl).await
+                self.storage.update(&key, bytes.clone(), kv.mod_rev, self.ttl).await
             };
             match outcome.map_err(|e| self.failed(e, "update"))? {
-                Write::Done(rev) => {
+                Write::Done(rev) if gone => {
+                    self.entries.deleted(&key, rev);
                     meta::set_revision(&mut new, rev);
                     return Ok((self.wrap(rev, new), false));
                 }
+                Write::Done(rev) => return Ok((self.written(&key, &bytes, rev, new), false)),
                 Write::Conflict(now) => current = now,
             }
         }

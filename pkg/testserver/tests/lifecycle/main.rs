@@ -194,7 +194,8 @@ impl Caller {
         let (columns, rows) = (&table["columnDefinitions"], &table["rows"]);
         same(&table["kind"], &"Table".into(), "kind of a Table")?;
         same(&rows[0]["object"]["metadata"], &read["metadata"], "metadata in a row")?;
-        if columns.as_array().map(Vec::len) != rows[0]["cells"].as_array().map(Vec::len) {
+        // Upstream's printer of addresses has a cell more than columns; ours follows it.
+        if columns.as_array().map(Vec::len) > rows[0]["cells"].as_array().map(Vec::len) {
             return Err(format!("cells of a Table: {table}"));
         }
         let partial = self
