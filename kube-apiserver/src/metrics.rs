@@ -18,6 +18,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Response, StatusCode};
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
+use crate::proxy::Tunnel;
 use crate::request::{Query, RequestInfo};
 
 /// What was asked.
@@ -259,8 +260,16 @@ impl Running {
             .inc();
     }
 
-    /// The answer is ready; the request ends when its body does.
-    pub(crate) fn answered(self, response: Response<Body>) -> Response<Body> {
+    /// The answer is ready; the request ends when its body does, or the tunnel that it opened.
+    pub(crate) fn answered(self, mut response: Response<Body>) -> Response<Body> {
+        if let Some(tunnel) = response.extensions_mut().remove::<Tunnel>() {
+            let status = response.status();
+            tokio::spawn(async move {
+                tunnel.ended().await;
+                self.end(status, 0);
+            });
+            return response;
+        }
         measured::until_the_end(self, response)
     }
 

@@ -25,6 +25,7 @@ use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::objects::{items, text};
 
@@ -175,6 +176,23 @@ impl Nodes {
             Trust::KubeletUnverified => self.kubelets.current(false),
             Trust::Endpoint => self.endpoint.clone(),
         })
+    }
+}
+
+/// An extension of an answer that switched protocols: tells when the tunnel behind it has ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Tunnel(CancellationToken);
+
+impl Tunnel {
+    /// A tunnel, open as long as the guard lives.
+    pub(crate) fn open() -> (Self, DropGuard) {
+        let ended = CancellationToken::new();
+        (Tunnel(ended.clone()), ended.drop_guard())
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&self) {
+        self.0.cancelled().await;
     }
 }
 

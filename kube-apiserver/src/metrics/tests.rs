@@ -105,3 +105,23 @@ fn an_answers_length_is_known_as_before() {
     let response = Running::begin(labels, false).answered(Response::new(Body::from("abc")));
     assert_eq!(axum::body::HttpBody::size_hint(response.body()).exact(), Some(3));
 }
+
+#[tokio::test]
+async fn a_tunnel_is_running_until_it_is_closed() {
+    let labels = labels_of("POST", "/api/v1/namespaces/metrics/pods/tunnel/attach", None);
+    let running = LONG_RUNNING.with_label_values(&labels.request());
+    let total = TOTAL.with_label_values(&labels.with(&["", "101"]));
+    let (tunnel, open) = Tunnel::open();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.extensions_mut().insert(tunnel.clone());
+    drop(Running::begin(labels, true).answered(response));
+    tokio::task::yield_now().await;
+    assert_eq!((running.get(), total.get()), (1, 0));
+    drop(open);
+    tunnel.ended().await;
+    while running.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(total.get(), 1);
+}

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 
 use super::rewrite::Rewrite;
-use super::{Nodes, Target, headers, send, unexplained};
+use super::{Nodes, Target, Tunnel, headers, send, unexplained};
 
 /// What a request and its answer go through.
 #[derive(Debug, Clone)]
@@ -98,7 +98,9 @@ pub(crate) async fn forward(
         return Ok(response);
     }
     let backend = hyper::upgrade::on(&mut response);
+    let (tunnel, open) = Tunnel::open();
     tokio::spawn(async move {
+        let _open = open;
         match tokio::try_join!(client, backend) {
             Ok((client, backend)) => join(TokioIo::new(client), TokioIo::new(backend)).await,
             Err(error) => tracing::debug!(%error, "upgrade failed"),
@@ -107,6 +109,7 @@ pub(crate) async fn forward(
     let mut out = Response::new(Body::empty());
     *out.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *out.headers_mut() = response.headers().clone();
+    out.extensions_mut().insert(tunnel);
     Ok(out)
 }
 

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use http::header::{CONNECTION, HeaderName, HeaderValue, TE, UPGRADE};
+use http::header::{CONNECTION, COOKIE, HeaderName, HeaderValue, TE, UPGRADE};
 
 /// Headers of one hop.
 const HOP: [&str; 8] = [
@@ -54,6 +54,7 @@ pub(super) fn onward(headers: &HeaderMap, peer: Option<IpAddr>, upgrade: bool) -
     for name in personal {
         out.remove(name);
     }
+    join_cookies(&mut out);
     if upgrade {
         out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         if let Some(protocol) = headers.get(UPGRADE) {
@@ -93,6 +94,16 @@ fn remove_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// HTTP/2 clients may send cookies one by one; HTTP/1 knows one header for all.
+fn join_cookies(headers: &mut HeaderMap) {
+    let all: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if all.len() > 1
+        && let Ok(one) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, one);
+    }
+}
+
 /// The comma-separated values of a header.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
@@ -129,12 +140,13 @@ mod tests {
             ("keep-alive", "5"),
             ("te", "trailers, deflate"),
             ("cookie", "c"),
+            ("cookie", "d=1"),
             ("x-forwarded-for", "1.1.1.1"),
         ]);
         let got = onward(&sent, Some("10.0.0.1".parse().unwrap()), false);
         let want = map(&[
             ("te", "trailers"),
-            ("cookie", "c"),
+            ("cookie", "c; d=1"),
             ("x-forwarded-for", "1.1.1.1, 10.0.0.1"),
         ]);
         assert_eq!(got, want);

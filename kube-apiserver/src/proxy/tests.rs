@@ -55,7 +55,6 @@ use streaming::spdy::Session;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::forward::{Manner, forward};
 use super::rewrite::Rewrite;

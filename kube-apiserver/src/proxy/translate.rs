@@ -16,7 +16,7 @@ use streaming::spdy::Session;
 use streaming::upgrade::{self, Protocol, UpgradedIo};
 use streaming::{portforward, websocket};
 
-use super::{Nodes, Target, send, set_host, unexplained};
+use super::{Nodes, Target, Tunnel, send, set_host, unexplained};
 
 /// Bytes kept of a kubelet's refusal.
 const MAX_REFUSAL: usize = 50_000;
@@ -47,22 +47,31 @@ pub(crate) fn remote_command(
 ) -> Result<Response<Body>> {
     let protocol = remotecommand::negotiate(&[STREAM_CLOSE.to_owned()])
         .ok_or_else(|| ApiError::internal("the WebSocket sub-protocol is unknown"))?;
+    let (tunnel, open) = Tunnel::open();
     let answer = websocket::accept(request, protocol.name, move |socket| async move {
+        let _open = open;
         match dial(&nodes, &target, remotecommand::STREAM_PROTOCOL).await {
             Ok(io) => remotecommand::bridge(socket, protocol, Session::client(io), options).await,
             Err(error) => remotecommand::refuse(socket, protocol, &error.to_json()).await,
         }
     });
-    Ok(answer.map(Body::new))
+    Ok(tunnelled(answer.map(Body::new), tunnel))
+}
+
+fn tunnelled(mut answer: Response<Body>, tunnel: Tunnel) -> Response<Body> {
+    answer.extensions_mut().insert(tunnel);
+    answer
 }
 
 /// Serves a tunnelled port-forward.
 pub(crate) async fn port_forward(nodes: &Nodes, target: &Target, request: Request<Body>) -> Result<Response<Body>> {
     let io = dial(nodes, target, portforward::STREAM_PROTOCOL).await?;
-    let answer = websocket::accept(request, portforward::TUNNEL_PROTOCOL, |socket| {
-        portforward::tunnel(socket, io)
+    let (tunnel, open) = Tunnel::open();
+    let answer = websocket::accept(request, portforward::TUNNEL_PROTOCOL, |socket| async move {
+        let _open = open;
+        portforward::tunnel(socket, io).await;
     });
-    Ok(answer.map(Body::new))
+    Ok(tunnelled(answer.map(Body::new), tunnel))
 }
 
 /// An SPDY connection to a kubelet.
