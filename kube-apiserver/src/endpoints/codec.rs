@@ -214,7 +214,13 @@ pub(crate) fn decode_patch(body: &[u8]) -> Result<Value> {
 pub(crate) fn apply_patch(kind: PatchKind, object: &Value, body: &Value, expected: Expected) -> Result<Value> {
     let mut target = object.clone();
     let done = match kind {
-        PatchKind::Json => patch::json::Patch::from_value(body).and_then(|p| p.apply(&mut target)),
+        PatchKind::Json => patch::json::Patch::from_value(body).and_then(|p| {
+            let schema = api::schema();
+            if let Some(ty) = schema.kind(&gvk(expected)) {
+                p.write_structs(schema, ty, &mut target);
+            }
+            p.apply(&mut target)
+        }),
         // Merged by its owners already (`registry::field_manager`).
         PatchKind::Apply => Ok(()),
         PatchKind::Merge => {

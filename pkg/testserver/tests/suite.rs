@@ -128,3 +128,20 @@ async fn the_answer_to_a_review_is_no_table() {
         assert_eq!(got, code, "{accept}: {answer}");
     }
 }
+
+/// test/e2e/dra/dra.go "ResourceClaim": the JSON patch of a status that nobody has written.
+#[tokio::test]
+async fn a_json_patch_goes_into_a_status_that_is_empty() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server);
+    let path = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims";
+    let request = json!({"name": "a", "exactly": {"deviceClassName": "x.example.com"}});
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"devices": {"requests": [request]}}});
+    admin.create(path, claim).await;
+    let patch = json!([{"op": "add", "path": "/status/allocation", "value": {}}]);
+    let path = format!("{path}/c/status");
+    let patched = "application/json-patch+json";
+    let (code, answer) = admin.call(Method::PATCH, &path, patched, JSON, &patch).await;
+    assert_eq!(code, 200, "{answer}");
+    assert!(answer["status"]["allocation"].is_object(), "{answer}");
+}

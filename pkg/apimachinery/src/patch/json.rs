@@ -6,9 +6,11 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use crate::codec::json;
+use crate::schema::{Schema, TypeId};
 
 #[cfg(test)]
 mod tests;
+mod written;
 
 /// Most operations one patch may have (upstream: `maxJSONPatchOperations`).
 pub const MAX_OPERATIONS: usize = 10_000;
@@ -94,6 +96,22 @@ impl Patch {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
+    }
+
+    /// Puts in what Go writes of an object although it is empty, where an operation goes through it: upstream
+    /// patches Go's JSON, where `status` is there from the start.
+    pub fn write_structs(&self, schema: &Schema, ty: TypeId, target: &mut Value) {
+        for operation in &self.operations {
+            let source = match &operation.what {
+                What::Move(from) | What::Copy(from) => Some(from),
+                _ => None,
+            };
+            for path in [Some(&operation.path), source].into_iter().flatten() {
+                if let Some((_, parents)) = steps(path).as_deref().ok().and_then(<[_]>::split_last) {
+                    written::structs(schema, ty, target, parents);
+                }
+            }
+        }
     }
 
     /// Applies the operations in order. On an error the target is half changed: apply to a copy.

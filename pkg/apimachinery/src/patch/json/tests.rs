@@ -119,3 +119,44 @@ fn malformed_and_huge_patches_are_refused() {
     let doubling = Patch::from_value(&doubling.collect()).unwrap();
     assert!(doubling.apply_within(&mut json!({"a": {"x": "y"}}), 10_000).is_err());
 }
+
+/// Upstream patches what Go writes, and Go writes structs that are empty.
+#[test]
+fn an_operation_finds_the_structs_that_go_writes() {
+    let schema = Schema::parse(
+        r#"
+v1.Deployment typemeta
+	spec 2 &v1.DeploymentSpec always
+	status 3 &v1.DeploymentStatus always
+v1.DeploymentSpec
+	strategy 4 &v1.Strategy always
+	pods 5 []&v1.Pod
+v1.Strategy
+	rollingUpdate 2 &v1.RollingUpdate ptr
+v1.RollingUpdate
+	maxSurge 2 str
+v1.Pod
+	resources 8 &v1.Resources req
+v1.Resources
+	limits 1 {}quantity
+v1.DeploymentStatus
+	replicas 2 i32
+"#,
+    )
+    .unwrap();
+    let ty = schema.id("v1.Deployment").unwrap();
+    let operations = json!([
+        {"op": "add", "path": "/spec/pods/0/resources/limits", "value": {}},
+        {"op": "copy", "from": "/status/replicas", "path": "/spec/strategy/rollingUpdate/maxSurge"},
+        {"op": "add", "path": "/spec/pods/7/resources/limits", "value": {}},
+        {"op": "add", "path": "/unknown/x", "value": {}},
+    ]);
+    let mut object = json!({"spec": {"pods": [{}]}});
+    let patch = Patch::from_value(&operations).unwrap();
+    patch.write_structs(&schema, ty, &mut object);
+    // A pointer that is not set stays away.
+    assert_eq!(
+        object,
+        json!({"spec": {"strategy": {}, "pods": [{"resources": {}}]}, "status": {}})
+    );
+}
