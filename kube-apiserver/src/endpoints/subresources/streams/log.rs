@@ -8,7 +8,8 @@ use apimachinery::gvk::GroupKind;
 use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
-use http::Response;
+use http::{Response, StatusCode};
+use streaming::{reader, upgrade};
 
 use super::super::super::Call;
 use super::{container, kubelet_of, pod};
@@ -22,8 +23,10 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let pod = pod(&call).await?;
     let container = container(&pod, call.query.get("container"))?;
     if text(&pod, "/spec/nodeName").is_empty() {
-        // Not scheduled yet: nothing was logged.
-        return Ok(Response::new(Body::empty()));
+        // Not scheduled yet: nothing was logged (upstream `StreamObject`).
+        let mut nothing = Response::new(Body::empty());
+        *nothing.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(nothing);
     }
     let (mut target, _) = kubelet_of(&call, &pod).await?;
     if call.query.flag("insecureSkipTLSVerifyBackend") {
@@ -35,7 +38,12 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         meta::name(&pod)
     );
     target.query = proxy::encode_query(&query);
-    proxy::read(&call.api.nodes, &target, "pods/log", &name).await
+    let log = proxy::read(&call.api.nodes, &target, "pods/log", &name).await?;
+    if upgrade::requested(&call.head.headers) != Some(upgrade::Protocol::WebSocket) {
+        return Ok(log);
+    }
+    let bytes = log.into_body().into_data_stream();
+    Ok(reader::serve(call.into_request(), bytes).map(Body::new))
 }
 
 /// The kubelet's query, in upstream's order (Go sorts it), or what is wrong with the options.
