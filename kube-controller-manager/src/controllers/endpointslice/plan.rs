@@ -46,7 +46,29 @@ pub(super) fn plan(
         let of_family: Vec<_> = existing.iter().filter(|s| s.address_type == family).cloned().collect();
         plan_family(service, pods, zone, family, &of_family, max, &mut plan);
     }
+    reuse(service, &mut plan);
     plan
+}
+
+/// New slices take the place of the Service's own that go, by an update: readers never see both, nor
+/// neither. Upstream: `Reconciler.finalize`.
+fn reuse(service: &Service, plan: &mut Plan) {
+    let owner = service.metadata.uid.as_deref().unwrap_or_default();
+    let mut kept = Vec::new();
+    for old in std::mem::take(&mut plan.delete) {
+        let ours = rules::owners::has_owner(&old.metadata, owner);
+        let place = plan.create.iter().rposition(|new| new.address_type == old.address_type);
+        let Some(index) = place.filter(|_| ours) else {
+            kept.push(old);
+            continue;
+        };
+        let mut new = plan.create.remove(index);
+        new.metadata.generate_name.clone_from(&old.metadata.generate_name);
+        new.metadata.name.clone_from(&old.metadata.name);
+        new.metadata.resource_version.clone_from(&old.metadata.resource_version);
+        plan.update.push(new);
+    }
+    plan.delete = kept;
 }
 
 /// The address families of the Service. Upstream: `getAddressTypesForService`.

@@ -162,11 +162,11 @@ fn a_service_without_pods_keeps_one_empty_slice() {
         counts(&run(&service, vec![], std::slice::from_ref(&empty), 100)),
         (0, 0, 0)
     );
-    // Pods come: the placeholder is replaced, for it has no ports.
-    assert_eq!(
-        counts(&run(&service, vec![pod("a", "10.0.0.1", true)], &[empty], 100)),
-        (1, 0, 1)
-    );
+    // Pods come: the placeholder has no ports, so a new slice takes its place. Nobody sees both.
+    let plan = run(&service, vec![pod("a", "10.0.0.1", true)], &[empty], 100);
+    assert_eq!(counts(&plan), (0, 1, 0));
+    assert_eq!(plan.update[0].metadata.name.as_deref(), Some("s0"));
+    assert_eq!(plan.update[0].ports.as_ref().map(Vec::len), Some(1));
 }
 
 #[test]
