@@ -1,7 +1,6 @@
 //! Admission as the store calls it: the chain of plugins, bound to one request.
 
 use apimachinery::meta;
-use apimachinery::patch::apply::Managed;
 use apimachinery::status::Result;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -69,19 +68,7 @@ impl Hooks for Admit<'_> {
             operation: self.operation(old),
             old,
         };
-        let before = meta::metadata(obj).get("managedFields").cloned();
-        self.api.admission.admit(&attrs, obj).await?;
-        // Owners that a plugin broke are as they were (upstream `NewManagedFieldsValidatingAdmissionController`).
-        let after = meta::metadata(obj).get("managedFields");
-        if after != before.as_ref()
-            && let Err(why) = Managed::decode(after)
-        {
-            meta::set(obj, "managedFields", before.unwrap_or_default());
-            self.ctx.warn(format!(
-                ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: {why}"
-            ));
-        }
-        Ok(())
+        self.api.admission.admit(&attrs, obj).await
     }
 
     async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()> {

@@ -236,12 +236,9 @@ pub(crate) fn set_no_owners(object: &mut Value) {
 /// Takes back new times of owners when nothing else changed, so that nothing is written
 /// (upstream `IgnoreManagedFieldsTimestampsTransformer`).
 pub(crate) fn ignore_times(new: &mut Value, old: &Value) {
-    let list = |object: &Value| {
-        meta::metadata(object)
-            .get("managedFields")
-            .and_then(Value::as_array)
-            .cloned()
-    };
+    fn list(object: &Value) -> Option<&Vec<Value>> {
+        meta::metadata(object).get("managedFields").and_then(Value::as_array)
+    }
     let (Some(before), Some(after)) = (list(old), list(new)) else {
         return;
     };
@@ -255,9 +252,10 @@ pub(crate) fn ignore_times(new: &mut Value, old: &Value) {
         let rest = |map: &serde_json::Map<String, Value>| map.len() - usize::from(map.contains_key("time"));
         rest(a) == rest(b) && a.iter().all(|(k, v)| k == "time" || b.get(k) == Some(v))
     };
-    if !before.iter().zip(&after).all(same) {
+    if !before.iter().zip(after).all(same) {
         return;
     }
+    let (before, after) = (before.clone(), after.clone());
     meta::set(new, "managedFields", before);
     if new != old {
         meta::set(new, "managedFields", after);
