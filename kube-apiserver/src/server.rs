@@ -102,11 +102,12 @@ pub async fn run(
     let stop_bootstrap = shutdown.child_token();
     let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
     tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
-    tokio::spawn(measured::count(
-        storage.clone(),
-        options.etcd_prefix.clone(),
-        shutdown.clone(),
-    ));
+    let counting = measured::count(storage.clone(), options.etcd_prefix.clone(), shutdown.clone());
+    let counted_from = progress.clone();
+    tokio::spawn(async move {
+        counted_from.wait().await;
+        counting.await;
+    });
 
     // Requests are still taken for `--shutdown-delay-duration` after the signal.
     let closing = CancellationToken::new();

@@ -55,11 +55,16 @@ static OLD_OBJECTS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
-/// Group and resource by the first words of a key below the prefix.
+/// Group and resource by the first words of a key below the prefix. Kinds that share their storage
+/// count for the group that comes first: events are core's.
 static KEYS: LazyLock<HashMap<&'static str, (&'static str, &'static str)>> = LazyLock::new(|| {
-    let rows = resources::resources().iter();
-    rows.filter_map(|r| Some((r.etcd_prefix?.trim_matches('/'), (r.group, r.plural))))
-        .collect()
+    let mut keys = HashMap::new();
+    for row in resources::resources() {
+        if let Some(prefix) = row.etcd_prefix {
+            keys.entry(prefix.trim_matches('/')).or_insert((row.group, row.plural));
+        }
+    }
+    keys
 });
 
 /// Which resource a key is about; empty when none.
@@ -199,6 +204,7 @@ mod tests {
             ("/registry/minions/n", ("", "nodes")),
             ("/registry/deployments/ns/d", ("apps", "deployments")),
             ("/registry/leases/", ("coordination.k8s.io", "leases")),
+            ("/registry/events/ns/e", ("", "events")),
             ("compact_rev_key", ("", "")),
         ] {
             assert_eq!(about("/registry", key), want, "{key}");

@@ -28,6 +28,14 @@ pub(crate) struct ClusterIps {
     ranges: Vec<ServiceRange>,
 }
 
+/// Whom an address is taken for, and whether only to see.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    ns: &'a str,
+    name: &'a str,
+    dry_run: bool,
+}
+
 /// `IPv4` or `IPv6`.
 pub(crate) fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IPv4" } else { "IPv6" }
@@ -71,6 +79,11 @@ impl ClusterIps {
             return Ok(());
         }
         let name = text(service, "/metadata/name").to_owned();
+        let owner = Owner {
+            ns,
+            name: &name,
+            dry_run,
+        };
         let wanted: Vec<String> = items(service, "/spec/clusterIPs")
             .iter()
             .filter_map(Value::as_str)
@@ -84,14 +97,14 @@ impl ClusterIps {
         let mut ips = Vec::new();
         for (i, family) in families.iter().enumerate() {
             let ip = match wanted.get(i).filter(|w| !w.is_empty()) {
-                Some(given) => match self.take(given, &wanted, held, ns, &name, dry_run, taken).await? {
+                Some(given) => match self.take(given, &wanted, held, owner, taken).await? {
                     Ok(ip) => ip,
                     Err(e) => {
                         errors.push(e);
                         return Ok(());
                     }
                 },
-                None => self.next(family, ns, &name, dry_run, taken).await?,
+                None => self.next(family, owner, taken).await?,
             };
             ips.push(ip.to_string());
         }
@@ -108,9 +121,7 @@ impl ClusterIps {
         given: &str,
         wanted: &[String],
         held: &BTreeSet<IpAddr>,
-        ns: &str,
-        name: &str,
-        dry_run: bool,
+        owner: Owner<'_>,
         taken: &mut BTreeSet<IpAddr>,
     ) -> Result<std::result::Result<IpAddr, Error>> {
         let path = Path::new("spec").child("clusterIPs");
@@ -131,7 +142,7 @@ impl ClusterIps {
         if !self.ranges().await?.iter().any(|r| r.contains(ip)) {
             return refuse("the provided network does not match the current range".to_owned());
         }
-        if self.reserve(ip, ns, name, dry_run).await? {
+        if self.reserve(ip, owner).await? {
             taken.insert(ip);
             Ok(Ok(ip))
         } else {
@@ -139,24 +150,18 @@ impl ClusterIps {
         }
     }
 
-    async fn next(
-        &self,
-        family: &str,
-        ns: &str,
-        name: &str,
-        dry_run: bool,
-        taken: &mut BTreeSet<IpAddr>,
-    ) -> Result<IpAddr> {
+    async fn next(&self, family: &str, owner: Owner<'_>, taken: &mut BTreeSet<IpAddr>) -> Result<IpAddr> {
         for range in self.ranges().await?.iter().filter(|r| r.family() == family) {
             for ip in range.candidates().take(MAX_TRIES) {
-                if self.reserve(ip, ns, name, dry_run).await? {
+                if self.reserve(ip, owner).await? {
                     taken.insert(ip);
                     return Ok(ip);
                 }
             }
         }
         Err(ApiError::internal(format!(
-            "failed to allocate a serviceIP for Service {name:?}: range is full"
+            "failed to allocate a serviceIP for Service {:?}: range is full",
+            owner.name
         )))
     }
 
@@ -176,13 +181,17 @@ impl ClusterIps {
     }
 
     /// Creates the object; false when it exists.
-    async fn reserve(&self, ip: IpAddr, ns: &str, name: &str, dry_run: bool) -> Result<bool> {
-        if dry_run {
+    async fn reserve(&self, ip: IpAddr, owner: Owner<'_>) -> Result<bool> {
+        if owner.dry_run {
             return Ok(find(&*self.objects, GROUP, RESOURCE, "", &ip.to_string())
                 .await?
                 .is_none());
         }
-        match self.objects.create(GROUP, RESOURCE, "", object(ip, ns, name)).await {
+        match self
+            .objects
+            .create(GROUP, RESOURCE, "", object(ip, owner.ns, owner.name))
+            .await
+        {
             Ok(_) => Ok(true),
             Err(e) if e.is_already_exists() => Ok(false),
             Err(e) => Err(e),
