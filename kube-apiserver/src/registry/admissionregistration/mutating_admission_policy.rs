@@ -15,6 +15,7 @@ pub(crate) static STRATEGY: Typed<Rules<MutatingAdmissionPolicy>> = Typed(Rules 
         next_generation(new, old, changed);
     },
     unconditional_update: false,
+    warnings: |obj, _| super::static_suffix(&obj.metadata),
     ..Rules::new(
         validation::mutating_admission_policy_create,
         validation::mutating_admission_policy_update,

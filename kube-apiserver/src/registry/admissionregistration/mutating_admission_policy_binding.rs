@@ -15,6 +15,7 @@ pub(crate) static STRATEGY: Typed<Rules<MutatingAdmissionPolicyBinding>> = Typed
         next_generation(new, old, changed);
     },
     unconditional_update: false,
+    warnings: |obj, _| super::static_suffix(&obj.metadata),
     ..Rules::new(
         validation::mutating_admission_policy_binding_create,
         validation::mutating_admission_policy_binding_update,

@@ -15,6 +15,7 @@ pub(crate) static STRATEGY: Typed<Rules<MutatingWebhookConfiguration>> = Typed(R
         next_generation(new, old, changed);
     },
     unconditional_update: false,
+    warnings: |obj, _| super::static_suffix(&obj.metadata),
     ..Rules::new(
         validation::mutating_webhook_configuration_create,
         validation::mutating_webhook_configuration_update,

@@ -12,6 +12,7 @@ spec_status!(ValidatingAdmissionPolicy);
 pub(crate) static STRATEGY: Typed<Rules<ValidatingAdmissionPolicy>> = Typed(Rules {
     default: defaults::validating_admission_policy,
     unconditional_update: false,
+    warnings: |obj, _| super::static_suffix(&obj.metadata),
     status: Some(&STATUS),
     ..Rules::counted(
         validation::validating_admission_policy_create,

@@ -15,6 +15,7 @@ pub(crate) static STRATEGY: Typed<Rules<ValidatingAdmissionPolicyBinding>> = Typ
         next_generation(new, old, changed);
     },
     unconditional_update: false,
+    warnings: |obj, _| super::static_suffix(&obj.metadata),
     ..Rules::new(
         validation::validating_admission_policy_binding_create,
         validation::validating_admission_policy_binding_update,

@@ -45,6 +45,22 @@ mod tests {
     }
 
     #[test]
+    fn what_every_cluster_starts_with_is_valid() {
+        let ctx = RequestContext::internal();
+        for (resource, mut object) in crate::bootstrap::flow_control::all() {
+            let strategy = crate::registry::strategies::strategy_for("flowcontrol.apiserver.k8s.io", resource);
+            strategy.default(&mut object);
+            strategy.prepare_for_create(&ctx, &mut object);
+            let errors = strategy.validate_create(&ctx, &object);
+            assert!(
+                errors.is_empty(),
+                "{resource} {}: {errors:?}",
+                object["metadata"]["name"]
+            );
+        }
+    }
+
+    #[test]
     fn the_generation_counts_changes_of_the_spec() {
         let ctx = RequestContext::internal();
         let object =
