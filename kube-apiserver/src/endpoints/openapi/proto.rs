@@ -1,7 +1,8 @@
 //! OpenAPI v2 as protobuf (gnostic's `openapi.v2.Document`): kubectl asks for this form only, to
 //! validate kinds that have no PATCH (reviews) on its own side.
 //!
-//! Only what that needs: the definitions, with their types, required fields and extensions.
+//! Only what that needs: the definitions, with their types, descriptions, required fields and extensions. Paths are in
+//! the JSON form.
 
 use prost::Message;
 use serde_json::Value;
@@ -55,6 +56,8 @@ struct Schema {
     reference: String,
     #[prost(string, tag = "2")]
     format: String,
+    #[prost(string, tag = "4")]
+    description: String,
     #[prost(string, repeated, tag = "19")]
     required: Vec<String>,
     #[prost(message, optional, boxed, tag = "21")]
@@ -142,6 +145,7 @@ fn schema(v: &Value) -> Schema {
     Schema {
         reference: text("$ref"),
         format: text("format"),
+        description: text("description"),
         required: words("required"),
         additional_properties: v.get("additionalProperties").map(|a| {
             Box::new(AdditionalProperties {
@@ -165,5 +169,37 @@ fn schema(v: &Value) -> Schema {
                 value: Some(Any { yaml: v.to_string() }),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn definitions_keep_what_explains_and_patches_them() {
+        let v2 = json!({"swagger": "2.0", "info": {"title": "t", "version": "v"}, "definitions": {"a.B": {
+            "type": "object", "description": "about", "required": ["c"],
+            "properties": {"c": {"type": "array", "items": {"$ref": "#/definitions/a.C"},
+                "x-kubernetes-patch-merge-key": "name", "description": "field"}},
+        }}});
+        let bytes = encode(&v2);
+        let document = Document::decode(&bytes[..]).expect("it was encoded");
+        let list = document.definitions.map(|d| d.list).unwrap_or_default();
+        let schema = list[0].value.as_ref().expect("a definition has a schema");
+        assert_eq!((list[0].name.as_str(), schema.description.as_str()), ("a.B", "about"));
+        let field = &schema.properties.as_ref().expect("it has properties").list[0];
+        let field = field.value.as_ref().expect("a property has a schema");
+        assert_eq!(field.description, "field");
+        assert_eq!(
+            field.items.as_ref().map(|i| i.schema[0].reference.as_str()),
+            Some("#/definitions/a.C")
+        );
+        assert_eq!(field.extensions[0].name, "x-kubernetes-patch-merge-key");
+        assert_eq!(
+            field.extensions[0].value.as_ref().map(|a| a.yaml.as_str()),
+            Some("\"name\"")
+        );
     }
 }

@@ -206,6 +206,16 @@ async fn bodies_are_compressed_when_asked() {
 }
 
 #[test]
+fn what_is_kept_of_all_documents_is_small() {
+    let v3 = parts().into_iter().map(|p| compress(|w| v3::write(&p, w)).len());
+    let v3: usize = v3.sum();
+    let v2 = compress(|w| v2::write(w));
+    let pb = compress(|w| w.write_all(&proto::encode(&parsed(&v2))));
+    eprintln!("kept: v3 {v3} bytes, v2 {}, v2 as protobuf {}", v2.len(), pb.len());
+    assert!(v3 + v2.len() + pb.len() < 3 << 20);
+}
+
+#[test]
 fn accept_decides_the_form() {
     for (path, accept, code, content_type) in [
         ("/openapi/v2", "", 200, JSON),
