@@ -92,6 +92,7 @@ fn cells_of(group: &str, resource: &str) -> Option<Cells> {
         ("certificates.k8s.io", "certificatesigningrequests") => policy::SIGNING_REQUESTS,
         ("scheduling.k8s.io", "priorityclasses") => policy::PRIORITY_CLASSES,
         ("node.k8s.io", "runtimeclasses") => policy::RUNTIME_CLASSES,
+        ("apiregistration.k8s.io", "apiservices") => policy::API_SERVICES,
         ("flowcontrol.apiserver.k8s.io", "flowschemas") => policy::FLOW_SCHEMAS,
         ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => policy::PRIORITY_LEVELS,
         ("admissionregistration.k8s.io", name) => match name {

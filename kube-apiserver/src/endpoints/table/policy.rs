@@ -109,6 +109,23 @@ pub(super) const PRIORITY_CLASSES: Cells = |o| {
 
 pub(super) const RUNTIME_CLASSES: Cells = |o| vec![name(o), json!(text(o, "/handler")), age(o)];
 
+/// Upstream: kube-aggregator `pkg/registry/apiservice/etcd/etcd.go` `ConvertToTable`.
+pub(super) const API_SERVICES: Cells = |o| {
+    let service = match o.pointer("/spec/service") {
+        Some(service) if !service.is_null() => format!("{}/{}", text(service, "/namespace"), text(service, "/name")),
+        _ => "Local".to_owned(),
+    };
+    let available = items(o, "/status/conditions")
+        .iter()
+        .find(|c| text(c, "/type") == "Available");
+    let status = match available.map(|c| (text(c, "/status"), text(c, "/reason"))) {
+        None => "Unknown".to_owned(),
+        Some((status @ "True", _) | (status, "")) => status.to_owned(),
+        Some((status, reason)) => format!("{status} ({reason})"),
+    };
+    vec![name(o), json!(service), json!(status), age(o)]
+};
+
 pub(super) const FLOW_SCHEMAS: Cells = |o| {
     let dangling = items(o, "/status/conditions")
         .iter()

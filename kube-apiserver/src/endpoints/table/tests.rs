@@ -246,8 +246,21 @@ fn cells_have_the_types_of_upstreams() {
         (
             "apiregistration.k8s.io",
             "apiservices",
-            json!({"metadata":{"name":"v1.","creationTimestamp":"2020-01-01T00:00:00Z"}}),
-            json!(["v1.", "2020-01-01T00:00:00Z"]),
+            json!({"metadata":{"name":"v1."},"spec":{"groupPriorityMinimum":1},"status":{"conditions":[{"type":"Available","status":"True","reason":"Local"}]}}),
+            json!(["v1.", "Local", "True", "<unknown>"]),
+        ),
+        (
+            "apiregistration.k8s.io",
+            "apiservices",
+            json!({"metadata":{"name":"v1.g"},"spec":{"service":{"namespace":"n","name":"s"}},
+                "status":{"conditions":[{"type":"Available","status":"False","reason":"MissingEndpoints"}]}}),
+            json!(["v1.g", "n/s", "False (MissingEndpoints)", "<unknown>"]),
+        ),
+        (
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            json!({"metadata":{"name":"x","creationTimestamp":"2020-01-01T00:00:00Z"}}),
+            json!(["x", "2020-01-01T00:00:00Z"]),
         ),
     ] {
         assert_eq!(json!(cells(group, resource, &object)), want, "{resource}");
