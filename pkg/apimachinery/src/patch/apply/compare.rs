@@ -37,12 +37,16 @@ impl Comparison {
     }
 
     fn attach(&mut self, element: Element, own: Option<Change>, inside: Self) {
-        let is = |change| own == Some(change);
-        self.removed
-            .attach(element.clone(), is(Change::Removed), inside.removed);
-        self.modified
-            .attach(element.clone(), is(Change::Modified), inside.modified);
-        self.added.attach(element, is(Change::Added), inside.added);
+        let sets = [
+            (&mut self.removed, inside.removed, Change::Removed),
+            (&mut self.modified, inside.modified, Change::Modified),
+            (&mut self.added, inside.added, Change::Added),
+        ];
+        for (set, inside, change) in sets {
+            if own == Some(change) || !inside.is_empty() {
+                set.attach(element.clone(), own == Some(change), inside);
+            }
+        }
     }
 }
 
