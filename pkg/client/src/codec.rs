@@ -4,6 +4,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -24,10 +25,42 @@ pub fn encode<T: Serialize + ?Sized>(object: &T) -> Result<Bytes> {
 
 /// An object from bytes.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|source| Error::Decode {
-        what: std::any::type_name::<T>(),
-        source,
-    })
+    serde_json::from_slice(bytes)
+        .or_else(|error| decode_filled(bytes).ok_or(error))
+        .map_err(|source| Error::Decode {
+            what: std::any::type_name::<T>(),
+            source,
+        })
+}
+
+/// The object with a time in each condition: Go writes a time that is not set as null, and the types of
+/// `metav1.Condition` here must have one. It is the start of the epoch, as validation knows it.
+fn decode_filled<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let mut object: Value = serde_json::from_slice(bytes).ok()?;
+    fill_times(&mut object);
+    serde_json::from_value(object).ok()
+}
+
+fn fill_times(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(fill_times),
+        Value::Object(map) => {
+            for (key, child) in map {
+                match (key.as_str(), &mut *child) {
+                    ("conditions", Value::Array(conditions)) => {
+                        for condition in conditions.iter_mut().filter(|c| c.is_object()) {
+                            let time = &mut condition["lastTransitionTime"];
+                            if time.is_null() {
+                                *time = "1970-01-01T00:00:00Z".into();
+                            }
+                        }
+                    }
+                    _ => fill_times(child),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Cuts a watch stream into frames: one JSON value per line.
@@ -76,5 +109,14 @@ mod tests {
         frames.push(b":2}\n");
         assert_eq!(frames.next_frame().as_deref(), Some(&b"{\"b\":2}"[..]));
         assert_eq!(frames.next_frame(), None);
+    }
+
+    #[test]
+    fn a_condition_whose_time_is_null_is_no_broken_object() {
+        let text = r#"{"items":[{"metadata":{"name":"s"},"status":{"conditions":[{"type":"A","status":"True","lastTransitionTime":null}]}}],"metadata":{}}"#;
+        let list: k8s_openapi::List<k8s_openapi::api::core::v1::Service> = decode(text.as_bytes()).unwrap();
+        let conditions = list.items[0].status.as_ref().unwrap().conditions.as_ref().unwrap();
+        assert_eq!(conditions[0].type_, "A");
+        assert!(decode::<k8s_openapi::api::core::v1::Service>(b"{\"spec\":1}").is_err());
     }
 }
