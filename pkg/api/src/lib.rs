@@ -36,5 +36,6 @@ pub mod schema;
 pub mod storage;
 
 pub use check::equal as semantic_equal;
+pub use check::{warnings_for_cidr, warnings_for_ip};
 pub use k8s_openapi as k8s;
 pub use schema::schema;

@@ -175,7 +175,7 @@ pub fn is_in_range(value: i64, low: i64, high: i64) -> Vec<String> {
 
 /// A Unix user or group id.
 pub fn is_valid_unix_id(id: i64) -> Vec<String> {
-    is_in_range(id, 0, 0xffff_ffff)
+    is_in_range(id, 0, i64::from(i32::MAX))
 }
 
 /// A percentage such as `25%`.

@@ -82,8 +82,13 @@ fn spec(errs: &mut ErrorList, spec: &HorizontalPodAutoscalerSpec, old: Option<&H
         Versions::WithGroup
     };
     reference(errs, target, &path.child("scaleTargetRef"), versions);
-    let objects = old.into_iter().flat_map(|o| list(&o.metrics)).filter_map(|m| m.object.as_ref());
-    let bad = objects.into_iter().any(|o| api_version(&o.described_object, Versions::Parsed).is_some());
+    let objects = old
+        .into_iter()
+        .flat_map(|o| list(&o.metrics))
+        .filter_map(|m| m.object.as_ref());
+    let bad = objects
+        .into_iter()
+        .any(|o| api_version(&o.described_object, Versions::Parsed).is_some());
     let versions = if bad { Versions::Any } else { Versions::Parsed };
     metrics::metrics(errs, spec, &path.child("metrics"), versions);
     if let Some(behavior) = &spec.behavior {
@@ -150,7 +155,11 @@ fn scaling_rules(errs: &mut ErrorList, rules: Option<&HPAScalingRules>, path: &P
         }
         if policy.period_seconds > MAX_PERIOD {
             let rule = format!("must be less than or equal to {MAX_PERIOD}");
-            errs.push(Error::invalid(&path.child("periodSeconds"), policy.period_seconds, rule));
+            errs.push(Error::invalid(
+                &path.child("periodSeconds"),
+                policy.period_seconds,
+                rule,
+            ));
         }
     }
     if let Some(amount) = rules.tolerance.as_ref().map(quantity).filter(|q| q.sign() < 0) {

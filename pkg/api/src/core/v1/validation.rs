@@ -25,6 +25,10 @@ mod storage;
 mod volume;
 mod windows;
 
+pub use claim::{
+    persistent_volume_claim_create, persistent_volume_claim_spec, persistent_volume_claim_status_update,
+    persistent_volume_claim_update,
+};
 pub use config::{
     config_map_create, config_map_update, secret_create, secret_update, service_account_create, service_account_update,
 };
@@ -46,10 +50,6 @@ pub use replication::{
 pub(crate) use resources::{container_name as container_resource_name, is_extended, is_native};
 pub use scheduling::{node_selector, tolerations};
 pub use service::{service_create, service_status_update, service_update};
-pub use claim::{
-    persistent_volume_claim_create, persistent_volume_claim_spec, persistent_volume_claim_status_update,
-    persistent_volume_claim_update,
-};
 pub use storage::{persistent_volume_create, persistent_volume_status_update, persistent_volume_update};
 pub(crate) use volume::csi_driver_name;
 pub use volume::has_volume_source;

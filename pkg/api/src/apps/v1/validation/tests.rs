@@ -114,3 +114,20 @@ fn a_stateful_sets_identity_is_fixed() {
         "{got:?}"
     );
 }
+
+#[test]
+fn the_tables_of_workloads_hold() {
+    use crate::cases::table::creates;
+    let base = json!({
+        "metadata": {"name": "x", "namespace": "n", "resourceVersion": "1"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}}}
+    });
+    let text = include_str!("deployments.txt");
+    let deployments = creates::<Deployment>(text, &base, defaults::deployment, deployment_create);
+    let text = include_str!("daemon_sets.txt");
+    let daemons = creates::<DaemonSet>(text, &base, defaults::daemon_set, daemon_set_create);
+    let text = include_str!("stateful_sets.txt");
+    let stateful = creates::<StatefulSet>(text, &base, defaults::stateful_set, stateful_set_create);
+    assert_eq!((deployments, daemons, stateful), (16, 7, 12));
+}

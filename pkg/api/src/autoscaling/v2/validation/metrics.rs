@@ -37,7 +37,11 @@ fn metric_spec(errs: &mut ErrorList, m: &MetricSpec, path: &Path, versions: Vers
         ("resource", "Resource", m.resource.is_some()),
         ("containerResource", "ContainerResource", m.container_resource.is_some()),
     ];
-    let given: Vec<&str> = sources.iter().filter(|(_, _, set)| *set).map(|(field, _, _)| *field).collect();
+    let given: Vec<&str> = sources
+        .iter()
+        .filter(|(_, _, set)| *set)
+        .map(|(field, _, _)| *field)
+        .collect();
     if let Some(first) = given.first() {
         source(errs, m, first, &path.child(first), versions);
     }
@@ -50,7 +54,10 @@ fn metric_spec(errs: &mut ErrorList, m: &MetricSpec, path: &Path, versions: Vers
         Some(_) => {}
     }
     if given.len() > 1 {
-        let expected = sources.iter().find(|(_, name, _)| *name == kind).map(|(field, _, _)| *field);
+        let expected = sources
+            .iter()
+            .find(|(_, name, _)| *name == kind)
+            .map(|(field, _, _)| *field);
         for field in given.iter().filter(|field| Some(**field) != expected) {
             let rule = "must populate the given metric source only";
             errs.push(Error::forbidden(&path.child(field), rule));
@@ -159,7 +166,11 @@ fn target(errs: &mut ErrorList, t: &MetricTarget, path: &Path) {
     }
     for (field, value) in [("value", &t.value), ("averageValue", &t.average_value)] {
         if let Some(value) = value.as_ref().map(quantity).filter(|v| v.sign() <= 0) {
-            errs.push(Error::invalid(&path.child(field), value.to_string(), "must be positive"));
+            errs.push(Error::invalid(
+                &path.child(field),
+                value.to_string(),
+                "must be positive",
+            ));
         }
     }
     if let Some(percent) = t.average_utilization.filter(|p| *p < 1) {

@@ -82,7 +82,10 @@ fn time_zone(errs: &mut ErrorList, zone: &str, path: &Path) {
     let unknown = format!("unknown time zone {zone}");
     let good = |part: &str| {
         let known = |c: char| c.is_ascii_alphanumeric() || ".-_+".contains(c);
-        !matches!(part, "." | "..") && !part.starts_with('-') && (1..=14).contains(&part.len()) && part.chars().all(known)
+        !matches!(part, "." | "..")
+            && !part.starts_with('-')
+            && (1..=14).contains(&part.len())
+            && part.chars().all(known)
     };
     if !zone.split('/').all(good) {
         errs.push(Error::invalid(path, zone, unknown));

@@ -40,7 +40,12 @@ pub fn job_update(new: &Job, old: &Job) -> ErrorList {
     immutable(&mut errs, &path.child("podFailurePolicy"), policy, old_policy);
     let (limit, old_limit) = (&after.backoff_limit_per_index, &before.backoff_limit_per_index);
     immutable(&mut errs, &path.child("backoffLimitPerIndex"), limit, old_limit);
-    immutable(&mut errs, &path.child("managedBy"), &after.managed_by, &before.managed_by);
+    immutable(
+        &mut errs,
+        &path.child("managedBy"),
+        &after.managed_by,
+        &before.managed_by,
+    );
     let (success, old_success) = (&after.success_policy, &before.success_policy);
     immutable(&mut errs, &path.child("successPolicy"), success, old_success);
     errs
@@ -83,7 +88,9 @@ fn generated_selector(errs: &mut ErrorList, obj: &Job, spec: &JobSpec, old: Opti
     };
     let own = labels(obj);
     // Jobs from before the prefixed labels do not get them.
-    let prefixed = old.map(labels).is_none_or(|l| l.contains_key(UID) && l.contains_key(NAME));
+    let prefixed = old
+        .map(labels)
+        .is_none_or(|l| l.contains_key(UID) && l.contains_key(NAME));
     let mut wanted = vec![(OLD_UID, uid), (OLD_NAME, name)];
     if prefixed {
         wanted.extend([(UID, uid), (NAME, name)]);
@@ -99,10 +106,17 @@ fn generated_selector(errs: &mut ErrorList, obj: &Job, spec: &JobSpec, old: Opti
             Some(_) => {}
         }
     }
-    let expected = wanted.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())).collect();
+    let expected = wanted
+        .iter()
+        .map(|(k, v)| ((*k).to_string(), (*v).to_string()))
+        .collect();
     if Selector::from_label_selector(selector).is_ok_and(|s| !s.matches(&expected)) {
         let rule = "`selector` not auto-generated";
-        errs.push(Error::invalid(&Path::new("spec").child("selector"), shown(selector), rule));
+        errs.push(Error::invalid(
+            &Path::new("spec").child("selector"),
+            shown(selector),
+            rule,
+        ));
     }
 }
 
@@ -144,7 +158,10 @@ pub(super) fn job_spec(errs: &mut ErrorList, spec: &JobSpec, old: Option<&PodTem
         ("completions", spec.completions.map(i64::from)),
         ("activeDeadlineSeconds", spec.active_deadline_seconds),
         ("backoffLimit", spec.backoff_limit.map(i64::from)),
-        ("ttlSecondsAfterFinished", spec.ttl_seconds_after_finished.map(i64::from)),
+        (
+            "ttlSecondsAfterFinished",
+            spec.ttl_seconds_after_finished.map(i64::from),
+        ),
         ("backoffLimitPerIndex", spec.backoff_limit_per_index.map(i64::from)),
         ("maxFailedIndexes", spec.max_failed_indexes.map(i64::from)),
     ] {
@@ -179,10 +196,17 @@ pub(super) fn job_spec(errs: &mut ErrorList, spec: &JobSpec, old: Option<&PodTem
         if is_indexed(spec) {
             job_policy::success(errs, spec, &path);
         } else {
-            let rules: Vec<String> = policy.rules.iter().map(|r| {
-                let count = to_value(&r.succeeded_count);
-                format!("{{\"SucceededIndexes\":{},\"SucceededCount\":{count}}}", to_value(&r.succeeded_indexes))
-            }).collect();
+            let rules: Vec<String> = policy
+                .rules
+                .iter()
+                .map(|r| {
+                    let count = to_value(&r.succeeded_count);
+                    format!(
+                        "{{\"SucceededIndexes\":{},\"SucceededCount\":{count}}}",
+                        to_value(&r.succeeded_indexes)
+                    )
+                })
+                .collect();
             let shown = format!("{{\"Rules\":[{}]}}", rules.join(","));
             errs.push(Error::invalid(&path, BadValue::Raw(shown), NEEDS_INDEXES));
         }
@@ -292,7 +316,9 @@ fn completions(errs: &mut ErrorList, new: &JobSpec, old: &JobSpec, path: &Path) 
 fn may_change_template(old: &Job) -> bool {
     let suspended = old.spec.as_ref().is_some_and(|s| s.suspend == Some(true));
     let Some(status) = &old.status else { return suspended };
-    let said = list(&status.conditions).iter().any(|c| c.type_ == "Suspended" && c.status == "True");
+    let said = list(&status.conditions)
+        .iter()
+        .any(|c| c.type_ == "Suspended" && c.status == "True");
     let started = status.start_time.is_some();
     suspended && status.active.unwrap_or(0) == 0 && (!started || said)
 }

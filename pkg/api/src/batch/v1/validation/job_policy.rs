@@ -61,7 +61,12 @@ fn failure_rule(
             errs.push(Error::invalid(&action, &rule.action, text));
         }
     } else {
-        known(errs, &action, &rule.action, &["Count", "FailIndex", "FailJob", "Ignore"]);
+        known(
+            errs,
+            &action,
+            &rule.action,
+            &["Count", "FailIndex", "FailJob", "Ignore"],
+        );
     }
     if let Some(codes) = &rule.on_exit_codes {
         exit_codes(errs, codes, names, &path.child("onExitCodes"));

@@ -32,7 +32,12 @@ pub fn job_status_update(new: &Job, old: &Job) -> ErrorList {
     let spec = new.spec.as_ref().unwrap_or(&empty);
     let status = new.status.as_ref().unwrap_or(&none);
     let before = old.status.as_ref().unwrap_or(&none);
-    let change = Change { spec, status, before, path: Path::new("status") };
+    let change = Change {
+        spec,
+        status,
+        before,
+        path: Path::new("status"),
+    };
     change.counts(&mut errs);
     change.uncounted(&mut errs);
     change.ends(&mut errs);
@@ -77,7 +82,9 @@ impl Change<'_> {
     }
 
     fn uncounted(&self, errs: &mut ErrorList) {
-        let Some(pods) = &self.status.uncounted_terminated_pods else { return };
+        let Some(pods) = &self.status.uncounted_terminated_pods else {
+            return;
+        };
         let path = self.path.child("uncountedTerminatedPods");
         let mut seen = BTreeSet::new();
         for (field, uids) in [("succeeded", &pods.succeeded), ("failed", &pods.failed)] {
@@ -203,7 +210,10 @@ impl Change<'_> {
             self.condition(errs, "cannot set SuccessCriteriaMet=True and Failed=true conditions");
         }
         if met && is(s, "FailureTarget") {
-            self.condition(errs, "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions");
+            self.condition(
+                errs,
+                "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions",
+            );
         }
         if self.spec.success_policy.is_some() && !met && is(s, "Complete") {
             let rule = "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True";
@@ -233,13 +243,21 @@ impl Change<'_> {
         }
         if s.completion_time.is_some() && old.completion_time.is_some() && s.completion_time != old.completion_time {
             let path = self.path.child("completionTime");
-            errs.push(Error::invalid(&path, shown(&s.completion_time), crate::check::IMMUTABLE));
+            errs.push(Error::invalid(
+                &path,
+                shown(&s.completion_time),
+                crate::check::IMMUTABLE,
+            ));
         }
         let resumes = is(old, "Suspended") && has(s, "Suspended", "False");
         let restarted = old.start_time.is_some() && old.start_time != s.start_time;
         if restarted && !resumes && self.spec.suspend != Some(true) {
             let rule = "field is immutable for unsuspended job once set";
-            errs.push(Error::invalid(&self.path.child("startTime"), shown(&s.start_time), rule));
+            errs.push(Error::invalid(
+                &self.path.child("startTime"),
+                shown(&s.start_time),
+                rule,
+            ));
         }
         let met = is(s, "SuccessCriteriaMet");
         if is(old, "SuccessCriteriaMet") && !met {

@@ -8,13 +8,27 @@ struct Field {
 }
 
 const FIELDS: [Field; 5] = [
-    Field { min: 0, max: 59, names: &[] },
-    Field { min: 0, max: 23, names: &[] },
-    Field { min: 1, max: 31, names: &[] },
+    Field {
+        min: 0,
+        max: 59,
+        names: &[],
+    },
+    Field {
+        min: 0,
+        max: 23,
+        names: &[],
+    },
+    Field {
+        min: 1,
+        max: 31,
+        names: &[],
+    },
     Field {
         min: 1,
         max: 12,
-        names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
+        names: &[
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ],
     },
     Field {
         min: 0,
@@ -23,7 +37,15 @@ const FIELDS: [Field; 5] = [
     },
 ];
 
-const NAMED: [&str; 7] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+const NAMED: [&str; 7] = [
+    "@yearly",
+    "@annually",
+    "@monthly",
+    "@weekly",
+    "@daily",
+    "@midnight",
+    "@hourly",
+];
 
 /// What is wrong with a schedule.
 pub(super) fn check(schedule: &str) -> Result<(), String> {

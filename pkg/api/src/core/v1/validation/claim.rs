@@ -86,7 +86,11 @@ fn claim_spec(errs: &mut ErrorList, spec: &PersistentVolumeClaimSpec, path: &Pat
     match requests.and_then(|r| r.get("storage")) {
         None => errs.push(Error::required(&storage, "")),
         Some(raw) if quantity(raw).sign() <= 0 => {
-            errs.push(Error::invalid(&storage, quantity(raw).to_string(), "must be greater than zero"));
+            errs.push(Error::invalid(
+                &storage,
+                quantity(raw).to_string(),
+                "must be greater than zero",
+            ));
         }
         Some(raw) => resources::amount(errs, "storage", raw, &storage),
     }
@@ -102,7 +106,12 @@ fn claim_spec(errs: &mut ErrorList, spec: &PersistentVolumeClaimSpec, path: &Pat
         let at = path.child("dataSourceRef");
         data_source(errs, &r.name, &r.kind, r.api_group.as_deref(), stored, &at);
         if !namespace.is_empty() {
-            invalid_each(errs, &at.child("namespace"), namespace, meta::name_label(namespace, false));
+            invalid_each(
+                errs,
+                &at.child("namespace"),
+                namespace,
+                meta::name_label(namespace, false),
+            );
         }
     }
     if let (Some(s), Some(r)) = (source, reference) {
@@ -142,7 +151,10 @@ fn annotation(obj: &PersistentVolumeClaim) -> Option<&str> {
 
 fn storage(spec: &PersistentVolumeClaimSpec) -> Quantity {
     let requests = spec.resources.as_ref().and_then(|r| r.requests.as_ref());
-    requests.and_then(|r| r.get("storage")).map(quantity).unwrap_or_default()
+    requests
+        .and_then(|r| r.get("storage"))
+        .map(quantity)
+        .unwrap_or_default()
 }
 
 /// A changed claim (`ValidatePersistentVolumeClaimUpdate`).
@@ -165,11 +177,15 @@ pub fn persistent_volume_claim_update(new: &PersistentVolumeClaim, old: &Persist
     }
     classes(&mut errs, new, old, &mut kept, before);
     if new.status.as_ref().is_some_and(|s| text(&s.phase) == "Bound") {
-        let size = before.resources.as_ref().and_then(|r| r.requests.as_ref()?.get("storage").cloned());
+        let size = before
+            .resources
+            .as_ref()
+            .and_then(|r| r.requests.as_ref()?.get("storage").cloned());
         if let Some(requests) = kept.resources.as_mut().and_then(|r| r.requests.as_mut()) {
             requests.insert("storage".to_string(), size.unwrap_or_default());
         }
-        kept.volume_attributes_class_name.clone_from(&before.volume_attributes_class_name);
+        kept.volume_attributes_class_name
+            .clone_from(&before.volume_attributes_class_name);
     }
     let path = Path::new("spec");
     if !equal(&kept, &stored) {
@@ -179,7 +195,10 @@ pub fn persistent_volume_claim_update(new: &PersistentVolumeClaim, old: &Persist
         );
         errs.push(Error::forbidden(&path, rule));
     }
-    let capacity = old.status.as_ref().and_then(|s| s.capacity.as_ref()?.get("storage").map(quantity));
+    let capacity = old
+        .status
+        .as_ref()
+        .and_then(|s| s.capacity.as_ref()?.get("storage").map(quantity));
     let size = storage(after);
     if size < storage(before) && size <= capacity.unwrap_or_default() {
         let path = path.child("resources").child("requests").child("storage");
@@ -187,8 +206,14 @@ pub fn persistent_volume_claim_update(new: &PersistentVolumeClaim, old: &Persist
     }
     let mode = Path::new("volumeMode");
     immutable(&mut errs, &mode, &after.volume_mode, &before.volume_mode);
-    let has_class = old.status.as_ref().is_some_and(|s| s.current_volume_attributes_class_name.is_some());
-    let (class, old_class) = (&after.volume_attributes_class_name, &before.volume_attributes_class_name);
+    let has_class = old
+        .status
+        .as_ref()
+        .is_some_and(|s| s.current_volume_attributes_class_name.is_some());
+    let (class, old_class) = (
+        &after.volume_attributes_class_name,
+        &before.volume_attributes_class_name,
+    );
     let what = match class.as_deref() {
         None => "nil",
         Some("") => "empty string",
@@ -247,7 +272,11 @@ fn resource_key(errs: &mut ErrorList, name: &str, path: &Path) -> bool {
 /// A changed claim status (`ValidatePersistentVolumeClaimStatusUpdate`).
 pub fn persistent_volume_claim_status_update(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    required(&mut errs, &Path::new("resourceVersion"), text(&new.metadata.resource_version));
+    required(
+        &mut errs,
+        &Path::new("resourceVersion"),
+        text(&new.metadata.resource_version),
+    );
     if new.spec.as_ref().is_none_or(|s| list(&s.access_modes).is_empty()) {
         errs.push(Error::required(&Path::new("Spec").child("accessModes"), ""));
     }

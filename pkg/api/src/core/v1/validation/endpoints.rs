@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints, Event};
 
-use crate::check::{dns_label, dns_subdomain, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, text};
+use crate::check::{
+    dns_label, dns_subdomain, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, text,
+};
 use crate::meta;
 
 /// New endpoints (`ValidateEndpoints`).

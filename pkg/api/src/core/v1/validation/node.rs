@@ -15,7 +15,10 @@ pub fn node_create(obj: &Node) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
     taints(&mut errs, obj);
     amounts(&mut errs, obj);
-    let swap = obj.status.as_ref().and_then(|s| s.node_info.as_ref()?.swap.as_ref()?.capacity);
+    let swap = obj
+        .status
+        .as_ref()
+        .and_then(|s| s.node_info.as_ref()?.swap.as_ref()?.capacity);
     if let Some(capacity) = swap.filter(|c| *c <= 0) {
         let path = Path::new("metadata").child("nodeSwapStatus").child("capacity");
         errs.push(Error::invalid(&path, capacity, "must be greater than zero"));
@@ -39,12 +42,16 @@ fn declared_features(errs: &mut ErrorList, obj: &Node) {
     let features = obj.status.as_ref().map_or(&[][..], |s| list(&s.declared_features));
     let path = Path::new("status").child("declaredFeatures");
     for (index, feature) in features.iter().enumerate() {
-        let word = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.chars().all(|c| c.is_ascii_alphanumeric());
+        let word = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.chars().all(|c| c.is_ascii_alphanumeric())
+        };
         if feature.len() > 253 {
             let rule = format!("invalid feature name {feature:?}: must be no more than 253 characters");
             errs.push(Error::invalid(&path.index(index), feature, rule));
         } else if !feature.starts_with(|c: char| c.is_ascii_uppercase()) || !feature.split('/').all(word) {
-            let rule = format!("invalid feature name {feature:?}: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes");
+            let rule = format!(
+                "invalid feature name {feature:?}: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+            );
             errs.push(Error::invalid(&path.index(index), feature, rule));
         }
         let Some(next) = features.get(index + 1) else { continue };
@@ -66,7 +73,10 @@ pub fn node_update(new: &Node, old: &Node) -> ErrorList {
     for (index, address) in new.status.iter().flat_map(|s| list(&s.addresses)).enumerate() {
         if !seen.insert((&address.type_, &address.address)) {
             let path = Path::new("status").child("addresses").index(index);
-            let shown = go_struct(&[("Type", to_value(&address.type_)), ("Address", to_value(&address.address))]);
+            let shown = go_struct(&[
+                ("Type", to_value(&address.type_)),
+                ("Address", to_value(&address.address)),
+            ]);
             errs.push(Error::duplicate(&path, BadValue::Raw(shown)));
         }
     }

@@ -81,7 +81,14 @@ fn order(errs: &mut ErrorList, item: &LimitRangeItem, path: &Path) {
             ("min", min, "min", max, "max", min),
             ("defaultRequest", min, "min", request, "default request", request),
             ("defaultRequest", request, "default request", max, "max", request),
-            ("defaultRequest", request, "default request", default, "default limit", request),
+            (
+                "defaultRequest",
+                request,
+                "default request",
+                default,
+                "default limit",
+                request,
+            ),
             ("default", min, "min", default, "default", min),
             ("default", default, "default", max, "max", max),
         ] {
@@ -245,7 +252,11 @@ fn scope_requirement(
         errs.push(Error::invalid(&path.child("scopeName"), scope, "unsupported scope"));
     }
     for _ in unfit(scope, &spec.hard) {
-        let expressions = spec.scope_selector.as_ref().map(|s| list(&s.match_expressions)).unwrap_or_default();
+        let expressions = spec
+            .scope_selector
+            .as_ref()
+            .map(|s| list(&s.match_expressions))
+            .unwrap_or_default();
         let expressions: Vec<String> = expressions
             .iter()
             .map(|e| {

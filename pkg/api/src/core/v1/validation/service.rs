@@ -153,7 +153,10 @@ fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&ServiceSpec>) {
     let allocate = spec.allocate_load_balancer_node_ports;
     match (type_ == "LoadBalancer", allocate) {
         (false, Some(_)) => {
-            errs.push(Error::forbidden(&path.child("allocateLoadBalancerNodePorts"), ONLY_BALANCER));
+            errs.push(Error::forbidden(
+                &path.child("allocateLoadBalancerNodePorts"),
+                ONLY_BALANCER,
+            ));
         }
         (true, None) => errs.push(Error::required(&Path::new("allocateLoadBalancerNodePorts"), "")),
         _ => {}
@@ -253,7 +256,11 @@ fn service_port<'a>(
 
 fn duplicate_ports(errs: &mut ErrorList, ports: &[ServicePort], type_: &str, path: &Path) {
     let node = |p: &ServicePort| p.node_port.filter(|n| *n != 0);
-    for (index, _) in ports.iter().enumerate().filter(|(_, p)| type_ == "ClusterIP" && node(p).is_some()) {
+    for (index, _) in ports
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| type_ == "ClusterIP" && node(p).is_some())
+    {
         let rule = "may not be used when `type` is 'ClusterIP'";
         errs.push(Error::forbidden(&path.index(index).child("nodePort"), rule));
     }

@@ -104,7 +104,11 @@ fn capacity(errs: &mut ErrorList, spec: &PersistentVolumeSpec, path: &Path) {
     for (name, raw) in amounts {
         let (path, amount) = (path.key(name), quantity(raw));
         if amount.value() < 0 {
-            errs.push(Error::invalid(&path, amount.value(), "must be a valid resource quantity"));
+            errs.push(Error::invalid(
+                &path,
+                amount.value(),
+                "must be a valid resource quantity",
+            ));
         }
         if amount.sign() <= 0 {
             errs.push(Error::invalid(&path, amount.to_string(), "must be greater than zero"));
@@ -188,7 +192,10 @@ fn source(errs: &mut ErrorList, s: &PersistentVolumeSpec, first: &str, name: &st
         "nfs" => s.nfs.iter().for_each(|n| sources::nfs(errs, n, at)),
         "rbd" => s.rbd.iter().for_each(|r| sources::rbd(errs, &r.monitors, &r.image, at)),
         "quobyte" => s.quobyte.iter().for_each(|q| sources::quobyte(errs, q, at)),
-        "cephfs" => s.cephfs.iter().for_each(|c| sources::monitors_given(errs, &c.monitors, at)),
+        "cephfs" => s
+            .cephfs
+            .iter()
+            .for_each(|c| sources::monitors_given(errs, &c.monitors, at)),
         "iscsi" => iscsi(errs, s, name, at),
         "cinder" => s.cinder.iter().for_each(|c| {
             required(errs, &at.child("volumeID"), &c.volume_id);
@@ -200,7 +207,11 @@ fn source(errs: &mut ErrorList, s: &PersistentVolumeSpec, first: &str, name: &st
             .iter()
             .for_each(|f| sources::flex(errs, &f.driver, f.options.as_ref(), at)),
         "azureFile" => s.azure_file.iter().for_each(|a| {
-            all_required(errs, at, &[("secretName", &a.secret_name), ("shareName", &a.share_name)]);
+            all_required(
+                errs,
+                at,
+                &[("secretName", &a.secret_name), ("shareName", &a.share_name)],
+            );
             if a.secret_namespace.as_deref() == Some("") {
                 errs.push(Error::required(&at.child("secretNamespace"), ""));
             }
@@ -220,7 +231,11 @@ fn source(errs: &mut ErrorList, s: &PersistentVolumeSpec, first: &str, name: &st
         "azureDisk" => s.azure_disk.iter().for_each(|a| sources::azure_disk(errs, a, at)),
         "scaleIO" => s.scale_io.iter().for_each(|i| {
             let volume = text(&i.volume_name);
-            let fields = [("gateway", i.gateway.as_str()), ("system", &i.system), ("volumeName", volume)];
+            let fields = [
+                ("gateway", i.gateway.as_str()),
+                ("system", &i.system),
+                ("volumeName", volume),
+            ];
             all_required(errs, at, &fields);
         }),
         "local" => s.local.iter().for_each(|l| {
@@ -256,10 +271,16 @@ fn iscsi(errs: &mut ErrorList, spec: &PersistentVolumeSpec, name: &str, path: &P
     };
     let between = |errs: &mut ErrorList| {
         if iscsi.is_too_long(name) {
-            errs.push(Error::invalid(&path.child("targetportal"), iscsi.portal, ISCSI_TOO_LONG));
+            errs.push(Error::invalid(
+                &path.child("targetportal"),
+                iscsi.portal,
+                ISCSI_TOO_LONG,
+            ));
         }
     };
-    iscsi.validate(errs, path, between, |errs| secret_name(errs, i.secret_ref.as_ref(), false, path));
+    iscsi.validate(errs, path, between, |errs| {
+        secret_name(errs, i.secret_ref.as_ref(), false, path)
+    });
 }
 
 /// `validateCSIPersistentVolumeSource`, `validatePVSecretReference`.
@@ -325,7 +346,10 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
 /// Labels that have left beta, and what they are called now (`betaToGALabel`).
 const RENAMED: [(&str, &str); 5] = [
     ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
-    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+    (
+        "failure-domain.beta.kubernetes.io/region",
+        "topology.kubernetes.io/region",
+    ),
     ("beta.kubernetes.io/os", "kubernetes.io/os"),
     ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
     ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
@@ -351,6 +375,10 @@ fn same_affinity(new: Option<&VolumeNodeAffinity>, old: &VolumeNodeAffinity) -> 
 /// A changed PersistentVolume status (`ValidatePersistentVolumeStatusUpdate`).
 pub fn persistent_volume_status_update(new: &PersistentVolume, old: &PersistentVolume) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    required(&mut errs, &Path::new("resourceVersion"), text(&new.metadata.resource_version));
+    required(
+        &mut errs,
+        &Path::new("resourceVersion"),
+        text(&new.metadata.resource_version),
+    );
     errs
 }

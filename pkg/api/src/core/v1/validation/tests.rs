@@ -3,6 +3,7 @@
 mod objects;
 mod pods;
 mod services;
+mod tables;
 
 use apimachinery::field::ErrorList;
 use serde::de::DeserializeOwned;

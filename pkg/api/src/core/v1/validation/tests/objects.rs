@@ -112,7 +112,7 @@ fn node_addresses_ranges_and_taints_are_checked() {
     assert_eq!(
         messages(&v::node_update(&twice, &old)),
         [
-            "metadata.taints[1]: Duplicate value: {\"effect\":\"NoSchedule\",\"key\":\"a\"}: taints must be unique by key and effect pair"
+            "metadata.taints[1]: Duplicate value: {\"Key\":\"a\",\"Value\":\"\",\"Effect\":\"NoSchedule\",\"TimeAdded\":null}: taints must be unique by key and effect pair"
         ]
     );
 }
