@@ -28,10 +28,10 @@ pub(crate) use update::ChangeFn;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec;
-use super::field_manager;
 use super::entries::Entries;
-use super::options::parse_version;
 pub(crate) use super::entry::Entry;
+use super::field_manager;
+use super::options::parse_version;
 use super::strategies::strategy_for;
 use super::strategy::Strategy;
 use crate::resources::Resource;
@@ -107,7 +107,9 @@ impl Store {
     /// Reads one object at a moment not older than `version` (as sent; empty: now).
     pub(crate) async fn get_from(&self, ns: &str, name: &str, version: &str) -> Result<Arc<Entry>> {
         let wanted = parse_version(version).map_err(|e| ApiError::generic(500, "", e.to_string()))?;
-        let Some(wanted) = wanted else { return self.get(ns, name).await };
+        let Some(wanted) = wanted else {
+            return self.get(ns, name).await;
+        };
         let key = self.key(ns, name)?;
         let read = self.storage.get_from(&key, wanted).await;
         let (kv, now) = read.map_err(|e| self.failed(e, "get"))?;

@@ -17,8 +17,8 @@ use serde_json::Value;
 
 pub(crate) use addresses::{is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, sloppy_cidr, sloppy_ip};
 pub use addresses::{warnings_for_cidr, warnings_for_ip};
-pub(crate) use difference::difference;
 pub(crate) use collections::{conditions, limited, limited_set, shown};
+pub(crate) use difference::difference;
 pub(crate) use webhook::{Url, WebhookService, ca_bundle, is_ca_bundle, webhook_service, webhook_url};
 
 /// Text of an optional string; absent is empty.
@@ -84,16 +84,6 @@ pub(crate) fn dns_subdomain(errs: &mut ErrorList, path: &Path, value: &str) {
 /// A qualified name (`ValidateQualifiedName`, `ValidateLabelName`).
 pub(crate) fn qualified_name(errs: &mut ErrorList, path: &Path, value: &str) {
     invalid_each(errs, path, value, rules::is_qualified_name(value));
-}
-
-/// An IP address of a field older than the strict rules (`IsValidIPForLegacyField`).
-pub(crate) fn ip(errs: &mut ErrorList, path: &Path, value: &str) {
-    invalid_each(errs, path, value, rules::is_legacy_ip(value));
-}
-
-/// A network of a field older than the strict rules (`IsValidCIDRForLegacyField`).
-pub(crate) fn cidr(errs: &mut ErrorList, path: &Path, value: &str) {
-    invalid_each(errs, path, value, rules::is_legacy_cidr(value));
 }
 
 /// A port number, 1 to 65535 (`IsValidPortNum`).
@@ -217,7 +207,10 @@ fn is_unset(key: &str, value: &Value) -> bool {
 /// A value of upstream's internal types, which have no JSON names: Go field names in Go's order, all
 /// of them (what `json.Marshal` makes of the struct in `field.Error.ErrorBody`).
 pub(crate) fn go_struct(fields: &[(&str, Value)]) -> String {
-    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
     format!("{{{}}}", fields.join(","))
 }
 

@@ -55,7 +55,11 @@ impl Table {
 impl FieldFacts {
     fn render(&self) -> String {
         let mut out = format!("{} {}", self.tags, self.kind);
-        let flags = [(self.required, " req"), (self.pointer, " ptr"), (self.always, " always")];
+        let flags = [
+            (self.required, " req"),
+            (self.pointer, " ptr"),
+            (self.always, " always"),
+        ];
         for (set, word) in flags {
             out.push_str(if set { word } else { "" });
         }

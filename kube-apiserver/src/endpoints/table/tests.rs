@@ -289,7 +289,7 @@ fn metrics_of_an_autoscaler_show_what_is_and_what_is_wanted() {
     let object = json!({"type":"Object","object":{"target":{"value":"7"}}});
     let object_has = json!({"type":"Object","object":{"current":{"value":"3"}}});
     assert_eq!(spec(&[], &[]), "<none>");
-    assert_eq!(spec(&[cpu.clone()], &[have]), "cpu: 12%/80%");
+    assert_eq!(spec(std::slice::from_ref(&cpu), &[have]), "cpu: 12%/80%");
     assert_eq!(
         spec(&[cpu.clone(), memory], &[]),
         "cpu: <unknown>/80%, memory: <unknown>/1Gi"

@@ -2,7 +2,7 @@
 //! (upstream: structured-merge-diff v6, apimachinery `util/managedfields`).
 //!
 //! - [`Element`], [`Set`]: field paths and sets of them; `fieldsV1` is their JSON.
-//! - [`Managed`]: `metadata.managedFields`.
+//! - [`Managed`] has `metadata.managedFields`.
 //! - [`FieldManager`]: what a request does to an object and its owners. Start here.
 //!
 //! Objects are trees that fit the schema table; the table says which lists are sets, maps or one value. A caller

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+/// Whether a difference is of one sort.
+type Judge = fn(&Difference<'_>) -> bool;
+
 /// What may differ, each with its reason.
-const ALLOWED: &[(&str, fn(&Difference<'_>) -> bool)] = &[
+const ALLOWED: &[(&str, Judge)] = &[
     // Upstream's files were made with `OpenAPIEnums=false`; a server of 1.36 publishes enums.
     ("enums", |d| d.is("/enum") && d.want.is_none()),
     // Upstream's files were made with all alpha features; CBOR is one.

@@ -1,7 +1,8 @@
 //! Defaults of autoscaling/v2 (pkg/apis/autoscaling/v2/defaults.go).
 
 use k8s_openapi::api::autoscaling::v2::{
-    HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, MetricSpec, MetricTarget, ResourceMetricSource};
+    HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, MetricSpec, MetricTarget, ResourceMetricSource,
+};
 
 /// One replica at least, CPU at 80 percent (`SetDefaults_HorizontalPodAutoscaler`); Go always
 /// writes the status.
@@ -48,6 +49,8 @@ fn rules(given: Option<HPAScalingRules>, window: Option<i32>, policies: &[(&str,
         value: *value,
         period_seconds: PERIOD,
     };
-    rules.policies.get_or_insert_with(|| policies.iter().map(policy).collect());
+    rules
+        .policies
+        .get_or_insert_with(|| policies.iter().map(policy).collect());
     rules
 }

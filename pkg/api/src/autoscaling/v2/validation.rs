@@ -57,7 +57,7 @@ pub fn horizontal_pod_autoscaler_status_update(
 /// (`validationOptionsForHorizontalPodAutoscaler`; the gate HPAScaleToZero is off).
 fn spec(errs: &mut ErrorList, spec: &HorizontalPodAutoscalerSpec, old: Option<&HorizontalPodAutoscalerSpec>) {
     let path = Path::new("spec");
-    let least = i32::from(!old.is_some_and(|o| o.min_replicas == Some(0)));
+    let least = i32::from(old.is_none_or(|o| o.min_replicas != Some(0)));
     if let Some(min) = spec.min_replicas.filter(|min| *min < least) {
         let rule = format!("must be greater than or equal to {least}");
         errs.push(Error::invalid(&path.child("minReplicas"), min, rule));

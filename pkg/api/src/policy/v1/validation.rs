@@ -34,7 +34,10 @@ fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget, any_values: bool) {
             ("MinAvailable", to_value(&spec.min_available)),
             ("Selector", to_value(&spec.selector)),
             ("MaxUnavailable", to_value(&spec.max_unavailable)),
-            ("UnhealthyPodEvictionPolicy", to_value(&spec.unhealthy_pod_eviction_policy)),
+            (
+                "UnhealthyPodEvictionPolicy",
+                to_value(&spec.unhealthy_pod_eviction_policy),
+            ),
         ]);
         errs.push(Error::invalid(&path, BadValue::Raw(shown), rule));
     }

@@ -156,11 +156,11 @@ fn keyed(schema: &Schema, keys: &[Box<str>], kind: Kind, map: &Map<String, Value
         Kind::Struct(ty) => schema[ty].field(key).and_then(default),
         _ => None,
     };
-    let found = |key: &Box<str>| {
-        let value = map.get(&**key).cloned().or_else(|| default(key))?;
-        Some((key.clone(), value))
+    let found = |key: &str| {
+        let value = map.get(key).cloned().or_else(|| default(key))?;
+        Some((Box::from(key), value))
     };
-    let found: Vec<(Box<str>, Value)> = keys.iter().filter_map(found).collect();
+    let found: Vec<(Box<str>, Value)> = keys.iter().filter_map(|key| found(key)).collect();
     if found.is_empty() && !keys.is_empty() {
         let keys: Vec<String> = keys.iter().map(|key| quote(key)).collect();
         return Err(format!(

@@ -17,7 +17,7 @@ pub(crate) fn visit<'a>(schema: &'a JSONSchemaProps, see: &mut dyn FnMut(&'a JSO
         visit(s, see);
     }
     let lists = [&schema.all_of, &schema.any_of, &schema.one_of];
-    for s in lists.into_iter().flat_map(|l| list(l)) {
+    for s in lists.into_iter().flat_map(list) {
         visit(s, see);
     }
     if let Some(not) = &schema.not {
