@@ -107,19 +107,20 @@ fn references_of_all_documents_have_targets() {
 fn every_type_and_property_is_explained() {
     let mut silent = Vec::new();
     for part in parts() {
+        // Which are silent upstream too only the reference tells.
+        let Some(want) = reference_v3(part) else { continue };
         let have = document(part);
-        let want = reference_v3(part);
         for (name, schema) in have["components"]["schemas"].as_object().into_iter().flatten() {
-            let upstream = want.as_ref().map(|w| &w["components"]["schemas"][name]);
-            let is_silent = |have: &Value, want: Option<&Value>| {
+            let upstream = &want["components"]["schemas"][name];
+            let is_silent = |have: &Value, want: &Value| {
                 let said = |v: &Value| v["description"].as_str().is_some_and(|d| !d.is_empty());
-                !said(have) && want.is_none_or(said)
+                !said(have) && said(want)
             };
             if is_silent(schema, upstream) {
                 silent.push(name.clone());
             }
             for (property, value) in schema["properties"].as_object().into_iter().flatten() {
-                if is_silent(value, upstream.map(|u| &u["properties"][property])) {
+                if is_silent(value, &upstream["properties"][property]) {
                     silent.push(format!("{name}.{property}"));
                 }
             }

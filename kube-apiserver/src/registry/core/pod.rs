@@ -264,8 +264,8 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
                 "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
+                "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
             ]
         );
     }
