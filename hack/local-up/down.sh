@@ -6,7 +6,10 @@ cluster_down() {
 	for name in kubelet kube-proxy kube-scheduler kube-controller-manager kube-apiserver etcd-shim; do stop "$name"; done
 	if [[ -x $BIN_DIR/kube-proxy ]]; then "$BIN_DIR/kube-proxy" --cleanup >/dev/null 2>&1 || true; fi
 	remove_containers
-	if [[ -z $CONTAINERD_SOCKET ]]; then stop containerd; fi
+	if [[ -z $CONTAINERD_SOCKET ]]; then
+		stop containerd
+		remove_cni_chains
+	fi
 	remove_network
 }
 
@@ -25,6 +28,23 @@ remove_containers() {
 	for id in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks delete --force "$id" || true; done >/dev/null 2>&1
 	for id in $("${ctr[@]}" containers list -q 2>/dev/null); do "${ctr[@]}" containers delete "$id" || true; done >/dev/null 2>&1
 	for id in "${namespaces[@]}"; do ip netns delete "$id" 2>/dev/null || true; done
+}
+
+# The sandboxes went without a call of their plugins: the chains that these made for each are left.
+# A rule that names our network leads to them.
+remove_cni_chains() {
+	command -v iptables-save >/dev/null || return 0
+	iptables-save -t nat 2>/dev/null | awk -v network='name: \\"corten\\"' '
+		$1 == "-A" && ($2 == "POSTROUTING" || $2 ~ /^CNI-HOSTPORT-/) && index($0, network) {
+			chain[$NF]
+			sub(/^-A/, "-D")
+			rules = rules $0 "\n"
+		}
+		END {
+			print "*nat\n" rules
+			for (name in chain) print "-F " name "\n-X " name
+			print "COMMIT"
+		}' | iptables-restore --noflush
 }
 
 forget_state() {

@@ -9,6 +9,7 @@ iptables=iptables
 conntrack=conntrack
 ip=iproute2
 mount=mount
+sysctl=procps
 kubectl=kubernetes-client
 cc=gcc
 make=make
