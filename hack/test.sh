@@ -24,6 +24,8 @@ etcd=etcd-server
 etcdctl=etcd-client
 git=git
 "
+# The suite uses what kubectl learnt until then (wait for a jsonpath, create token).
+MIN_KUBECTL_MINOR=28
 step "packages"
 install_packages
 
