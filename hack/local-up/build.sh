@@ -15,7 +15,7 @@ build_all() {
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --manifest-path "$ROOT/Cargo.toml" --release --quiet \
 		-p images --target "$IMAGE_TARGET" --target-dir "$TARGET_DIR/images"
 	local from=$TARGET_DIR/images/$IMAGE_TARGET/release link links=()
-	for link in cat echo env ls sleep exit write hostname get check; do links+=(--link "/bin/$link=web"); done
+	for link in cat echo env ls sleep exit write hostname get check tar test; do links+=(--link "/bin/$link=web"); done
 	"$BIN_DIR/xtask" image --name "$PAUSE_IMAGE" --output "$TARGET_DIR/images/pause.tar" \
 		--file "/pause=$from/pause" --entrypoint /pause
 	"$BIN_DIR/xtask" image --name "$WEB_IMAGE" --output "$TARGET_DIR/images/web.tar" \
