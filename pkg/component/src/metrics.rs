@@ -1,7 +1,12 @@
 //! Prometheus metrics: one registry per process, text format 0.0.4.
 //!
-//! ```ignore
+//! ```
+//! use std::sync::LazyLock;
+//! use component::metrics::{self, prometheus::IntCounterVec};
+//!
 //! static PODS: LazyLock<IntCounterVec> = LazyLock::new(|| metrics::counter_vec("x_total", "Help.", &["result"]));
+//! PODS.with_label_values(&["good"]).inc();
+//! assert!(metrics::text().contains("x_total{result=\"good\"} 1"));
 //! ```
 //! The constructors register in the process's registry and panic on a clash of names, which the
 //! first use shows. Names, labels and buckets are upstream's.

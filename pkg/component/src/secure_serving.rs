@@ -29,7 +29,7 @@ use crate::authn::x509::ClientCa;
 use crate::flags::Values;
 use crate::guard::Guard;
 use crate::health::Checks;
-use crate::serving::{self, Body, Server, Tls, full};
+use crate::serving::{self, Body, Server, Tls, TlsFlags, full};
 
 /// The flags of the secure port.
 #[derive(Clone, Debug)]
@@ -42,8 +42,9 @@ pub struct SecureServing {
     pub cert_file: Option<PathBuf>,
     /// `--tls-private-key-file`.
     pub key_file: Option<PathBuf>,
-    /// `--tls-min-version`.
-    pub min_version: String,
+    tls: TlsFlags,
+    /// What was wrong with the flags that were checked while they were read.
+    tls_errors: Vec<String>,
     /// `--client-ca-file`.
     pub client_ca_file: Option<PathBuf>,
     request_header_ca: Option<PathBuf>,
@@ -70,12 +71,14 @@ impl SecureServing {
             let file = path("cert-dir")?.join(format!("tls.{end}"));
             file.exists().then_some(file)
         };
+        let mut tls_errors = vec![];
         Self {
+            tls: TlsFlags::from_values(values, &mut tls_errors),
+            tls_errors,
             bind_address: values.ip("bind-address").unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             port: values.int("secure-port"),
             cert_file: path("tls-cert-file").or_else(|| in_dir("crt")),
             key_file: path("tls-private-key-file").or_else(|| in_dir("key")),
-            min_version: values.string("tls-min-version"),
             client_ca_file: path("client-ca-file"),
             request_header_ca: path("requestheader-client-ca-file"),
             request_header_names: values.strings("requestheader-allowed-names"),
@@ -109,12 +112,7 @@ impl SecureServing {
         if self.cert_file.is_some() != self.key_file.is_some() {
             errors.push("--tls-cert-file and --tls-private-key-file must be given together".to_owned());
         }
-        if !matches!(
-            self.min_version.as_str(),
-            "" | "VersionTLS10" | "VersionTLS11" | "VersionTLS12" | "VersionTLS13"
-        ) {
-            errors.push(format!("unknown tls version {:?}", self.min_version));
-        }
+        errors.extend(self.tls_errors.iter().cloned());
         errors
     }
 
@@ -163,11 +161,7 @@ impl SecureServing {
             Some(path) => tls.client_ca_hints(path)?,
             None => tls,
         };
-        let tls = if self.min_version == "VersionTLS13" {
-            tls.tls13_only()?
-        } else {
-            tls
-        };
+        let tls = tls.with_flags(&self.tls)?;
         let addr = SocketAddr::new(self.bind_address, u16::try_from(self.port)?);
         let server = Server::bind(addr)
             .await

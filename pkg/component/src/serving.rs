@@ -1,10 +1,15 @@
 //! HTTP and HTTPS servers: HTTP/1.1 with upgrades and HTTP/2 on one port, certificates reloaded
 //! from disk, client certificates passed on, connections drained on shutdown.
 //!
-//! ```ignore
-//! let tls = serving::Tls::from_files(cert, key)?.client_ca_hints(ca_path);   // or Tls::self_signed(&names)?
-//! let server = serving::Server::bind(addr).await?.tls(tls);
-//! server.serve(router_or_service, shutdown).await;     // returns when drained
+//! ```no_run
+//! # use component::serving::{self, Server, Tls};
+//! # async fn run(shutdown: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+//! let tls = Tls::from_files("tls.crt", "tls.key")?.client_ca_hints("ca.crt")?; // or Tls::self_signed(&names)?
+//! let server = Server::bind("127.0.0.1:0".parse()?).await?.tls(tls);
+//! let service = serving::handler(|_request| async { http::Response::new(serving::full("hello")) });
+//! server.serve(service, shutdown).await; // returns when drained
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! The handler is a tower service `Request<Incoming> -> Response<impl Body>` that cannot fail: an
@@ -14,6 +19,7 @@
 //! (`authn::x509`): an unknown certificate must not break the handshake.
 
 mod connection;
+mod flags;
 mod self_signed;
 mod tls;
 
@@ -32,6 +38,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use flags::TlsFlags;
 pub use self_signed::self_signed;
 pub(crate) use tls::certificates;
 pub use tls::{Tls, TlsError, install_crypto_provider};
@@ -161,8 +168,21 @@ impl Server {
 
 /// Makes a service of an async function.
 ///
-/// ```ignore
-/// server.serve(serving::handler(move |request| { let app = app.clone(); async move { app.answer(request).await } }), shutdown)
+/// ```
+/// # use component::serving::{self, Body};
+/// # use std::sync::Arc;
+/// struct App;
+/// impl App {
+///     async fn answer(&self, _request: http::Request<hyper::body::Incoming>) -> http::Response<Body> {
+///         http::Response::new(serving::full("hello"))
+///     }
+/// }
+/// let app = Arc::new(App);
+/// let service = serving::handler(move |request| {
+///     let app = Arc::clone(&app);
+///     async move { app.answer(request).await }
+/// });
+/// # drop(service);
 /// ```
 pub fn handler<F, Fut, B>(
     function: F,

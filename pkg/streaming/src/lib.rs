@@ -3,7 +3,8 @@
 //!
 //! It is: SPDY/3.1 framing ([`spdy`]), the WebSocket sub-protocols `v5.channel.k8s.io` down to
 //! `base64.channel.k8s.io` ([`remotecommand`]), the `SPDY/3.1+portforward.k8s.io` tunnel
-//! ([`portforward`]), plain bytes as `binary.k8s.io` ([`reader`]) and the HTTP/1.1 upgrades below them ([`upgrade`]).
+//! ([`portforward`]), plain bytes as `binary.k8s.io` ([`reader`]), watches ([`events`]) and the HTTP/1.1 upgrades below them
+//! ([`upgrade`]).
 //! It is not: authentication, routing, or anything that knows pods; callers resolve a streaming URL
 //! first.
 //!
@@ -14,6 +15,7 @@
 //! Start at [`bridge::serve`].
 
 pub mod bridge;
+pub mod events;
 pub mod portforward;
 pub mod reader;
 pub mod remotecommand;

@@ -2,17 +2,15 @@
 //!
 //! Upstream: k8s.io/streaming `pkg/httpstream/wsstream/stream.go` (`NewReader`, `messageCopy`).
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::{Sink, SinkExt as _, Stream, StreamExt as _, pin_mut};
+use futures::{Stream, StreamExt as _};
 use http::{Request, Response, StatusCode};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::upgrade::{Body, text};
-use crate::websocket::{self, Socket};
+use crate::websocket;
 
 /// How the bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +24,6 @@ const PROTOCOLS: [(&str, Encoding); 2] = [
     ("binary.k8s.io", Encoding::Binary),
     ("base64.binary.k8s.io", Encoding::Base64),
 ];
-
-/// How long a client may take to answer the end.
-const GOODBYE: Duration = Duration::from_secs(10);
 
 /// Switches to WebSocket and sends the stream: an empty message first, then each piece as one message,
 /// then the end. What the client sends is not looked at, and its end is the stream's. 403 when the
@@ -47,46 +42,31 @@ where
     let Some((protocol, encoding)) = chosen else {
         return text(StatusCode::FORBIDDEN, "unknown WebSocket sub-protocol".to_owned());
     };
-    websocket::accept(request, protocol, move |socket| copy(socket, encoding, stream))
+    websocket::accept(request, protocol, move |socket| {
+        websocket::send_all(socket, messages(encoding, stream))
+    })
 }
 
-async fn copy<E>(socket: Socket, encoding: Encoding, stream: impl Stream<Item = Result<Bytes, E>> + Send) {
-    let (mut sink, mut messages) = socket.split();
-    let client_ends = async { while let Some(Ok(_)) = messages.next().await {} };
-    let sending = send(&mut sink, encoding, stream);
-    pin_mut!(client_ends, sending);
-    tokio::select! {
-        () = &mut client_ends => return,
-        _ = &mut sending => {}
-    }
-    // A connection that is dropped with the client's goodbye unread may lose what it has not read yet.
-    let _ = tokio::time::timeout(GOODBYE, client_ends).await;
-}
-
-async fn send<S, E>(
-    sink: &mut S,
+/// An empty message, then each piece up to the first error.
+fn messages<E: Send>(
     encoding: Encoding,
     stream: impl Stream<Item = Result<Bytes, E>> + Send,
-) -> Result<(), S::Error>
-where
-    S: Sink<Message> + Unpin,
-{
-    let message = |bytes: Bytes| match encoding {
-        Encoding::Binary => Message::Binary(bytes),
-        Encoding::Base64 => Message::Text(STANDARD.encode(bytes).into()),
-    };
-    sink.send(message(Bytes::new())).await?;
-    pin_mut!(stream);
-    while let Some(Ok(bytes)) = stream.next().await {
-        if !bytes.is_empty() {
-            sink.send(message(bytes)).await?;
-        }
-    }
-    sink.send(Message::Close(None)).await
+) -> impl Stream<Item = Message> + Send {
+    let pieces = stream
+        .take_while(|piece| std::future::ready(piece.is_ok()))
+        .filter_map(|piece| std::future::ready(piece.ok().filter(|bytes| !bytes.is_empty())));
+    futures::stream::iter([Bytes::new()])
+        .chain(pieces)
+        .map(move |bytes| match encoding {
+            Encoding::Binary => Message::Binary(bytes),
+            Encoding::Base64 => Message::Text(STANDARD.encode(bytes).into()),
+        })
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::SinkExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -105,7 +85,9 @@ mod tests {
                 all.push(message.clone());
                 std::future::ready(Ok::<_, std::convert::Infallible>(message))
             });
-            send(&mut collect, encoding, pieces()).await.unwrap();
+            websocket::forward(&mut collect, messages(encoding, pieces()))
+                .await
+                .unwrap();
             drop(collect);
             all
         };

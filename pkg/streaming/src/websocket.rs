@@ -1,7 +1,9 @@
 //! The server half of the RFC 6455 handshake, with sub-protocol choice.
 
 use std::future::Future;
+use std::time::Duration;
 
+use futures::{Sink, SinkExt as _, Stream, StreamExt as _, pin_mut};
 use http::header::{
     CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -9,6 +11,7 @@ use http::header::{
 use http::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -70,4 +73,33 @@ where
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     response
+}
+
+/// How long a client may take to answer the end.
+const GOODBYE: Duration = Duration::from_secs(10);
+
+/// Sends messages and then the end. What the client sends is not looked at, and its end is the stream's.
+pub(crate) async fn send_all(socket: Socket, messages: impl Stream<Item = Message> + Send) {
+    let (mut sink, mut received) = socket.split();
+    let client_ends = async { while let Some(Ok(_)) = received.next().await {} };
+    let sending = forward(&mut sink, messages);
+    pin_mut!(client_ends, sending);
+    tokio::select! {
+        () = &mut client_ends => return,
+        _ = &mut sending => {}
+    }
+    // A connection that is dropped with the client's goodbye unread may lose what it has not read yet.
+    let _ = tokio::time::timeout(GOODBYE, client_ends).await;
+}
+
+/// Messages and the end behind them.
+pub(crate) async fn forward<S>(sink: &mut S, messages: impl Stream<Item = Message> + Send) -> Result<(), S::Error>
+where
+    S: Sink<Message> + Unpin,
+{
+    pin_mut!(messages);
+    while let Some(message) = messages.next().await {
+        sink.send(message).await?;
+    }
+    sink.send(Message::Close(None)).await
 }

@@ -1,6 +1,7 @@
 //! The syntax of one value, with the error texts of Go's `strconv`, `time` and pflag.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use apimachinery::quantity::Quantity;
@@ -44,7 +45,8 @@ pub(super) fn check(kind: Kind, text: &str) -> Result<(), String> {
                 })
         }
         Kind::Quantity => text.parse::<Quantity>().map(drop).map_err(|error| error.to_string()),
-        Kind::String | Kind::StringSlice | Kind::StringArray | Kind::NamedCertKey => Ok(()),
+        Kind::NamedCertKey => parse_named_cert_key(text).map(drop),
+        Kind::String | Kind::StringSlice | Kind::StringArray => Ok(()),
     }
 }
 
@@ -217,6 +219,38 @@ pub(super) fn parse_gates(text: &str) -> Result<Vec<(String, String)>, String> {
             Ok((key.trim().to_owned(), value.trim().to_owned()))
         })
         .collect()
+}
+
+/// A certificate for names, from a `--tls-sni-cert-key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedCertKey {
+    /// PEM file of the certificate.
+    pub cert: PathBuf,
+    /// PEM file of its key.
+    pub key: PathBuf,
+    /// Host names, wildcards and addresses it is for; empty: those that the certificate says.
+    pub names: Vec<String>,
+}
+
+/// Upstream `component-base/cli/flag/namedcertkey_flag.go`.
+pub(super) fn parse_named_cert_key(text: &str) -> Result<NamedCertKey, String> {
+    let (files, names) = match text.split_once(':') {
+        Some((files, names)) => (files, Some(names.trim())),
+        None => (text, None),
+    };
+    if names == Some("") {
+        return Err("empty names list is not allowed".to_owned());
+    }
+    let files: Vec<&str> = files.trim().split(',').map(str::trim).collect();
+    let [cert, key] = files[..] else {
+        return Err("expected comma separated certificate and key file paths".to_owned());
+    };
+    let names = names.into_iter().flat_map(|names| names.split(','));
+    Ok(NamedCertKey {
+        cert: cert.into(),
+        key: key.into(),
+        names: names.map(|name| name.trim().to_owned()).collect(),
+    })
 }
 
 fn syntax(function: &str, text: &str) -> String {

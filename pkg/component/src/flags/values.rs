@@ -107,13 +107,10 @@ impl Values {
     #[must_use]
     pub fn strings(&self, name: &str) -> Vec<String> {
         let flag = self.typed(name, |kind| {
-            matches!(
-                kind,
-                Kind::StringSlice | Kind::StringArray | Kind::IntSlice | Kind::NamedCertKey
-            )
+            matches!(kind, Kind::StringSlice | Kind::StringArray | Kind::IntSlice)
         });
         let texts = self.texts(flag);
-        if matches!(flag.kind, Kind::StringArray | Kind::NamedCertKey) {
+        if flag.kind == Kind::StringArray {
             return texts
                 .into_iter()
                 .filter(|text| !text.is_empty())
@@ -121,6 +118,16 @@ impl Values {
                 .collect();
         }
         texts.into_iter().flat_map(value::split_list).collect()
+    }
+
+    /// A certificate-for-names flag, in the order given.
+    #[must_use]
+    pub fn named_cert_keys(&self, name: &str) -> Vec<value::NamedCertKey> {
+        let flag = self.typed(name, |kind| kind == Kind::NamedCertKey);
+        let texts = self.texts(flag).into_iter().filter(|text| !text.is_empty());
+        texts
+            .map(|text| value::parse_named_cert_key(text).expect(CHECKED))
+            .collect()
     }
 
     /// A map or feature-gates flag.

@@ -96,7 +96,8 @@ async fn connection<S, B>(
     let Some(tls) = tls else {
         return drive(stream, peer, None, limits, service, shutdown).await;
     };
-    let handshake = tls.acceptor().accept(stream);
+    let local = stream.local_addr().ok().map(|address| address.ip());
+    let handshake = tls.acceptor(local).accept(stream);
     match tokio::time::timeout(limits.header_timeout, handshake).await {
         Ok(Ok(stream)) => {
             let certs = stream

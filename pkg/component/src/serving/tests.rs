@@ -80,6 +80,12 @@ async fn get(addr: SocketAddr, config: Arc<rustls::ClientConfig>, h2: bool) -> S
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
+fn tempfile_dir(of: &str) -> std::path::PathBuf {
+    let dir = std::env::temp_dir().join(format!("corten-tls-{of}-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
 #[tokio::test]
 async fn both_protocols_are_served_and_an_unknown_client_certificate_is_passed_on() {
     let (cert, key) = self_signed(&["localhost".into()]).unwrap();
@@ -103,8 +109,7 @@ async fn both_protocols_are_served_and_an_unknown_client_certificate_is_passed_o
 
 #[tokio::test]
 async fn a_changed_certificate_file_is_served_without_restart() {
-    let dir = std::env::temp_dir().join(format!("corten-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
+    let dir = tempfile_dir("reload");
     let (cert_path, key_path) = (dir.join("tls.crt"), dir.join("tls.key"));
     let write = |pair: &(String, String), age: u64| {
         for (path, text) in [(&cert_path, &pair.0), (&key_path, &pair.1)] {
@@ -131,4 +136,62 @@ async fn a_changed_certificate_file_is_served_without_restart() {
     shutdown.cancel();
     task.await.unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[tokio::test]
+async fn flags_choose_certificates_by_name_and_the_least_version() {
+    let dir = tempfile_dir("flags");
+    let pair = |file: &str, pair: &(String, String)| {
+        std::fs::write(dir.join(format!("{file}.crt")), &pair.0).unwrap();
+        std::fs::write(dir.join(format!("{file}.key")), &pair.1).unwrap();
+    };
+    let (default, named) = (
+        self_signed(&["other".into()]).unwrap(),
+        self_signed(&["localhost".into()]).unwrap(),
+    );
+    pair("named", &named);
+    let given = format!("{0}/named.crt,{0}/named.key:localhost", dir.display());
+    let table = crate::flags::Table::new(
+        "x",
+        "tls-sni-cert-key\t\tnamedCertKey\t\tacts\ntls-min-version\t\tstring\t\tacts\ntls-cipher-suites\t\tstringSlice\t\tacts",
+    );
+    let flags = |args: &[&str]| {
+        let mut errors = vec![];
+        let flags = super::TlsFlags::from_values(&table.parse(args.iter().copied()).unwrap(), &mut errors);
+        (flags, errors)
+    };
+    let (rules, errors) = flags(&[
+        "--tls-sni-cert-key",
+        &given,
+        "--tls-min-version=VersionTLS12",
+        // Nothing that our library has: TLS 1.3 alone is left.
+        "--tls-cipher-suites=TLS_RSA_WITH_AES_128_CBC_SHA",
+    ]);
+    assert_eq!(errors, [] as [&str; 0]);
+    let tls = Tls::from_pem(default.0, default.1).unwrap().with_flags(&rules).unwrap();
+    let (addr, shutdown, task) = start(tls).await;
+    let answer = get(addr, client_config(&named.0, None, b"h2"), true).await;
+    assert!(answer.starts_with("HTTP/2.0"), "{answer}");
+    shutdown.cancel();
+    task.await.unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+
+    let (_, errors) = flags(&["--tls-min-version=SSL", "--tls-cipher-suites=ROT13"]);
+    assert_eq!(
+        errors,
+        [
+            "unknown tls version \"SSL\"",
+            "Cipher suite ROT13 not supported or doesn't exist"
+        ]
+    );
+    for (text, why) in [
+        ("a,b:", "empty names list is not allowed"),
+        ("a", "expected comma separated certificate and key file paths"),
+    ] {
+        let e = table.parse(["--tls-sni-cert-key", text]).unwrap_err().to_string();
+        assert_eq!(
+            e,
+            format!("invalid argument \"{text}\" for \"--tls-sni-cert-key\" flag: {why}")
+        );
+    }
 }

@@ -4,6 +4,11 @@
 //! nothing, and a rotated certificate is served without a restart. A broken new pair leaves the
 //! old one in use and says so.
 
+mod named;
+pub(crate) mod suites;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,6 +22,9 @@ use rustls::{DistinguishedName, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+
+use self::named::Named;
+use super::flags::TlsFlags;
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
@@ -63,14 +71,26 @@ enum Identity {
 
 /// A server's certificates and their rules.
 pub struct Tls {
+    rules: Rules,
+    current: ArcSwap<Configs>,
+    seen: Mutex<Seen>,
+}
+
+/// What the certificates are made into.
+#[derive(Clone, Debug)]
+struct Rules {
     identity: Identity,
     ca_hints: Option<PathBuf>,
     client_ca: Option<PathBuf>,
     ask_client: bool,
-    tls13_only: bool,
+    flags: TlsFlags,
     alpn: Vec<Vec<u8>>,
-    current: ArcSwap<ServerConfig>,
-    seen: Mutex<Seen>,
+}
+
+/// The configuration, and others for clients that name no server but come to an address that a certificate is for.
+struct Configs {
+    usual: Arc<ServerConfig>,
+    at: HashMap<IpAddr, Arc<ServerConfig>>,
 }
 
 struct Seen {
@@ -112,7 +132,7 @@ impl Tls {
     /// # Errors
     /// The file is missing or malformed.
     pub fn client_ca_hints(mut self, path: impl Into<PathBuf>) -> Result<Self, TlsError> {
-        self.ca_hints = Some(path.into());
+        self.rules.ca_hints = Some(path.into());
         self.rebuilt()
     }
 
@@ -122,7 +142,7 @@ impl Tls {
     /// # Errors
     /// The file is missing or malformed.
     pub fn require_client_certs(mut self, path: impl Into<PathBuf>) -> Result<Self, TlsError> {
-        self.client_ca = Some(path.into());
+        self.rules.client_ca = Some(path.into());
         self.rebuilt()
     }
 
@@ -131,7 +151,7 @@ impl Tls {
     /// # Errors
     /// As the constructor's.
     pub fn no_client_certs(mut self) -> Result<Self, TlsError> {
-        self.ask_client = false;
+        self.rules.ask_client = false;
         self.rebuilt()
     }
 
@@ -140,7 +160,16 @@ impl Tls {
     /// # Errors
     /// As the constructor's.
     pub fn tls13_only(mut self) -> Result<Self, TlsError> {
-        self.tls13_only = true;
+        self.rules.flags.tls13_only = true;
+        self.rebuilt()
+    }
+
+    /// Follows the flags: least version, cipher suites, certificates for names.
+    ///
+    /// # Errors
+    /// As the constructor's, also for the files of the named certificates.
+    pub fn with_flags(mut self, flags: &TlsFlags) -> Result<Self, TlsError> {
+        self.rules.flags = flags.clone();
         self.rebuilt()
     }
 
@@ -149,52 +178,43 @@ impl Tls {
     /// # Errors
     /// As the constructor's.
     pub fn alpn(mut self, protocols: &[&str]) -> Result<Self, TlsError> {
-        self.alpn = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self.rules.alpn = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         self.rebuilt()
     }
 
-    /// The acceptor of the moment, files looked at.
+    /// The acceptor of the moment, files looked at. `local`: where the client came to.
     #[must_use]
-    pub fn acceptor(&self) -> TlsAcceptor {
+    pub fn acceptor(&self, local: Option<IpAddr>) -> TlsAcceptor {
         self.follow_files(Instant::now());
-        TlsAcceptor::from(self.current.load_full())
+        let configs = self.current.load();
+        let at = local.and_then(|address| configs.at.get(&address.to_canonical()));
+        TlsAcceptor::from(at.unwrap_or(&configs.usual).clone())
     }
 
     fn new(identity: Identity) -> Result<Self, TlsError> {
         install_crypto_provider();
-        let alpn = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let config = build(&identity, None, None, true, false, &alpn)?;
-        let stamp = stamp(&identity, None);
-        Ok(Self {
+        let rules = Rules {
             identity,
             ca_hints: None,
             client_ca: None,
             ask_client: true,
-            tls13_only: false,
-            alpn,
-            current: ArcSwap::from_pointee(config),
+            flags: TlsFlags::default(),
+            alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        Ok(Self {
+            current: ArcSwap::from_pointee(rules.build()?),
             seen: Mutex::new(Seen {
                 looked: Instant::now(),
-                stamp,
+                stamp: rules.stamp(),
             }),
+            rules,
         })
     }
 
     fn rebuilt(self) -> Result<Self, TlsError> {
-        self.current.store(Arc::new(self.build()?));
-        self.seen.lock().stamp = stamp(&self.identity, self.client_ca.as_deref().or(self.ca_hints.as_deref()));
+        self.current.store(Arc::new(self.rules.build()?));
+        self.seen.lock().stamp = self.rules.stamp();
         Ok(self)
-    }
-
-    fn build(&self) -> Result<ServerConfig, TlsError> {
-        build(
-            &self.identity,
-            self.ca_hints.as_deref(),
-            self.client_ca.as_deref(),
-            self.ask_client,
-            self.tls13_only,
-            &self.alpn,
-        )
     }
 
     fn follow_files(&self, now: Instant) {
@@ -203,13 +223,13 @@ impl Tls {
             return;
         }
         seen.looked = now;
-        let stamp = stamp(&self.identity, self.client_ca.as_deref().or(self.ca_hints.as_deref()));
+        let stamp = self.rules.stamp();
         if stamp == seen.stamp {
             return;
         }
-        match self.build() {
-            Ok(config) => {
-                self.current.store(Arc::new(config));
+        match self.rules.build() {
+            Ok(configs) => {
+                self.current.store(Arc::new(configs));
                 seen.stamp = stamp;
                 tracing::info!("serving certificate reloaded");
             }
@@ -227,74 +247,106 @@ impl Tls {
     }
 }
 
-fn stamp(identity: &Identity, hints: Option<&Path>) -> Vec<Option<SystemTime>> {
-    let mut paths: Vec<&Path> = Vec::new();
-    if let Identity::Files { cert, key } = identity {
-        paths.extend([cert.as_path(), key.as_path()]);
-    }
-    paths.extend(hints);
-    paths
-        .into_iter()
-        .map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
-        .collect()
-}
-
-fn build(
-    identity: &Identity,
-    hints: Option<&Path>,
-    client_ca: Option<&Path>,
-    ask_client: bool,
-    tls13_only: bool,
-    alpn: &[Vec<u8>],
-) -> Result<ServerConfig, TlsError> {
-    let provider = CryptoProvider::get_default()
-        .cloned()
-        .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    let (certs, key) = match identity {
-        Identity::Files { cert, key } => (certificates(cert, &read(cert)?)?, private_key(key, &read(key)?)?),
-        Identity::Memory { cert, key } => (
-            certificates(Path::new("memory"), cert.as_bytes())?,
-            private_key(Path::new("memory"), key.as_bytes())?,
-        ),
-    };
-    let hints = match hints {
-        Some(path) => certificates(path, &read(path)?)?
-            .iter()
-            .filter_map(|der| x509_parser::parse_x509_certificate(der).ok())
-            .map(|(_, cert)| DistinguishedName::from(cert.subject().as_raw().to_vec()))
-            .collect(),
-        None => Vec::new(),
-    };
-    let judge = Arc::clone(&provider);
-    let certified = CertifiedKey::from_der(certs, key, &provider).map_err(TlsError::Pair)?;
-    let versions: &[&rustls::SupportedProtocolVersion] = if tls13_only {
-        &[&rustls::version::TLS13]
-    } else {
-        rustls::ALL_VERSIONS
-    };
-    let builder = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .map_err(TlsError::Pair)?;
-    let builder = if let Some(path) = client_ca {
-        let mut roots = rustls::RootCertStore::empty();
-        for cert in certificates(path, &read(path)?)? {
-            roots.add(cert).map_err(TlsError::Pair)?;
+impl Rules {
+    /// When each file was written last.
+    fn stamp(&self) -> Vec<Option<SystemTime>> {
+        let mut paths: Vec<&Path> = Vec::new();
+        if let Identity::Files { cert, key } = &self.identity {
+            paths.extend([cert.as_path(), key.as_path()]);
         }
-        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), judge)
-            .build()
-            .map_err(|error| TlsError::Pem {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-        builder.with_client_cert_verifier(verifier)
-    } else if ask_client {
-        builder.with_client_cert_verifier(Arc::new(Unjudged::new(&judge).with_hints(hints)))
-    } else {
-        builder.with_no_client_auth()
-    };
-    let mut config = builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
-    config.alpn_protocols = alpn.to_vec();
-    Ok(config)
+        paths.extend(self.client_ca.as_deref().or(self.ca_hints.as_deref()));
+        for named in &self.flags.named {
+            paths.extend([named.cert.as_path(), named.key.as_path()]);
+        }
+        paths
+            .into_iter()
+            .map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
+            .collect()
+    }
+
+    fn build(&self) -> Result<Configs, TlsError> {
+        let provider = self.provider();
+        let certified = |certs, key| {
+            CertifiedKey::from_der(certs, key, &provider)
+                .map(Arc::new)
+                .map_err(TlsError::Pair)
+        };
+        let from_files = |cert: &Path, key: &Path| -> Result<Arc<CertifiedKey>, TlsError> {
+            certified(certificates(cert, &read(cert)?)?, private_key(key, &read(key)?)?)
+        };
+        let default = match &self.identity {
+            Identity::Files { cert, key } => from_files(cert, key)?,
+            Identity::Memory { cert, key } => certified(
+                certificates(Path::new("memory"), cert.as_bytes())?,
+                private_key(Path::new("memory"), key.as_bytes())?,
+            )?,
+        };
+        let pairs = self.flags.named.iter();
+        let pairs = pairs.map(|pair| Ok((from_files(&pair.cert, &pair.key)?, pair.names.clone())));
+        let named = Named::new(default, &pairs.collect::<Result<Vec<_>, TlsError>>()?);
+        let at = named
+            .addresses()
+            .filter_map(|address| Some((address, named.at(address)?)));
+        let at = at.map(|(address, named)| Ok((address, Arc::new(self.config(&provider, named)?))));
+        Ok(Configs {
+            at: at.collect::<Result<_, TlsError>>()?,
+            usual: Arc::new(self.config(&provider, named)?),
+        })
+    }
+
+    fn provider(&self) -> Arc<CryptoProvider> {
+        let provider = CryptoProvider::get_default()
+            .cloned()
+            .unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        if self.flags.cipher_suites.is_empty() {
+            return provider;
+        }
+        let mut provider = CryptoProvider::clone(&provider);
+        suites::restrict(&mut provider, &self.flags.cipher_suites);
+        Arc::new(provider)
+    }
+
+    fn config(&self, provider: &Arc<CryptoProvider>, named: Named) -> Result<ServerConfig, TlsError> {
+        let hints = match &self.ca_hints {
+            Some(path) => certificates(path, &read(path)?)?
+                .iter()
+                .filter_map(|der| x509_parser::parse_x509_certificate(der).ok())
+                .map(|(_, cert)| DistinguishedName::from(cert.subject().as_raw().to_vec()))
+                .collect(),
+            None => Vec::new(),
+        };
+        // Without a suite of TLS 1.2 that version cannot be offered.
+        let old = !self.flags.tls13_only && provider.cipher_suites.iter().any(|suite| suite.tls13().is_none());
+        let versions: &[&rustls::SupportedProtocolVersion] = if old {
+            rustls::ALL_VERSIONS
+        } else {
+            &[&rustls::version::TLS13]
+        };
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(versions)
+            .map_err(TlsError::Pair)?;
+        let builder = if let Some(path) = &self.client_ca {
+            let mut roots = rustls::RootCertStore::empty();
+            for cert in certificates(path, &read(path)?)? {
+                roots.add(cert).map_err(TlsError::Pair)?;
+            }
+            let verifier =
+                rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|error| TlsError::Pem {
+                        path: path.to_owned(),
+                        reason: error.to_string(),
+                    })?;
+            builder.with_client_cert_verifier(verifier)
+        } else if self.ask_client {
+            builder.with_client_cert_verifier(Arc::new(Unjudged::new(provider).with_hints(hints)))
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(named));
+        config.alpn_protocols = self.alpn.clone();
+        Ok(config)
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
