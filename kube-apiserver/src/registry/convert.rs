@@ -21,6 +21,7 @@ pub(crate) fn to_hub(row: &Resource, obj: Value) -> Value {
     match (row.group, row.version, row.kind) {
         ("events.k8s.io", _, "Event") => events::to_core(obj),
         ("autoscaling", "v1", "HorizontalPodAutoscaler") => autoscaling::to_v2(obj),
+        ("autoscaling", "v2", "HorizontalPodAutoscaler") => autoscaling::without_carried(obj),
         _ => obj,
     }
 }

@@ -64,6 +64,10 @@ pub(crate) trait TypedStrategy: Send + Sync {
     fn prepare_update(&self, _ctx: &RequestContext, _obj: &mut Self::Object, _old: &Self::Object) {}
     /// See [`Strategy::validate_update`].
     fn validate_update(&self, ctx: &RequestContext, obj: &Self::Object, old: &Self::Object) -> ErrorList;
+    /// Whether there are warnings at all, so that others need not be decoded for them.
+    fn warns(&self, _update: bool) -> bool {
+        false
+    }
     /// See [`Strategy::warnings`].
     fn warnings(&self, _obj: &Self::Object, _old: Option<&Self::Object>) -> Vec<String> {
         vec![]
@@ -158,6 +162,9 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         }
     }
     fn warnings(&self, obj: &Value, old: Option<&Value>) -> Vec<String> {
+        if !self.0.warns(old.is_some()) {
+            return vec![];
+        }
         let old = old.and_then(|old| Self::decode(old).ok());
         let warnings = Self::decode(obj).map(|o| self.0.warnings(&o, old.as_ref()));
         warnings.unwrap_or_default()

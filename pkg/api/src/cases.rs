@@ -97,3 +97,16 @@ fn run(cases: &[Case<'_>], rule: impl Fn(&Value) -> ErrorList) {
     }
     assert!(wrong.is_empty(), "\n{wrong}");
 }
+
+/// Compares what a rule says of every case, made from `base`.
+pub(crate) fn warned<T: DeserializeOwned>(base: &Value, rule: impl Fn(&T) -> Vec<String>, cases: &[Case<'_>]) {
+    let mut wrong = String::new();
+    for (name, changes, want) in cases {
+        let obj: T = serde_json::from_value(changed(base, changes)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let got = rule(&obj);
+        if got != *want {
+            wrong += &format!("{name}\n  got  {got:#?}\n  want {want:#?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}

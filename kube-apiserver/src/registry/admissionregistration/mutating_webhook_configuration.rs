@@ -1,9 +1,9 @@
 //! MutatingWebhookConfigurations (pkg/registry/admissionregistration/mutatingwebhookconfiguration/strategy.go).
 
-use api::admissionregistration::v1::{defaults, validation};
+use api::admissionregistration::v1::{defaults, validation, warnings};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// MutatingWebhookConfigurations; the generation counts the webhooks' changes.
@@ -15,7 +15,7 @@ pub(crate) static STRATEGY: Typed<Rules<MutatingWebhookConfiguration>> = Typed(R
         next_generation(new, old, changed);
     },
     unconditional_update: false,
-    warnings: |obj, _| super::static_suffix(&obj.metadata),
+    warnings: Warnings::Object(|obj| warnings::static_suffix(&obj.metadata)),
     ..Rules::new(
         validation::mutating_webhook_configuration_create,
         validation::mutating_webhook_configuration_update,

@@ -1,9 +1,9 @@
 //! ValidatingAdmissionPolicies (pkg/registry/admissionregistration/validatingadmissionpolicy/strategy.go).
 
-use api::admissionregistration::v1::{defaults, validation};
+use api::admissionregistration::v1::{defaults, validation, warnings};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 
-use crate::registry::strategies::rules::{Rules, spec_status};
+use crate::registry::strategies::rules::{Rules, Warnings, spec_status};
 use crate::registry::strategy::Typed;
 
 spec_status!(ValidatingAdmissionPolicy);
@@ -12,7 +12,7 @@ spec_status!(ValidatingAdmissionPolicy);
 pub(crate) static STRATEGY: Typed<Rules<ValidatingAdmissionPolicy>> = Typed(Rules {
     default: defaults::validating_admission_policy,
     unconditional_update: false,
-    warnings: |obj, _| super::static_suffix(&obj.metadata),
+    warnings: Warnings::Object(|obj| warnings::static_suffix(&obj.metadata)),
     status: Some(&STATUS),
     ..Rules::counted(
         validation::validating_admission_policy_create,

@@ -4,7 +4,7 @@ use api::apiextensions::v1::{defaults, formats, validation};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use crate::registry::strategies::rules::{
-    Rules, SpecStatus as _, differ, first_generation, next_generation, spec_status,
+    Rules, SpecStatus as _, Warnings, differ, first_generation, next_generation, spec_status,
 };
 use crate::registry::strategy::Typed;
 
@@ -25,12 +25,12 @@ pub(crate) static STRATEGY: Typed<Rules<CustomResourceDefinition>> = Typed(Rules
         defaults::add_stored_version(new, false);
     },
     unconditional_update: false,
-    warnings: |obj, old| {
+    warnings: Warnings::Change(|obj, old| {
         let before = old.map(formats::unrecognized_formats).unwrap_or_default();
         let found = formats::unrecognized_formats(obj).into_iter();
         let new = found.filter(|format| !before.contains(format));
         new.map(|format| format!("unrecognized format {format:?}")).collect()
-    },
+    }),
     status: Some(&STATUS),
     ..Rules::new(
         validation::custom_resource_definition_create,

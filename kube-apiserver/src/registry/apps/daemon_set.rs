@@ -1,9 +1,9 @@
 //! DaemonSets (pkg/registry/apps/daemonset/strategy.go).
 
-use api::apps::v1::{defaults, validation};
+use api::apps::v1::{defaults, validation, warnings};
 use k8s_openapi::api::apps::v1::DaemonSet;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// DaemonSets.
@@ -18,6 +18,7 @@ pub(crate) static STRATEGY: Typed<Rules<DaemonSet>> = Typed(Rules {
         let changed = differ(&new.spec, &old.spec);
         next_generation(new, old, changed);
     },
+    warnings: Warnings::Change(warnings::daemon_set),
     status: Some(&STATUS),
     ..Rules::new(validation::daemon_set_create, validation::daemon_set_update)
 });

@@ -1,9 +1,9 @@
 //! Deployments (pkg/registry/apps/deployment/strategy.go).
 
-use api::apps::v1::{defaults, validation};
+use api::apps::v1::{defaults, validation, warnings};
 use k8s_openapi::api::apps::v1::Deployment;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// Deployments.
@@ -18,6 +18,7 @@ pub(crate) static STRATEGY: Typed<Rules<Deployment>> = Typed(Rules {
         let changed = differ(&new.spec, &old.spec) || differ(&new.metadata.annotations, &old.metadata.annotations);
         next_generation(new, old, changed);
     },
+    warnings: Warnings::Change(warnings::deployment),
     status: Some(&STATUS),
     ..Rules::new(validation::deployment_create, validation::deployment_update)
 });

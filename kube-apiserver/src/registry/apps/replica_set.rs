@@ -1,9 +1,9 @@
 //! ReplicaSets (pkg/registry/apps/replicaset/strategy.go).
 
-use api::apps::v1::{defaults, validation};
+use api::apps::v1::{defaults, validation, warnings};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation, number_at};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation, number_at};
 use crate::registry::strategy::Typed;
 
 /// ReplicaSets.
@@ -19,6 +19,7 @@ pub(crate) static STRATEGY: Typed<Rules<ReplicaSet>> = Typed(Rules {
         next_generation(new, old, changed);
     },
     fields: |obj| vec![("status.replicas", number_at(obj, "/status/replicas"))],
+    warnings: Warnings::Change(warnings::replica_set),
     status: Some(&STATUS),
     ..Rules::new(validation::replica_set_create, validation::replica_set_update)
 });

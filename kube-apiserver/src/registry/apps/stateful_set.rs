@@ -1,9 +1,9 @@
 //! StatefulSets (pkg/registry/apps/statefulset/strategy.go).
 
-use api::apps::v1::{defaults, validation};
+use api::apps::v1::{defaults, validation, warnings};
 use k8s_openapi::api::apps::v1::StatefulSet;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// StatefulSets.
@@ -19,6 +19,7 @@ pub(crate) static STRATEGY: Typed<Rules<StatefulSet>> = Typed(Rules {
         let changed = differ(&new.spec, &old.spec);
         next_generation(new, old, changed);
     },
+    warnings: Warnings::Change(warnings::stateful_set),
     status: Some(&STATUS),
     ..Rules::new(validation::stateful_set_create, validation::stateful_set_update)
 });

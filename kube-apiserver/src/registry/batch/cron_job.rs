@@ -1,9 +1,9 @@
 //! CronJobs (pkg/registry/batch/cronjob/strategy.go).
 
-use api::batch::v1::{defaults, validation};
+use api::batch::v1::{defaults, validation, warnings};
 use k8s_openapi::api::batch::v1::CronJob;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// CronJobs.
@@ -18,6 +18,7 @@ pub(crate) static STRATEGY: Typed<Rules<CronJob>> = Typed(Rules {
         let changed = differ(&new.spec, &old.spec);
         next_generation(new, old, changed);
     },
+    warnings: Warnings::Change(warnings::cron_job),
     status: Some(&STATUS),
     ..Rules::new(validation::cron_job_create, validation::cron_job_update)
 });

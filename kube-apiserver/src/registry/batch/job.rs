@@ -1,9 +1,11 @@
 //! Jobs (pkg/registry/batch/job/strategy.go).
 
-use api::batch::v1::{defaults, validation};
+use api::batch::v1::{defaults, validation, warnings};
 use k8s_openapi::api::batch::v1::Job;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation, number_at, text_at};
+use crate::registry::strategies::rules::{
+    Rules, Warnings, differ, first_generation, next_generation, number_at, text_at,
+};
 use crate::registry::strategy::Typed;
 
 /// Jobs.
@@ -25,6 +27,7 @@ pub(crate) static STRATEGY: Typed<Rules<Job>> = Typed(Rules {
             ("status.successful", number_at(obj, "/status/succeeded")),
         ]
     },
+    warnings: Warnings::Change(warnings::job),
     status: Some(&STATUS),
     ..Rules::new(validation::job_create, validation::job_update)
 });

@@ -1,9 +1,9 @@
 //! PersistentVolumes (pkg/registry/core/persistentvolume/strategy.go).
 
-use api::core::v1::{defaults, validation};
+use api::core::v1::{defaults, validation, warnings};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeStatus};
 
-use crate::registry::strategies::rules::Rules;
+use crate::registry::strategies::rules::{Rules, Warnings};
 use crate::registry::strategy::Typed;
 
 /// PersistentVolumes.
@@ -16,6 +16,7 @@ pub(crate) static STRATEGY: Typed<Rules<PersistentVolume>> = Typed(Rules {
         });
     },
     prepare_update: |_, new, old| new.status.clone_from(&old.status),
+    warnings: Warnings::Object(warnings::persistent_volume),
     status: Some(&STATUS),
     ..Rules::new(
         validation::persistent_volume_create,

@@ -1,9 +1,9 @@
 //! PersistentVolumeClaims (pkg/registry/core/persistentvolumeclaim/strategy.go).
 
-use api::core::v1::{defaults, validation};
+use api::core::v1::{defaults, validation, warnings};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimStatus};
 
-use crate::registry::strategies::rules::Rules;
+use crate::registry::strategies::rules::{Rules, Warnings};
 use crate::registry::strategy::Typed;
 
 /// PersistentVolumeClaims.
@@ -16,6 +16,7 @@ pub(crate) static STRATEGY: Typed<Rules<PersistentVolumeClaim>> = Typed(Rules {
         });
     },
     prepare_update: |_, new, old| new.status.clone_from(&old.status),
+    warnings: Warnings::Object(warnings::persistent_volume_claim),
     status: Some(&STATUS),
     ..Rules::new(
         validation::persistent_volume_claim_create,

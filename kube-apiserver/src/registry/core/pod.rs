@@ -2,43 +2,52 @@
 
 use std::collections::BTreeMap;
 
-use api::core::v1::{defaults, validation};
-use k8s_openapi::api::core::v1::{Affinity, Pod, PodCondition, PodSpec, PodStatus};
+use api::core::v1::{defaults, validation, warnings};
+use k8s_openapi::api::core::v1::{Affinity, Container, Pod, PodCondition, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use serde_json::Value;
 
-use crate::registry::strategies::rules::{Fields, Rules, differ, first_generation, flag_at, next_generation, text_at};
+use crate::registry::strategies::rules::{
+    Fields, Rules, Warnings, differ, first_generation, flag_at, next_generation, text_at,
+};
 use crate::registry::strategy::Typed;
 
 /// Pods.
 pub(crate) static STRATEGY: Typed<Rules<Pod>> = Typed(Rules {
     default: defaults::pod,
-    prepare_create: |_, pod| prepare_create(pod),
+    prepare_create: |ctx, pod| {
+        prepare_create(pod);
+        app_armor_fields(pod).into_iter().for_each(|w| ctx.warn(w));
+    },
     prepare_update: |_, new, old| prepare_update(new, old),
     fields,
     grace,
+    warnings: Warnings::Create(warnings::pod_create),
     status: Some(&STATUS),
     ..Rules::new(validation::pod_create, validation::pod_update)
 });
 
 /// `pods/status`: everything but the status stays (`podStatusStrategy.PrepareForUpdate`).
-static STATUS: Typed<Rules<Pod>> = Typed(Rules::updating(
-    defaults::pod,
-    |_, new, old| {
-        new.spec.clone_from(&old.spec);
-        new.metadata.owner_references.clone_from(&old.metadata.owner_references);
-        new.metadata.generation = old.metadata.generation;
-        let before = old.status.clone().unwrap_or_default();
-        let status = new.status.get_or_insert_default();
-        if status.qos_class.as_deref().is_none_or(str::is_empty) {
-            status.qos_class = before.qos_class;
-        }
-        if status.observed_generation.is_none() {
-            status.observed_generation = before.observed_generation;
-        }
-    },
-    validation::pod_status_update,
-));
+static STATUS: Typed<Rules<Pod>> = Typed(Rules {
+    warnings: Warnings::Object(warnings::pod_status),
+    ..Rules::updating(
+        defaults::pod,
+        |_, new, old| {
+            new.spec.clone_from(&old.spec);
+            new.metadata.owner_references.clone_from(&old.metadata.owner_references);
+            new.metadata.generation = old.metadata.generation;
+            let before = old.status.clone().unwrap_or_default();
+            let status = new.status.get_or_insert_default();
+            if status.qos_class.as_deref().is_none_or(str::is_empty) {
+                status.qos_class = before.qos_class;
+            }
+            if status.observed_generation.is_none() {
+                status.observed_generation = before.observed_generation;
+            }
+        },
+        validation::pod_status_update,
+    )
+});
 
 /// `pods/ephemeralcontainers`: only that list changes (`podEphemeralContainersStrategy`).
 pub(crate) static EPHEMERAL_CONTAINERS: Typed<Rules<Pod>> = Typed(Rules::updating(
@@ -93,6 +102,34 @@ fn prepare_create(pod: &mut Pod) {
         conditions: gated.then(|| vec![condition]),
         ..PodStatus::default()
     });
+}
+
+/// Annotations of AppArmor become the fields they were before, and are warned about
+/// (`applyAppArmorVersionSkew`).
+fn app_armor_fields(pod: &mut Pod) -> Vec<String> {
+    let mut out = vec![];
+    let Some(spec) = pod.spec.as_mut() else { return out };
+    if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
+        return out;
+    }
+    let of_pod = spec.security_context.as_ref().and_then(|c| c.app_armor_profile.clone());
+    let has_field = |c: &Container| {
+        let context = c.security_context.as_ref();
+        context.is_some_and(|c| c.app_armor_profile.is_some())
+    };
+    let all = spec.init_containers.iter_mut().flatten().chain(&mut spec.containers);
+    for container in all.filter(|c| !has_field(c)) {
+        let Some((text, profile)) = warnings::app_armor_of(&pod.metadata, &container.name) else {
+            continue;
+        };
+        if profile.is_none() || profile != of_pod {
+            out.push(text);
+        }
+        if profile.is_some() && profile != of_pod {
+            container.security_context.get_or_insert_default().app_armor_profile = profile;
+        }
+    }
+    out
 }
 
 /// Keys that stand for the pod's own labels become requirements of the selectors beside them
@@ -225,6 +262,37 @@ mod tests {
         assert_eq!(pod["metadata"]["generation"], 1);
         assert_eq!(pod["kind"], "Pod");
         assert!(STRATEGY.validate_create(&RequestContext::internal(), &pod).is_empty());
+    }
+
+    #[test]
+    fn annotations_of_app_armor_become_fields() {
+        const PREFIX: &str = "container.apparmor.security.beta.kubernetes.io";
+        let field = |profile: Value| json!({"appArmorProfile": profile});
+        let cases = [
+            ("runtime/default", field(json!({"type": "RuntimeDefault"})), true),
+            (
+                "localhost/p",
+                field(json!({"type": "Localhost", "localhostProfile": "p"})),
+                true,
+            ),
+            ("localhost/ p", json!(null), true),
+            ("unconfined", json!(null), false),
+        ];
+        for (value, want, warned) in cases {
+            let mut pod: Pod = serde_json::from_value(json!({
+                "metadata": {"annotations": {format!("{PREFIX}/c"): value}},
+                "spec": {"securityContext": {"appArmorProfile": {"type": "Unconfined"}},
+                    "containers": [{"name": "c"}, {"name": "d"}]}}))
+            .expect("a pod");
+            let texts = app_armor_fields(&mut pod);
+            let pod = json!(pod);
+            assert_eq!(pod["spec"]["containers"][0]["securityContext"], want, "{value}");
+            assert_eq!(pod["spec"]["containers"][1]["securityContext"], json!(null), "{value}");
+            let text = format!(
+                "metadata.annotations[{PREFIX}/c]: deprecated since v1.30; use the \"appArmorProfile\" field instead"
+            );
+            assert_eq!(texts, if warned { vec![text] } else { vec![] }, "{value}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! PodTemplates (pkg/registry/core/podtemplate/strategy.go).
 
-use api::core::v1::{defaults, validation};
+use api::core::v1::{defaults, validation, warnings};
 use k8s_openapi::api::core::v1::PodTemplate;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// PodTemplates.
@@ -14,5 +14,6 @@ pub(crate) static STRATEGY: Typed<Rules<PodTemplate>> = Typed(Rules {
         let changed = differ(&new.template, &old.template);
         next_generation(new, old, changed);
     },
+    warnings: Warnings::Change(warnings::pod_template_object),
     ..Rules::new(validation::pod_template_create, validation::pod_template_update)
 });

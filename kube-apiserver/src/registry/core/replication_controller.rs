@@ -1,9 +1,9 @@
 //! ReplicationControllers (pkg/registry/core/replicationcontroller/strategy.go).
 
-use api::core::v1::{defaults, validation};
+use api::core::v1::{defaults, validation, warnings};
 use k8s_openapi::api::core::v1::ReplicationController;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation, number_at};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation, number_at};
 use crate::registry::strategy::Typed;
 
 /// ReplicationControllers.
@@ -19,6 +19,7 @@ pub(crate) static STRATEGY: Typed<Rules<ReplicationController>> = Typed(Rules {
         next_generation(new, old, changed);
     },
     fields: |obj| vec![("status.replicas", number_at(obj, "/status/replicas"))],
+    warnings: Warnings::Change(warnings::replication_controller),
     status: Some(&STATUS),
     ..Rules::new(
         validation::replication_controller_create,

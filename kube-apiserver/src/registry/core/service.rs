@@ -1,11 +1,11 @@
 //! Services (pkg/registry/core/service/strategy.go). Addresses and ports are given out by
 //! `crate::services` before validation.
 
-use api::core::v1::{defaults, validation};
+use api::core::v1::{defaults, validation, warnings};
 use k8s_openapi::api::core::v1::{Service, ServiceStatus};
 use serde_json::Value;
 
-use crate::registry::strategies::rules::{Fields, Rules, text_at};
+use crate::registry::strategies::rules::{Fields, Rules, Warnings, text_at};
 use crate::registry::strategy::Typed;
 
 /// Services.
@@ -26,16 +26,20 @@ pub(crate) static STRATEGY: Typed<Rules<Service>> = Typed(Rules {
         }
     },
     fields,
+    warnings: Warnings::Object(warnings::service),
     status: Some(&STATUS),
     ..Rules::new(validation::service_create, validation::service_update)
 });
 
 /// `services/status`.
-static STATUS: Typed<Rules<Service>> = Typed(Rules::updating(
-    defaults::service,
-    |_, new, old| new.spec.clone_from(&old.spec),
-    validation::service_status_update,
-));
+static STATUS: Typed<Rules<Service>> = Typed(Rules {
+    warnings: Warnings::Object(warnings::service_status),
+    ..Rules::updating(
+        defaults::service,
+        |_, new, old| new.spec.clone_from(&old.spec),
+        validation::service_status_update,
+    )
+});
 
 /// `SelectableFields`.
 fn fields(obj: &Value) -> Fields {

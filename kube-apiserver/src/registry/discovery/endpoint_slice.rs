@@ -1,9 +1,9 @@
 //! EndpointSlices (pkg/registry/discovery/endpointslice/strategy.go).
 
-use api::discovery::v1::{defaults, validation};
+use api::discovery::v1::{defaults, validation, warnings};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use crate::registry::strategies::rules::{Rules, differ, first_generation, next_generation};
+use crate::registry::strategies::rules::{Rules, Warnings, differ, first_generation, next_generation};
 use crate::registry::strategy::Typed;
 
 /// EndpointSlices. The generation follows everything but the metadata, and of that the labels.
@@ -21,6 +21,7 @@ pub(crate) static STRATEGY: Typed<Rules<EndpointSlice>> = Typed(Rules {
         next_generation(new, old, changed);
         drop_topology(new, Some(old));
     },
+    warnings: Warnings::Change(warnings::endpoint_slice),
     ..Rules::new(validation::endpoint_slice_create, validation::endpoint_slice_update)
 });
 

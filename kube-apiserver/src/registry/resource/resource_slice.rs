@@ -1,10 +1,10 @@
 //! ResourceSlices (pkg/registry/resource/resourceslice/strategy.go).
 
-use api::resource::v1::{defaults, validation};
+use api::resource::v1::{defaults, validation, warnings};
 use k8s_openapi::api::resource::v1::{Device, DeviceAttribute, ResourceSlice};
 use serde_json::Value;
 
-use crate::registry::strategies::rules::{Fields, Rules, differ, first_generation, next_generation, text_at};
+use crate::registry::strategies::rules::{Fields, Rules, Warnings, differ, first_generation, next_generation, text_at};
 use crate::registry::strategy::Typed;
 
 /// ResourceSlices.
@@ -20,15 +20,7 @@ pub(crate) static STRATEGY: Typed<Rules<ResourceSlice>> = Typed(Rules {
         drop_disabled(new, Some(old));
     },
     fields,
-    warnings: |obj, _| {
-        let driver = &obj.spec.driver;
-        if *driver == driver.to_lowercase() {
-            return vec![];
-        }
-        vec![format!(
-            "spec.driver: driver names should be lowercase; {driver:?} contains uppercase characters"
-        )]
-    },
+    warnings: Warnings::Object(warnings::resource_slice),
     ..Rules::new(validation::resource_slice_create, validation::resource_slice_update)
 });
 

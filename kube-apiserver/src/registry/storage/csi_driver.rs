@@ -1,9 +1,9 @@
 //! CSIDrivers (pkg/registry/storage/csidriver/strategy.go).
 
-use api::storage::v1::{defaults, validation};
+use api::storage::v1::{defaults, validation, warnings};
 use k8s_openapi::api::storage::v1::CSIDriver;
 
-use crate::registry::strategies::rules::{Rules, differ};
+use crate::registry::strategies::rules::{Rules, Warnings, differ};
 use crate::registry::strategy::Typed;
 
 /// CSIDrivers. The generation counts changes of the spec, from none at all.
@@ -21,18 +21,6 @@ pub(crate) static STRATEGY: Typed<Rules<CSIDriver>> = Typed(Rules {
         }
     },
     unconditional_update: false,
-    warnings,
+    warnings: Warnings::Change(warnings::csi_driver),
     ..Rules::new(validation::csi_driver_create, validation::csi_driver_update)
 });
-
-/// Tokens are better handed over as secrets.
-fn warnings(obj: &CSIDriver, old: Option<&CSIDriver>) -> Vec<String> {
-    let requests = &obj.spec.token_requests;
-    let changed = old.is_none_or(|old| differ(requests, &old.spec.token_requests));
-    let asked = requests.as_ref().is_some_and(|r| !r.is_empty());
-    if !changed || !asked || obj.spec.service_account_token_in_secrets.is_some() {
-        return vec![];
-    }
-    let text = "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes";
-    vec![text.to_string()]
-}

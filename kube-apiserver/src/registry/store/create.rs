@@ -74,8 +74,8 @@ impl Store {
             }
             let warnings = self.strategy.warnings(&obj, None);
             field_manager::put_owners(&mut obj, owners);
-            hooks.validate(Some(&obj), None).await?;
             warnings.into_iter().for_each(|w| ctx.warn(w));
+            hooks.validate(Some(&obj), None).await?;
             match self.write_new(ctx, ns, &name, obj).await? {
                 Some(entry) => return Ok(entry),
                 None if generated => {}

@@ -66,8 +66,8 @@ impl Store {
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, name, errors));
             }
-            hooks.validate(Some(&new), Some(&old)).await?;
             warnings.into_iter().for_each(|w| ctx.warn(w));
+            hooks.validate(Some(&new), Some(&old)).await?;
 
             let bytes = codec::encode(self.row, &new)?;
             let gone = self.finished(&new, &old);

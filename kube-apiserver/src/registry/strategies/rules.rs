@@ -33,10 +33,22 @@ pub(crate) struct Rules<T: 'static> {
     pub(crate) fields: fn(&Value) -> Fields,
     /// Grace period of a deletion, in seconds.
     pub(crate) grace: fn(&Value, Option<i64>) -> Option<i64>,
-    /// Texts for `Warning` headers: the object, and on an update the old one.
-    pub(crate) warnings: fn(&T, Option<&T>) -> Vec<String>,
+    /// Texts for `Warning` headers.
+    pub(crate) warnings: Warnings<T>,
     /// Rules of the status subresource.
     pub(crate) status: Option<&'static dyn Strategy>,
+}
+
+/// When a kind has something to say of a write, and what (upstream `WarningsOnCreate`, `WarningsOnUpdate`).
+pub(crate) enum Warnings<T: 'static> {
+    /// Nothing, ever.
+    Never,
+    /// Of a new object only.
+    Create(fn(&T) -> Vec<String>),
+    /// Of the object, whatever it was before.
+    Object(fn(&T) -> Vec<String>),
+    /// Of the object and, on an update, what it was.
+    Change(fn(&T, Option<&T>) -> Vec<String>),
 }
 
 impl<T: 'static> Rules<T> {
@@ -52,7 +64,7 @@ impl<T: 'static> Rules<T> {
             unconditional_update: true,
             fields: |_| vec![],
             grace: |_, _| None,
-            warnings: |_, _| vec![],
+            warnings: Warnings::Never,
             status: None,
         }
     }
@@ -154,8 +166,20 @@ impl<T: Serialize + DeserializeOwned + 'static> TypedStrategy for Rules<T> {
     fn validate_update(&self, _ctx: &RequestContext, obj: &T, old: &T) -> ErrorList {
         (self.validate_update)(obj, old)
     }
+    fn warns(&self, update: bool) -> bool {
+        match self.warnings {
+            Warnings::Never => false,
+            Warnings::Create(_) => !update,
+            Warnings::Object(_) | Warnings::Change(_) => true,
+        }
+    }
     fn warnings(&self, obj: &T, old: Option<&T>) -> Vec<String> {
-        (self.warnings)(obj, old)
+        match self.warnings {
+            Warnings::Create(rule) if old.is_none() => rule(obj),
+            Warnings::Object(rule) => rule(obj),
+            Warnings::Change(rule) => rule(obj, old),
+            Warnings::Never | Warnings::Create(_) => vec![],
+        }
     }
     fn allow_create_on_update(&self) -> bool {
         self.create_on_update

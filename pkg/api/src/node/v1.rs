@@ -3,3 +3,4 @@
 pub mod defaults;
 pub mod labels;
 pub mod validation;
+pub mod warnings;

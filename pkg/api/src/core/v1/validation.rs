@@ -49,6 +49,7 @@ pub use replication::{
 };
 pub(crate) use resources::{container_name as container_resource_name, is_extended, is_native};
 pub use scheduling::{node_selector, tolerations};
+pub(crate) use security::app_armor;
 pub use service::{service_create, service_status_update, service_update};
 pub use storage::{persistent_volume_create, persistent_volume_status_update, persistent_volume_update};
 pub(crate) use volume::csi_driver_name;

@@ -187,7 +187,7 @@ fn seccomp(errs: &mut ErrorList, profile: Option<&SeccompProfile>, path: &Path) 
 const APP_ARMOR_MAX: usize = 4095;
 
 /// `ValidateAppArmorProfileField`.
-fn app_armor(errs: &mut ErrorList, profile: Option<&AppArmorProfile>, path: &Path) {
+pub(crate) fn app_armor(errs: &mut ErrorList, profile: Option<&AppArmorProfile>, path: &Path) {
     let Some(p) = profile else { return };
     let local = path.child("localhostProfile");
     match (p.type_.as_str(), &p.localhost_profile) {
