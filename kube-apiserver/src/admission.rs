@@ -119,8 +119,6 @@ pub(crate) struct World {
     pub(crate) authorizer: Union,
     /// The RBAC index, when that mode is on: who may grant what.
     pub(crate) rbac: Option<Arc<Rbac>>,
-    /// Audience of tokens nodes may ask for without naming one.
-    pub(crate) api_audiences: Vec<String>,
     /// How long pods stay on nodes that fail, unless they say.
     pub(crate) toleration_seconds: default_toleration_seconds::TolerationSeconds,
 }

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use apimachinery::fields;
+use apimachinery::validation::is_path_segment_name;
 use parking_lot::Mutex;
 
 /// What the URL and method ask for.
@@ -117,26 +119,26 @@ impl RequestInfo {
         // A list, watch or deletecollection narrowed to one name is authorized by that name.
         if matches!(info.verb.as_str(), "list" | "watch" | "deletecollection")
             && info.name.is_empty()
-            && let Some(name) = single_name(&info.field_selector)
+            && let Some(name) = info
+                .exact_field("metadata.name")
+                .filter(|name| is_path_segment_name(name).is_empty())
         {
             info.name = name;
         }
         info
     }
 
+    /// The value the field selector demands of a field. It is read by the parser that the list behind it uses:
+    /// who is let in by a term must get no more than that term selects.
+    pub(crate) fn exact_field(&self, field: &str) -> Option<String> {
+        let selector = fields::Selector::parse(&self.field_selector).ok()?;
+        selector.requires_exact_match(field).map(str::to_owned)
+    }
+
     fn set_selectors(&mut self, query: &Query) {
         self.field_selector = query.get("fieldSelector").unwrap_or_default().to_owned();
         self.label_selector = query.get("labelSelector").unwrap_or_default().to_owned();
     }
-}
-
-/// The name in a field selector that is exactly `metadata.name=<name>` among its requirements.
-fn single_name(selector: &str) -> Option<String> {
-    selector.split(',').find_map(|req| {
-        let rest = req.trim().strip_prefix("metadata.name=")?;
-        let rest = rest.strip_prefix('=').unwrap_or(rest);
-        (!rest.is_empty()).then(|| rest.to_owned())
-    })
 }
 
 /// Decoded query parameters in order.
@@ -374,6 +376,29 @@ mod tests {
                 (verb, ns, res, sub, name),
                 "{m} {uri}"
             );
+        }
+    }
+
+    #[test]
+    fn a_collection_has_a_name_only_if_its_selector_selects_no_other() {
+        for (selector, name) in [
+            ("metadata.name%3Da", "a"),
+            ("metadata.name%3D%3Da,metadata.namespace%3Dx", "a"),
+            // One term about the namespace, whose value has a comma.
+            (r"metadata.namespace!%3Dx\,metadata.name%3Da", ""),
+            (r"metadata.name%3Da\,b", "a,b"),
+            ("metadata.name!%3Da", ""),
+            ("metadata.name%3D..", ""),
+            ("metadata.name%3Da%252Fb", ""),
+            ("metadata.name", ""),
+        ] {
+            for method in ["GET", "DELETE"] {
+                let info = parse(
+                    method,
+                    &format!("/api/v1/namespaces/n/secrets?fieldSelector={selector}"),
+                );
+                assert_eq!(info.name, name, "{method} {selector}");
+            }
         }
     }
 

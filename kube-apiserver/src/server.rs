@@ -58,6 +58,7 @@ pub async fn run(
     let config = registry::Config {
         prefix: options.etcd_prefix.clone(),
         event_ttl: options.event_ttl,
+        gates: options.gates.clone(),
     };
     let registry = Registry::new(storage.clone(), config);
     let objects: Arc<dyn Objects> = CachedObjects::start(&registry, &shutdown);
@@ -68,7 +69,6 @@ pub async fn run(
         objects,
         authorizer: authz.union.clone(),
         rbac: authz.rbac.clone(),
-        api_audiences: authn.api_audiences.clone(),
         toleration_seconds: options.toleration_seconds,
     };
     let plugins = admission::Chain::new(&world, &options.enable_admission, &options.disable_admission).map_err(all)?;

@@ -6,7 +6,9 @@ use apimachinery::status::ApiError;
 use async_trait::async_trait;
 use base64::Engine as _;
 use serde_json::Value;
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::{Attributes, Operation, Plugin, World};
 use crate::authz::Union;
@@ -142,19 +144,29 @@ async fn may(authorizer: &Union, a: &Attributes<'_>, verb: &str, signer: &str) -
 
 /// The organizations of a base64 PEM certificate request; none when it does not parse (validation says so).
 fn organizations(request: &str) -> Vec<String> {
+    with_subject(request, |subject| texts(subject.iter_organization())).unwrap_or_default()
+}
+
+/// The common name of a base64 PEM certificate request (empty: none), or why it does not parse. As in Go, the last
+/// one counts.
+pub(super) fn common_name(request: &str) -> Result<String, &'static str> {
+    with_subject(request, |subject| {
+        texts(subject.iter_common_name()).pop().unwrap_or_default()
+    })
+}
+
+fn texts<'a, 'b: 'a>(names: impl Iterator<Item = &'a AttributeTypeAndValue<'b>>) -> Vec<String> {
+    names.filter_map(|n| n.as_str().ok()).map(str::to_owned).collect()
+}
+
+fn with_subject<T>(request: &str, read: impl FnOnce(&X509Name<'_>) -> T) -> Result<T, &'static str> {
     let pem = base64::engine::general_purpose::STANDARD
         .decode(request)
         .unwrap_or_default();
-    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else {
-        return vec![];
-    };
-    let Ok((_, csr)) = x509_parser::certification_request::X509CertificationRequest::from_der(&pem.contents) else {
-        return vec![];
-    };
-    csr.certification_request_info
-        .subject
-        .iter_organization()
-        .filter_map(|o| o.as_str().ok())
-        .map(str::to_owned)
-        .collect()
+    let pem = x509_parser::pem::parse_x509_pem(&pem).map(|(_, pem)| pem).ok();
+    let pem = pem
+        .filter(|pem| pem.label == "CERTIFICATE REQUEST")
+        .ok_or("PEM block type must be CERTIFICATE REQUEST")?;
+    let (_, csr) = X509CertificationRequest::from_der(&pem.contents).map_err(|_| "malformed certificate request")?;
+    Ok(read(&csr.certification_request_info.subject))
 }

@@ -4,15 +4,21 @@
 
 use std::sync::Arc;
 
-use apimachinery::gvk::GroupResource;
 use apimachinery::status::ApiError;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use super::certificates;
 use super::service_account::is_mirror;
 use super::{Attributes, Operation, Plugin, World};
+use crate::authz::Union;
 use crate::authz::node::identify;
-use crate::objects::{Objects, items, text};
+use crate::objects::{Objects, find, items, text};
+use crate::request::RequestInfo;
+
+mod references;
+
+use references::references;
 
 /// Labels of the kubernetes.io and k8s.io domains a kubelet may set on its node
 /// (upstream `k8s.io/kubelet/pkg/apis/well_known_labels.go`).
@@ -30,11 +36,16 @@ const KUBELET_LABELS: [&str; 11] = [
     "beta.kubernetes.io/arch",
 ];
 const KUBELET_LABEL_DOMAINS: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
+/// Who signs for kubelets.
+const KUBELET_SIGNERS: [&str; 2] = [
+    "kubernetes.io/kubelet-serving",
+    "kubernetes.io/kube-apiserver-client-kubelet",
+];
 
 /// The plugin.
 pub(crate) struct NodeRestriction {
     objects: Arc<dyn Objects>,
-    api_audiences: Vec<String>,
+    authorizer: Union,
 }
 
 impl NodeRestriction {
@@ -42,7 +53,7 @@ impl NodeRestriction {
     pub(crate) fn new(world: &World) -> Self {
         NodeRestriction {
             objects: world.objects.clone(),
-            api_audiences: world.api_audiences.clone(),
+            authorizer: world.authorizer.clone(),
         }
     }
 
@@ -112,11 +123,6 @@ impl NodeRestriction {
                 ));
             }
         }
-        if !text(pod, "/spec/serviceAccountName").is_empty() {
-            return no(format!(
-                "node {node:?} can not create pods that reference a service account"
-            ));
-        }
         match references(pod) {
             Some(what) => no(format!("node {node:?} can not create pods that reference {what}")),
             None => Ok(()),
@@ -134,7 +140,80 @@ impl NodeRestriction {
         if labels(old) != labels(pod) {
             return Err(a.forbidden(pod, format!("node {node:?} cannot update labels through pod status")));
         }
+        // The claims that a pod's status names are what its node may read.
+        let claims = |pod: &Value| items(pod, "/status/resourceClaimStatuses").to_vec();
+        if claims(old) != claims(pod) {
+            return Err(a.forbidden(pod, format!("node {node:?} cannot update resource claim statues")));
+        }
+        let extended = |pod: &Value| {
+            pod.pointer("/status/extendedResourceClaimStatus")
+                .cloned()
+                .unwrap_or_default()
+        };
+        if extended(old) != extended(pod) {
+            let why = format!("node {node:?} cannot update extended resource claim status");
+            return Err(a.forbidden(pod, why));
+        }
         Ok(())
+    }
+
+    /// Of a claim a kubelet reports how far its expansion is, and nothing else.
+    fn claim_status(node: &str, a: &Attributes<'_>, claim: &Value) -> Result<(), ApiError> {
+        let Some(old) = a.old else { return Ok(()) };
+        let rest = |claim: &Value| {
+            let mut claim = claim.clone();
+            for field in ["resourceVersion", "managedFields"] {
+                apimachinery::meta::remove(&mut claim, field);
+            }
+            if let Some(status) = claim.get_mut("status").and_then(Value::as_object_mut) {
+                for field in [
+                    "capacity",
+                    "conditions",
+                    "allocatedResourceStatuses",
+                    "allocatedResources",
+                ] {
+                    status.remove(field);
+                }
+            }
+            if claim.get("status").and_then(Value::as_object).is_none_or(Map::is_empty) {
+                claim["status"] = Value::Null;
+            }
+            claim
+        };
+        if rest(old) == rest(claim) {
+            return Ok(());
+        }
+        let why =
+            format!("node {node:?} is not allowed to update fields other than status.quantity and status.conditions");
+        Err(a.forbidden(claim, why))
+    }
+
+    /// Slices of its own devices; the authorizer, which sees no object, lets all through.
+    fn resource_slice(node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
+        let (slice, verb) = match a.operation {
+            Operation::Create => (Some(obj), "create"),
+            Operation::Delete => (a.old, "delete"),
+            _ => return Ok(()),
+        };
+        if slice.is_some_and(|slice| text(slice, "/spec/nodeName") == node) {
+            return Ok(());
+        }
+        let why = format!("can only {verb} ResourceSlice with the same NodeName as the requesting node");
+        Err(a.forbidden(obj, why))
+    }
+
+    /// Certificates for kubelets: its own name only.
+    fn certificate(node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
+        let signer = text(obj, "/spec/signerName");
+        if a.operation != Operation::Create || !KUBELET_SIGNERS.contains(&signer) {
+            return Ok(());
+        }
+        let name = certificates::common_name(text(obj, "/spec/request"))
+            .map_err(|why| a.forbidden(obj, format!("unable to parse csr: {why}")))?;
+        if name == format!("system:node:{node}") {
+            return Ok(());
+        }
+        Err(a.forbidden(obj, format!("can only create a node CSR with CN=system:node:{node}")))
     }
 
     async fn eviction(&self, node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
@@ -209,45 +288,81 @@ impl NodeRestriction {
         }
         let name = text(bound, "/name");
         let pod = self.objects.get("", "pods", a.namespace(), name).await?;
-        let have = text(&pod, "/metadata/uid");
-        if uid != have {
-            return Err(ApiError::conflict(
-                &GroupResource::new("", "pods"),
-                name,
-                format!(
-                    "the UID in the bound object reference ({uid}) does not match the UID in record ({have}). The object might have been deleted and then recreated"
-                ),
+        if uid != text(&pod, "/metadata/uid") {
+            return no(&format!(
+                "the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated"
             ));
         }
         if text(&pod, "/spec/nodeName") != node {
             return no("node requested token bound to a pod scheduled on a different node");
         }
-        for audience in items(obj, "/spec/audiences").iter().filter_map(Value::as_str) {
-            if !self.pod_uses_audience(&pod, audience) {
-                return Err(a.forbidden(
-                    obj,
-                    format!("audience {audience:?} not found in pod spec volume, {node:?} is not authorized to request tokens for this audience"),
-                ));
-            }
+        let audience = match items(obj, "/spec/audiences") {
+            [] => "",
+            [one] => one.as_str().unwrap_or_default(),
+            _ => return no("node may only request 0 or 1 audiences"),
+        };
+        if self.pod_uses_audience(&pod, audience).await || self.may_ask_for(a, audience).await {
+            return Ok(());
         }
-        Ok(())
+        let user = &a.ctx.user.name;
+        let why = format!(
+            "audience {audience:?} not found in pod spec volume, {user} is not authorized to request tokens for this audience"
+        );
+        Err(a.forbidden(obj, why))
     }
 
-    /// Whether a projected token of the pod has this audience. A CSI volume's driver may ask for any.
-    fn pod_uses_audience(&self, pod: &Value, audience: &str) -> bool {
-        let default = self.api_audiences.iter().any(|a| a == audience);
-        items(pod, "/spec/volumes").iter().any(|v| {
-            v.get("csi").is_some()
-                || v.get("persistentVolumeClaim").is_some()
-                || v.get("ephemeral").is_some()
-                || items(v, "/projected/sources")
+    /// Whether a projected token of the pod has this audience, or the driver of one of its CSI volumes asks for it.
+    async fn pod_uses_audience(&self, pod: &Value, audience: &str) -> bool {
+        for volume in items(pod, "/spec/volumes") {
+            let projected = items(volume, "/projected/sources").iter();
+            let mut tokens = projected.filter_map(|source| source.get("serviceAccountToken"));
+            if tokens.any(|token| text(token, "/audience") == audience) {
+                return true;
+            }
+            let driver = self.driver(pod, volume).await.unwrap_or_default();
+            if driver.is_empty() {
+                continue;
+            }
+            let driver = find(&*self.objects, "storage.k8s.io", "csidrivers", "", &driver).await;
+            if let Ok(Some(driver)) = driver
+                && items(&driver, "/spec/tokenRequests")
                     .iter()
-                    .filter_map(|s| s.get("serviceAccountToken"))
-                    .any(|t| {
-                        let wanted = text(t, "/audience");
-                        wanted == audience || (wanted.is_empty() && default)
-                    })
-        })
+                    .any(|request| text(request, "/audience") == audience)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The CSI driver behind a volume. (Upstream also translates volumes of drivers that were once in its tree.)
+    async fn driver(&self, pod: &Value, volume: &Value) -> Option<String> {
+        let ns = text(pod, "/metadata/namespace");
+        let claim = if volume.get("ephemeral").is_some() {
+            format!("{}-{}", text(pod, "/metadata/name"), text(volume, "/name"))
+        } else if volume.get("persistentVolumeClaim").is_some() {
+            text(volume, "/persistentVolumeClaim/claimName").to_owned()
+        } else {
+            return Some(text(volume, "/csi/driver").to_owned());
+        };
+        let claim = self.objects.get("", "persistentvolumeclaims", ns, &claim).await.ok()?;
+        let name = text(&claim, "/spec/volumeName");
+        let volume = self.objects.get("", "persistentvolumes", "", name).await.ok()?;
+        Some(text(&volume, "/spec/csi/driver").to_owned())
+    }
+
+    /// Permission for an audience that no volume names.
+    async fn may_ask_for(&self, a: &Attributes<'_>, audience: &str) -> bool {
+        let info = RequestInfo {
+            verb: "request-serviceaccounts-token-audience".to_owned(),
+            api_version: "v1".to_owned(),
+            namespace: a.namespace().to_owned(),
+            resource: audience.to_owned(),
+            name: a.ctx.info.name.clone(),
+            is_resource: true,
+            ..Default::default()
+        };
+        self.authorizer.allows(&a.ctx.user, &info).await
     }
 
     fn lease(node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
@@ -299,11 +414,13 @@ impl Plugin for NodeRestriction {
                 format!("unexpected pod subresource {sub:?}, only 'status' and 'eviction' are allowed"),
             )),
             ("", "nodes", _) => Self::node(node, a, obj),
-            ("", "persistentvolumeclaims", "status") => Ok(()),
+            ("", "persistentvolumeclaims", "status") => Self::claim_status(node, a, obj),
             ("", "persistentvolumeclaims", _) => Err(a.forbidden(obj, "may only update PVC status")),
             ("", "serviceaccounts", "token") if a.operation == Operation::Create => self.token(node, a, obj).await,
             ("coordination.k8s.io", "leases", _) => Self::lease(node, a, obj),
             ("storage.k8s.io", "csinodes", _) => Self::own_name(node, a, obj, "CSINode"),
+            ("resource.k8s.io", "resourceslices", _) => Self::resource_slice(node, a, obj),
+            ("certificates.k8s.io", "certificatesigningrequests", _) => Self::certificate(node, a, obj),
             _ => Ok(()),
         }
     }
@@ -341,39 +458,4 @@ fn allowed(label: &str) -> bool {
         return true;
     }
     KUBELET_LABELS.contains(&label) || KUBELET_LABEL_DOMAINS.iter().any(|d| under(d))
-}
-
-/// The first kind of API object a pod refers to besides its service account.
-fn references(pod: &Value) -> Option<&'static str> {
-    let containers = ["/spec/containers", "/spec/initContainers", "/spec/ephemeralContainers"];
-    let of_containers = |from: &str, value: &str| {
-        containers.iter().flat_map(|l| items(pod, l)).any(|c| {
-            items(c, "/envFrom").iter().any(|e| e.get(from).is_some())
-                || items(c, "/env").iter().any(|e| e.pointer(value).is_some())
-        })
-    };
-    let volumes = items(pod, "/spec/volumes");
-    let source = |key: &str| {
-        volumes.iter().any(|v| v.get(key).is_some())
-            || volumes
-                .iter()
-                .flat_map(|v| items(v, "/projected/sources"))
-                .any(|s| s.get(key).is_some())
-    };
-    if !items(pod, "/spec/imagePullSecrets").is_empty()
-        || source("secret")
-        || of_containers("secretRef", "/valueFrom/secretKeyRef")
-    {
-        return Some("secrets");
-    }
-    if source("configMap") || of_containers("configMapRef", "/valueFrom/configMapKeyRef") {
-        return Some("configmaps");
-    }
-    if source("clusterTrustBundle") {
-        return Some("clustertrustbundles");
-    }
-    if source("persistentVolumeClaim") {
-        return Some("persistentvolumeclaims");
-    }
-    None
 }

@@ -13,11 +13,12 @@ use serde_json::Value;
 use super::{Attributes, Operation, Plugin};
 use crate::authz::Union;
 use crate::authz::modes::MASTERS;
-use crate::authz::rbac::escalation::{confirm_no_escalation, wanted_rules};
+use crate::authz::rbac::escalation::{aggregates, confirm_no_escalation, everything, wanted_rules};
 use crate::authz::rbac::rule::Rule;
 use crate::authz::rbac::{GROUP, Rbac};
 use crate::objects::text;
 use crate::request::RequestInfo;
+use apimachinery::meta;
 
 /// The check.
 pub(crate) struct RbacEscalation {
@@ -50,13 +51,19 @@ impl RbacEscalation {
     }
 
     async fn role(&self, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
-        if self
-            .may(a, "escalate", &a.ctx.info.resource, text(obj, "/metadata/name"))
-            .await
-        {
+        // The name is the request's: a create has none, and so a rule about one name does not cover it.
+        if self.may(a, "escalate", &a.ctx.info.resource, &a.ctx.info.name).await {
             return Ok(());
         }
-        self.confirm(a, obj, &wanted_rules(obj))
+        self.confirm(a, obj, &wanted_rules(obj))?;
+        // A role that aggregates may come to hold anything; one that did must not be narrowed by others either.
+        if aggregates(obj) || a.old.is_some_and(aggregates) {
+            let why = "must have cluster-admin privileges to use the aggregationRule";
+            let user = &a.ctx.user;
+            return confirm_no_escalation(&self.rbac, user, a.namespace(), &everything())
+                .map_err(|_| a.forbidden(obj, why));
+        }
+        Ok(())
     }
 
     async fn binding(&self, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
@@ -87,11 +94,32 @@ impl Plugin for RbacEscalation {
         if i.api_group != GROUP || !i.subresource.is_empty() || a.ctx.user.groups.iter().any(|g| g == MASTERS) {
             return Ok(());
         }
-        let same = |fields: [&str; 2]| a.old.is_some_and(|o| fields.iter().all(|f| o.get(*f) == obj.get(*f)));
+        // Labels matter, too: a role is aggregated into others by its labels.
+        if a.old.is_some_and(|old| differs_only_for_collection(obj, old)) {
+            return Ok(());
+        }
         match i.resource.as_str() {
-            "roles" | "clusterroles" if !same(["rules", "aggregationRule"]) => self.role(a, obj).await,
-            "rolebindings" | "clusterrolebindings" if !same(["roleRef", "subjects"]) => self.binding(a, obj).await,
+            "roles" | "clusterroles" => self.role(a, obj).await,
+            "rolebindings" | "clusterrolebindings" => self.binding(a, obj).await,
             _ => Ok(()),
         }
     }
+}
+
+/// Whether only what the garbage collector writes has changed (upstream `IsOnlyMutatingGCFields`).
+fn differs_only_for_collection(new: &Value, old: &Value) -> bool {
+    let stripped = |object: &Value| {
+        let mut object = object.clone();
+        for field in [
+            "ownerReferences",
+            "finalizers",
+            "selfLink",
+            "managedFields",
+            "resourceVersion",
+        ] {
+            meta::remove(&mut object, field);
+        }
+        object
+    };
+    stripped(new) == stripped(old)
 }

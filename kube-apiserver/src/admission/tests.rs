@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,7 +14,6 @@ fn world(objects: Arc<MemoryObjects>) -> World {
         objects,
         authorizer: Union::default(),
         rbac: None,
-        api_audiences: vec!["api".into()],
         toleration_seconds: Default::default(),
     }
 }
@@ -79,6 +79,18 @@ fn base() -> Arc<MemoryObjects> {
             json!({"metadata":{"name":"default","namespace":"ns"},"imagePullSecrets":[{"name":"pull"}]}),
         ),
         ("", "nodes", json!({"metadata":{"name":"n1","uid":"node-uid"}})),
+        (
+            "",
+            "pods",
+            json!({"metadata":{"name":"mounts","namespace":"ns","uid":"u"},"spec":{"nodeName":"n1","volumes":[
+                {"name":"t","projected":{"sources":[{"serviceAccountToken":{"audience":"vault"}}]}},
+                {"name":"v","csi":{"driver":"d"}}]}}),
+        ),
+        (
+            "storage.k8s.io",
+            "csidrivers",
+            json!({"metadata":{"name":"d"},"spec":{"tokenRequests":[{"audience":"of-the-driver"}]}}),
+        ),
         (
             "scheduling.k8s.io",
             "priorityclasses",
@@ -230,9 +242,131 @@ async fn refusals_have_upstreams_words() {
             403,
             r#"serviceaccounts "default" is forbidden: node requested token not bound to a pod"#,
         ),
+        (
+            context("", "serviceaccounts", "token", "ns", "default", n()),
+            Operation::Create,
+            None,
+            token(&["vault", "other"]),
+            403,
+            r#"serviceaccounts "default" is forbidden: node may only request 0 or 1 audiences"#,
+        ),
+        (
+            context("", "serviceaccounts", "token", "ns", "default", n()),
+            Operation::Create,
+            None,
+            token(&["other"]),
+            403,
+            r#"serviceaccounts "default" is forbidden: audience "other" not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience"#,
+        ),
+        (
+            context("", "pods", "status", "ns", "p", n()),
+            Operation::Update,
+            Some(json!({"spec":{"nodeName":"n1"}})),
+            json!({"spec":{"nodeName":"n1"},"status":{"resourceClaimStatuses":[{"name":"a","resourceClaimName":"of-others"}]}}),
+            403,
+            r#"pods "p" is forbidden: node "n1" cannot update resource claim statues"#,
+        ),
+        (
+            context("", "pods", "status", "ns", "p", n()),
+            Operation::Update,
+            Some(json!({"spec":{"nodeName":"n1"}})),
+            json!({"spec":{"nodeName":"n1"},"status":{"extendedResourceClaimStatus":{"resourceClaimName":"of-others"}}}),
+            403,
+            r#"pods "p" is forbidden: node "n1" cannot update extended resource claim status"#,
+        ),
+        (
+            context("", "persistentvolumeclaims", "status", "ns", "c", n()),
+            Operation::Update,
+            Some(json!({"metadata":{"resourceVersion":"1"},"status":{"phase":"Bound"}})),
+            json!({"metadata":{"resourceVersion":"1"},"status":{"phase":"Lost"}}),
+            403,
+            r#"persistentvolumeclaims "c" is forbidden: node "n1" is not allowed to update fields other than status.quantity and status.conditions"#,
+        ),
+        (
+            context("resource.k8s.io", "resourceslices", "", "", "", n()),
+            Operation::Create,
+            None,
+            json!({"metadata":{"name":"s"},"spec":{"nodeName":"n2"}}),
+            403,
+            r#"resourceslices.resource.k8s.io "s" is forbidden: can only create ResourceSlice with the same NodeName as the requesting node"#,
+        ),
+        (
+            context("resource.k8s.io", "resourceslices", "", "", "s", n()),
+            Operation::Delete,
+            Some(json!({"metadata":{"name":"s"},"spec":{}})),
+            Value::Null,
+            403,
+            r#"resourceslices.resource.k8s.io "s" is forbidden: can only delete ResourceSlice with the same NodeName as the requesting node"#,
+        ),
+        (
+            context("certificates.k8s.io", "certificatesigningrequests", "", "", "", n()),
+            Operation::Create,
+            None,
+            csr("system:node:n2"),
+            403,
+            r#"certificatesigningrequests.certificates.k8s.io "c" is forbidden: can only create a node CSR with CN=system:node:n1"#,
+        ),
     ] {
         let err = run(&chain, &ctx, op, old.as_ref(), obj).await.unwrap_err();
         assert_eq!((err.code, err.message.as_str()), (code, message));
+    }
+}
+
+/// A kubelet's request for a token of the pod `mounts`.
+fn token(audiences: &[&str]) -> Value {
+    json!({"spec":{"audiences":audiences,"boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"mounts","uid":"u"}}})
+}
+
+fn csr(name: &str) -> Value {
+    let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let pem = params
+        .serialize_request(&rcgen::KeyPair::generate().unwrap())
+        .unwrap()
+        .pem()
+        .unwrap();
+    let request = base64::engine::general_purpose::STANDARD.encode(pem);
+    json!({"metadata":{"name":"c"},"spec":{"signerName":"kubernetes.io/kubelet-serving","request":request}})
+}
+
+#[tokio::test]
+async fn a_kubelet_writes_what_is_its_own() {
+    let chain = chain(base());
+    let n = || UserInfo::new("system:node:n1", &["system:nodes"]);
+    for (ctx, op, old, obj) in [
+        (
+            context("", "serviceaccounts", "token", "ns", "default", n()),
+            Operation::Create,
+            None,
+            token(&["vault"]),
+        ),
+        (
+            context("", "serviceaccounts", "token", "ns", "default", n()),
+            Operation::Create,
+            None,
+            token(&["of-the-driver"]),
+        ),
+        (
+            context("", "persistentvolumeclaims", "status", "ns", "c", n()),
+            Operation::Update,
+            Some(json!({"metadata":{"resourceVersion":"1"}})),
+            json!({"metadata":{"resourceVersion":"1"},"status":{"capacity":{"storage":"1Gi"}}}),
+        ),
+        (
+            context("resource.k8s.io", "resourceslices", "", "", "", n()),
+            Operation::Create,
+            None,
+            json!({"metadata":{"name":"s"},"spec":{"nodeName":"n1"}}),
+        ),
+        (
+            context("certificates.k8s.io", "certificatesigningrequests", "", "", "", n()),
+            Operation::Create,
+            None,
+            csr("system:node:n1"),
+        ),
+    ] {
+        let got = run(&chain, &ctx, op, old.as_ref(), obj).await;
+        assert!(got.is_ok(), "{} {got:?}", ctx.info.resource);
     }
 }
 
@@ -331,7 +465,8 @@ async fn nobody_grants_more_than_they_have() {
     let u = || UserInfo::new("u", &["devs"]);
     let masters = || UserInfo::new("root", &["system:masters"]);
     let bind = |role: &str| json!({"metadata":{"name":"x"},"roleRef":{"kind":"ClusterRole","name":role}});
-    let aggregate = json!({"metadata":{"name":"a"},"aggregationRule":{"clusterRoleSelectors":[]}});
+    let aggregate =
+        json!({"metadata":{"name":"a"},"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}});
     for (resource, user, obj, ok) in [
         ("clusterroles", u(), role.clone(), true),
         ("clusterroles", u(), writer.clone(), false),
@@ -339,17 +474,50 @@ async fn nobody_grants_more_than_they_have() {
         ("clusterrolebindings", u(), bind("reader"), true),
         ("clusterrolebindings", u(), bind("writer"), false),
         ("clusterrolebindings", u(), bind("missing"), false),
-        ("clusterroles", u(), aggregate, false),
+        ("clusterroles", u(), aggregate.clone(), false),
     ] {
         let ctx = context(group, resource, "", "", "", user);
         let got = run(&chain, &ctx, Operation::Create, None, obj.clone()).await;
         assert_eq!(got.is_ok(), ok, "{resource} {obj}: {got:?}");
     }
+    let stronger = writer.clone();
     let ctx = context(group, "clusterroles", "", "", "", u());
     let err = run(&chain, &ctx, Operation::Create, None, writer).await.unwrap_err();
     assert_eq!(
         err.message,
         r#"clusterroles.rbac.authorization.k8s.io "writer" is forbidden: user "u" (groups=["devs"]) is attempting to grant RBAC permissions not currently held:
 {APIGroups:[""], Resources:["pods"], Verbs:["delete"]}"#
+    );
+
+    // Changes: (old, new, allowed).
+    let labelled = |role: &Value| {
+        let mut role = role.clone();
+        role["metadata"]["labels"] = json!({"rbac.authorization.k8s.io/aggregate-to-view": "true"});
+        role
+    };
+    let with_finalizer = |role: &Value| {
+        let mut role = role.clone();
+        role["metadata"]["finalizers"] = json!(["x/y"]);
+        role
+    };
+    let plain = json!({"metadata":{"name":"a"},"rules":[]});
+    for (old, new, ok) in [
+        // A label may put a role's rules into another role.
+        (&stronger, labelled(&stronger), false),
+        (&role, labelled(&role), true),
+        (&stronger, with_finalizer(&stronger), true),
+        (&aggregate, plain.clone(), false),
+    ] {
+        let ctx = context(group, "clusterroles", "", "", "writer", u());
+        let got = run(&chain, &ctx, Operation::Update, Some(old), new.clone()).await;
+        assert_eq!(got.is_ok(), ok, "{old} -> {new}: {got:?}");
+    }
+    let ctx = context(group, "clusterroles", "", "", "a", u());
+    let err = run(&chain, &ctx, Operation::Update, Some(&aggregate), plain)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        err.message,
+        r#"clusterroles.rbac.authorization.k8s.io "a" is forbidden: must have cluster-admin privileges to use the aggregationRule"#
     );
 }

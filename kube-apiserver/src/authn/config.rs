@@ -93,8 +93,6 @@ pub(crate) struct Authentication {
     pub(crate) client_ca: Option<Arc<CertPool>>,
     /// The front proxies' CA and headers, published to extension servers.
     pub(crate) request_header: Option<RequestHeader>,
-    /// `--api-audiences`, or its default.
-    pub(crate) api_audiences: Vec<String>,
 }
 
 /// Reads the key and CA files and puts the authenticators together. All errors at once.
@@ -183,7 +181,7 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
     });
     let token_requests = TokenRequests {
         issuer: signing.map(|key| Issuer { key, url: first_issuer }),
-        api_audiences: api_audiences.clone(),
+        api_audiences,
         max_seconds: Some(s.service_account_max_seconds).filter(|m| *m > 0),
         extend: s.service_account_extend,
         objects,
@@ -195,7 +193,6 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
         openid,
         client_ca,
         request_header,
-        api_audiences,
     })
 }
 

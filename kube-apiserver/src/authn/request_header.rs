@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::cert_pool::CertPool;
@@ -56,22 +56,13 @@ impl RequestHeader {
             .find_map(|h| first(headers, h))
             .unwrap_or_default();
         for h in &self.group_headers {
-            user.groups.extend(
-                headers
-                    .get_all(h)
-                    .iter()
-                    .filter_map(|v| v.to_str().ok())
-                    .map(str::to_owned),
-            );
+            user.groups.extend(headers.get_all(h).iter().map(text));
         }
         for (key, value) in headers {
             for prefix in &self.extra_prefixes {
                 let prefix = prefix.to_ascii_lowercase();
-                if let (Some(key), Ok(value)) = (key.as_str().strip_prefix(prefix.as_str()), value.to_str()) {
-                    user.extra
-                        .entry(percent_decode(key).to_lowercase())
-                        .or_default()
-                        .push(value.to_owned());
+                if let Some(key) = key.as_str().strip_prefix(prefix.as_str()) {
+                    user.extra.entry(percent_decode(key)).or_default().push(text(value));
                 }
             }
         }
@@ -104,9 +95,11 @@ impl RequestHeader {
 }
 
 fn first(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|v| v.to_str().ok())
-        .filter(|v| !v.is_empty())
-        .map(str::to_owned)
+    headers.get(name).map(text).filter(|v| !v.is_empty())
+}
+
+/// A header's value. Names of people are not always ASCII, and a header about identity must never count as absent:
+/// the request would run as someone else.
+pub(crate) fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use apimachinery::meta;
+use apimachinery::validation::{is_dns1123_label, is_dns1123_subdomain};
 use async_trait::async_trait;
 use base64::Engine as _;
 use serde_json::Value;
@@ -17,6 +19,8 @@ use crate::request::UserInfo;
 
 /// Issuer of tokens in Secrets.
 const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
+/// Set on the Secret of a token that was not used for long (upstream `InvalidSinceLabelKey`).
+const INVALID_SINCE: &str = "kubernetes.io/legacy-token-invalid-since";
 /// Clock skew allowed for `exp` and `nbf`, and life of a token after its pod's deletion: seconds.
 const LEEWAY: i64 = 60;
 
@@ -41,11 +45,11 @@ pub(crate) fn user_name(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
 
-/// Namespace and name of a service account's user name.
+/// Namespace and name of a service account's user name (upstream `SplitUsername`).
 pub(crate) fn split_user_name(user: &str) -> Option<(&str, &str)> {
     user.strip_prefix("system:serviceaccount:")?
         .split_once(':')
-        .filter(|(ns, n)| !ns.is_empty() && !n.is_empty())
+        .filter(|(ns, name)| is_dns1123_label(ns).is_empty() && is_dns1123_subdomain(name).is_empty())
 }
 
 /// The groups of a service account of `namespace`.
@@ -209,14 +213,24 @@ impl ServiceAccountTokens {
             let s = find(&*self.objects, "", "secrets", namespace, secret)
                 .await
                 .map_err(|e| e.message)?;
-            let stored = s.as_deref().map(|s| text(s, "/data/token")).unwrap_or("");
+            let Some(s) = s.filter(|s| !meta::is_terminating(s)) else {
+                return Err("token has been invalidated".to_owned());
+            };
             let stored = base64::engine::general_purpose::STANDARD
-                .decode(stored)
+                .decode(text(&s, "/data/token"))
                 .unwrap_or_default();
             if stored.is_empty() || stored != token.as_bytes() {
-                return Err("token has been invalidated".to_owned());
+                return Err("token does not match server's copy".to_owned());
             }
-            self.alive("serviceaccounts", namespace, name, uid).await?;
+            let account = self.alive("serviceaccounts", namespace, name, uid).await?;
+            if meta::is_terminating(&account) {
+                return Err(format!("ServiceAccount {namespace}/{name} has been deleted"));
+            }
+            if meta::label(&s, INVALID_SINCE).is_some_and(|since| !since.is_empty()) {
+                return Err(format!(
+                    "the token in secret {namespace}/{secret} for service account {namespace}/{name} has been marked invalid"
+                ));
+            }
         }
         Ok(UserInfo {
             name: user_name(namespace, name),

@@ -121,7 +121,7 @@ impl NodeAuthorizer {
         match (info.subresource.as_str(), info.verb.as_str()) {
             ("", "get") => self.related(node, info, Ref::Pod),
             ("", "list" | "watch") => {
-                if selects_node(&info.field_selector, node) {
+                if selects_node(info, node) {
                     Decision::Allow(String::new())
                 } else if !info.name.is_empty() && !info.namespace.is_empty() {
                     self.related(node, info, Ref::Pod)
@@ -151,13 +151,8 @@ pub(crate) fn identify(user: &UserInfo) -> Option<&str> {
     user.groups.iter().any(|g| g == NODES_GROUP).then_some(name)
 }
 
-fn selects_node(field_selector: &str, node: &str) -> bool {
-    field_selector.split(',').any(|r| {
-        let r = r.trim();
-        r.strip_prefix("spec.nodeName==")
-            .or_else(|| r.strip_prefix("spec.nodeName="))
-            == Some(node)
-    })
+fn selects_node(info: &RequestInfo, node: &str) -> bool {
+    info.exact_field("spec.nodeName").as_deref() == Some(node)
 }
 
 fn lease(node: &str, info: &RequestInfo) -> Decision {
@@ -192,14 +187,7 @@ fn resource_slice(node: &str, info: &RequestInfo) -> Decision {
     }
     match info.verb.as_str() {
         "create" | "get" | "update" | "patch" | "delete" => Decision::Allow(String::new()),
-        "watch" | "list" | "deletecollection"
-            if info
-                .field_selector
-                .split(',')
-                .any(|r| r == format!("spec.nodeName={node}")) =>
-        {
-            Decision::Allow(String::new())
-        }
+        "watch" | "list" | "deletecollection" if selects_node(info, node) => Decision::Allow(String::new()),
         "watch" | "list" | "deletecollection" => {
             no_opinion("can only list/watch/deletecollection resourceslices with spec.nodeName field selector")
         }

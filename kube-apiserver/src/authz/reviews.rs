@@ -3,8 +3,10 @@
 //! Upstream: `pkg/registry/authorization/*/rest.go`, `pkg/apis/authorization/validation`.
 
 use api::authorization::v1::validation::{Review, access_review};
+use apimachinery::codec::json::cannot_be_handled;
 use apimachinery::field::ErrorList;
-use apimachinery::gvk::GroupKind;
+use apimachinery::fields;
+use apimachinery::gvk::{GroupKind, GroupVersionKind};
 use apimachinery::status::ApiError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -54,7 +56,7 @@ impl Reviews<'_> {
                 if text(&body, "/metadata/namespace").is_empty() {
                     apimachinery::meta::set_namespace(&mut body, &ctx.info.namespace);
                 }
-                let errors = validate(&body, "LocalSubjectAccessReview");
+                let errors = validate(&body, "LocalSubjectAccessReview")?;
                 if errors.is_empty() && text(&body, "/metadata/namespace") != ctx.info.namespace {
                     return Err(ApiError::bad_request(format!(
                         "spec.resourceAttributes.namespace must match namespace: {}",
@@ -68,8 +70,8 @@ impl Reviews<'_> {
         }
     }
 
-    async fn access(&self, mut review: Value, kind: &str, who: Option<&UserInfo>) -> Result<Value, ApiError> {
-        let errors = validate(&review, kind);
+    async fn access(&self, mut review: Value, kind: &'static str, who: Option<&UserInfo>) -> Result<Value, ApiError> {
+        let errors = validate(&review, kind)?;
         if !errors.is_empty() {
             return Err(ApiError::invalid(&GroupKind::new(GROUP, kind.to_owned()), "", errors));
         }
@@ -213,22 +215,45 @@ fn selector(attributes: &Value, field: &str) -> String {
         .iter()
         .filter(|r| text(r, "/operator") == "In")
         .filter_map(|r| match items(r, "/values") {
-            [one] => Some(format!("{}={}", text(r, "/key"), one.as_str()?)),
+            [one] => Some(format!("{}={}", text(r, "/key"), fields::escape(one.as_str()?))),
             _ => None,
         })
         .collect::<Vec<_>>()
         .join(",")
 }
 
-fn validate(review: &Value, kind: &str) -> ErrorList {
-    fn part<T: DeserializeOwned + Default>(review: &Value, name: &str) -> T {
-        let part = review.get(name).cloned().unwrap_or_default();
-        serde_json::from_value(part).unwrap_or_default()
+/// What is wrong with a review; 400 with the cause when a part of it is not what its type says.
+fn validate(review: &Value, kind: &'static str) -> Result<ErrorList, ApiError> {
+    fn part<T: DeserializeOwned + Default>(review: &Value, name: &str, kind: &'static str) -> Result<T, ApiError> {
+        let Some(part) = review.get(name).filter(|part| !part.is_null()) else {
+            return Ok(T::default());
+        };
+        T::deserialize(part).map_err(|error| cannot_be_handled(&GroupVersionKind::new(GROUP, "v1", kind), kind, error))
     }
     let which = match kind {
         "SelfSubjectAccessReview" => Review::Own,
         "LocalSubjectAccessReview" => Review::Local,
         _ => Review::Subject,
     };
-    access_review(&part(review, "metadata"), &part(review, "spec"), which)
+    let (metadata, spec) = (part(review, "metadata", kind)?, part(review, "spec", kind)?);
+    Ok(access_review(&metadata, &spec, which))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_does_not_decode_is_refused_with_its_cause() {
+        let review = json!({"spec": {"user": 1}});
+        let error = validate(&review, "SubjectAccessReview").expect_err("a number is no name");
+        assert!(error.is_bad_request());
+        let message = error.message;
+        assert!(
+            message.starts_with(
+                "SubjectAccessReview in version \"v1\" cannot be handled as a SubjectAccessReview: invalid type"
+            ),
+            "{message}"
+        );
+    }
 }

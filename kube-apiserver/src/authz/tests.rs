@@ -244,6 +244,25 @@ async fn a_node_reads_only_what_its_pods_use() {
         ("list", "/api/v1/nodes?fieldSelector=metadata.name%3Dn2", false, true),
         ("list", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", true, false),
         ("list", "/api/v1/pods", false, false),
+        // One term about the phase, whose value has a comma.
+        (
+            "list",
+            r"/api/v1/pods?fieldSelector=status.phase!%3Dx\,spec.nodeName%3Dn1",
+            false,
+            false,
+        ),
+        (
+            "list",
+            "/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.nodeName%3Dn1",
+            true,
+            false,
+        ),
+        (
+            "list",
+            r"/apis/resource.k8s.io/v1/resourceslices?fieldSelector=spec.driver!%3Dx\,spec.nodeName%3Dn1",
+            false,
+            false,
+        ),
         ("get", "/api/v1/namespaces/ns/pods/p", true, false),
         ("create", "/api/v1/namespaces/ns/events", true, true),
         ("patch", "/api/v1/nodes/n1/status", true, true),

@@ -1,109 +1,98 @@
-//! `Impersonate-*`: act as another user, when allowed to `impersonate` every part of it.
+//! `Impersonate-*`: act as another user, when allowed to.
 //!
-//! Upstream: `apiserver/pkg/endpoints/filters/impersonation`.
+//! Two ways lead there. The old one asks for the verb `impersonate` on every part of the wanted user. The constrained
+//! ones ([`Mode`]) ask for `impersonate:<mode>` on the parts and for `impersonate-on:<mode>:<verb>` on the request
+//! itself; they are tried first, and the first refusal is the one that is answered.
+//! Upstream: `apiserver/pkg/endpoints/filters/impersonation` (`WithConstrainedImpersonation`, on by default).
+
+mod mode;
 
 use apimachinery::status::{ApiError, Result};
 use http::{HeaderMap, HeaderName};
 
-use crate::authn::service_account;
-use crate::authn::{ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS};
+use crate::authn::request_header::text;
 use crate::authz::Union;
-use crate::request::{RequestContext, RequestInfo, UserInfo, percent_decode};
+use crate::request::{RequestContext, UserInfo, percent_decode};
 
+use mode::Mode;
+
+const USER: &str = "impersonate-user";
+const UID: &str = "impersonate-uid";
+const GROUP: &str = "impersonate-group";
 const EXTRA_PREFIX: &str = "impersonate-extra-";
 
-/// Replaces the context's user by the one the headers name.
+/// Replaces the context's user by the one the headers name, and takes those headers away.
 pub(super) async fn apply(authorizer: &Union, ctx: &mut RequestContext, headers: &mut HeaderMap) -> Result<()> {
-    let one = |h: &HeaderMap, name: &str| h.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
-    let name = one(headers, "impersonate-user");
-    let uid = one(headers, "impersonate-uid");
-    let mut groups: Vec<String> = headers
-        .get_all("impersonate-group")
-        .iter()
-        .filter_map(|v| v.to_str().ok().map(str::to_owned))
-        .collect();
+    let Some(wanted) = wanted(headers)? else { return Ok(()) };
+    let mut refusal = None;
+    for mode in Mode::ALL {
+        match mode.check(authorizer, &wanted, ctx).await {
+            Ok(None) => {}
+            Ok(Some(user)) => {
+                ctx.user = user;
+                remove(headers);
+                return Ok(());
+            }
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| ApiError::internal("all impersonation modes failed")))
+}
+
+/// The user the headers name, as they name it; none without headers.
+fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>> {
+    let one = |name: &str| headers.get(name).map(text).unwrap_or_default();
     let mut user = UserInfo {
-        name: name.clone(),
-        uid: uid.clone(),
+        name: one(USER),
+        uid: one(UID),
+        groups: headers.get_all(GROUP).iter().map(text).collect(),
         ..Default::default()
     };
-    for (header, value) in headers.iter() {
-        if let (Some(key), Ok(value)) = (header.as_str().strip_prefix(EXTRA_PREFIX), value.to_str()) {
-            user.extra
-                .entry(percent_decode(key))
-                .or_default()
-                .push(value.to_owned());
+    for (header, value) in headers {
+        if let Some(key) = header.as_str().strip_prefix(EXTRA_PREFIX) {
+            user.extra.entry(percent_decode(key)).or_default().push(text(value));
         }
     }
-    if name.is_empty() {
-        if groups.is_empty() && uid.is_empty() && user.extra.is_empty() {
-            return Ok(());
-        }
-        return Err(ApiError::internal("requested [] without impersonating a user name"));
+    if !user.name.is_empty() {
+        return Ok(Some(user));
     }
+    if user == UserInfo::default() {
+        return Ok(None);
+    }
+    Err(ApiError::bad_request(format!(
+        "requested {} without impersonating a user name",
+        go_syntax(&user)
+    )))
+}
 
-    let mut checks = vec![];
-    match service_account::split_user_name(&name) {
-        Some((ns, account)) => {
-            checks.push(check("", "serviceaccounts", "", ns, account));
-            if groups.is_empty() {
-                groups = service_account::groups(ns);
-            }
-        }
-        None => checks.push(check("", "users", "", "", &name)),
-    }
-    let asked = headers.contains_key("impersonate-group");
-    if asked {
-        checks.extend(groups.iter().map(|g| check("", "groups", "", "", g)));
-    }
-    if !uid.is_empty() {
-        checks.push(check("authentication.k8s.io", "uids", "", "", &uid));
-    }
-    for (key, values) in &user.extra {
-        checks.extend(
-            values
-                .iter()
-                .map(|v| check("authentication.k8s.io", "userextras", key, "", v)),
-        );
-    }
-    for info in &checks {
-        authorizer.check(&ctx.user, info).await?;
-    }
-
-    let everyone = if name == ANONYMOUS {
-        ALL_UNAUTHENTICATED
-    } else {
-        ALL_AUTHENTICATED
+/// What Go's `%#v` prints of a `user.DefaultInfo`.
+fn go_syntax(user: &UserInfo) -> String {
+    let list = |values: &[String]| {
+        let quoted: Vec<String> = values.iter().map(|v| format!("{v:?}")).collect();
+        format!("[]string{{{}}}", quoted.join(", "))
     };
-    if !groups
-        .iter()
-        .any(|g| g == ALL_AUTHENTICATED || g == ALL_UNAUTHENTICATED)
-    {
-        groups.push(everyone.to_owned());
-    }
-    user.groups = groups;
-    ctx.user = user;
-    let spent: Vec<HeaderName> = headers
-        .keys()
-        .filter(|k| k.as_str().starts_with("impersonate-"))
-        .cloned()
-        .collect();
+    let groups = match user.groups.as_slice() {
+        [] => "[]string(nil)".to_owned(),
+        groups => list(groups),
+    };
+    let extra: Vec<String> = user.extra.iter().map(|(k, v)| format!("{k:?}:{}", list(v))).collect();
+    let extra = match extra.as_slice() {
+        [] => "map[string][]string(nil)".to_owned(),
+        all => format!("map[string][]string{{{}}}", all.join(", ")),
+    };
+    let (name, uid) = (&user.name, &user.uid);
+    format!("&user.DefaultInfo{{Name:{name:?}, UID:{uid:?}, Groups:{groups}, Extra:{extra}}}")
+}
+
+/// Nothing behind this filter shall see that it was here.
+fn remove(headers: &mut HeaderMap) {
+    let ours =
+        |name: &&HeaderName| matches!(name.as_str(), USER | UID | GROUP) || name.as_str().starts_with(EXTRA_PREFIX);
+    let spent: Vec<HeaderName> = headers.keys().filter(ours).cloned().collect();
     for header in spent {
         headers.remove(header);
     }
-    Ok(())
 }
 
-fn check(group: &str, resource: &str, subresource: &str, namespace: &str, name: &str) -> RequestInfo {
-    RequestInfo {
-        verb: "impersonate".into(),
-        api_group: group.into(),
-        api_version: "v1".into(),
-        resource: resource.into(),
-        subresource: subresource.into(),
-        namespace: namespace.into(),
-        name: name.into(),
-        is_resource: true,
-        ..Default::default()
-    }
-}
+#[cfg(test)]
+mod tests;

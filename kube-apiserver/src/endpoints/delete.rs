@@ -37,27 +37,26 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     let options = options(&mut call).await?;
     let store = call.store()?;
     let admit = Admit::new(&call.api, &call.ctx, Operation::Delete);
-    let deleted = store
-        .delete(&call.ctx, call.namespace(), &call.ctx.info.name, &options, &admit)
-        .await?;
-    if deleted.gone
-        && !call.ctx.dry_run
-        && let Some(a) = call.api.allocators.as_ref().filter(|a| a.concerns(call.row))
-    {
-        a.released(&deleted.entry.value()).await;
-    }
+    let (ctx, ns, name) = (&call.ctx, call.namespace(), call.ctx.info.name.as_str());
+    let (entry, gone) = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
+        Some(a) => a.delete(store, ctx, ns, name, &options, &admit).await?,
+        None => {
+            let deleted = store.delete(ctx, ns, name, &options, &admit).await?;
+            (deleted.entry, deleted.gone)
+        }
+    };
 
     let row = call.row;
     // A cascading deletion that still waits is only accepted; other waiting objects answer 200.
-    let code = if !deleted.gone && options.orphan_dependents == Some(false) {
+    let code = if !gone && options.orphan_dependents == Some(false) {
         StatusCode::ACCEPTED
     } else {
         StatusCode::OK
     };
-    if !deleted.gone || RETURNS_OBJECT.contains(&(row.group, row.plural)) {
-        return respond::object(code, &out, &call.query, row, &deleted.entry);
+    if !gone || RETURNS_OBJECT.contains(&(row.group, row.plural)) {
+        return respond::object(code, &out, &call.query, row, &entry);
     }
-    let mut details = json!({"name": call.ctx.info.name, "kind": row.plural, "uid": meta::uid(&deleted.entry.value())});
+    let mut details = json!({"name": call.ctx.info.name, "kind": row.plural, "uid": meta::uid(&entry.value())});
     if !row.group.is_empty() {
         details["group"] = row.group.into();
     }

@@ -12,25 +12,18 @@ use crate::registry::options::ListOptions;
 pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
     let mut list = ListOptions::parse(&call.query, false)?;
-    list.bind(call.row, "")?;
+    // The request was let in by the name its selector demands, if it does.
+    list.bind(call.row, &call.ctx.info.name)?;
     let options = delete::options(&mut call).await?;
     let store = call.store()?;
     let mut ctx = call.ctx.clone();
     // The name of the request is each object's in turn.
     ctx.info.name.clear();
     let admit = Admit::new(&call.api, &ctx, Operation::Delete);
-    let deleted = store
-        .delete_collection(&ctx, call.namespace(), &list, &options, &admit)
-        .await?;
-    if let Some(a) = call
-        .api
-        .allocators
-        .as_ref()
-        .filter(|a| a.concerns(call.row) && !ctx.dry_run)
-    {
-        for entry in &deleted.items {
-            a.released(&entry.value()).await;
-        }
-    }
+    let ns = call.namespace();
+    let deleted = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
+        Some(a) => a.delete_collection(store, &ctx, ns, &list, &options, &admit).await?,
+        None => store.delete_collection(&ctx, ns, &list, &options, &admit).await?,
+    };
     respond::list(&out, &call.query, call.row, &deleted)
 }

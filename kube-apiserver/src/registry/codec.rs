@@ -48,7 +48,8 @@ pub(crate) fn decode(row: &Resource, bytes: &[u8]) -> Result<Value> {
         let unknown = proto::unwrap(bytes).map_err(ApiError::internal)?;
         proto::decode(api::schema(), hub_type(row)?, unknown.raw).map_err(ApiError::internal)?
     } else {
-        serde_json::from_slice(bytes).map_err(ApiError::internal)?
+        // The reader of requests: what it let in must be readable again, however deep.
+        json::parse(bytes).map_err(ApiError::internal)?.object
     };
     meta::set_gvk(&mut obj, &row.api_version(), row.kind);
     Ok(obj)

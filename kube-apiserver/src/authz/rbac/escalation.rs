@@ -116,25 +116,30 @@ fn compact(rule: &Rule) -> String {
     format!("{{{}}}", parts.join(", "))
 }
 
-/// The rules a Role or ClusterRole asks for. One that aggregates may come to hold anything.
+/// The rules a Role or ClusterRole asks for.
 pub(crate) fn wanted_rules(role: &Value) -> Vec<Rule> {
-    let mut wanted: Vec<Rule> = crate::objects::items(role, "/rules")
-        .iter()
-        .map(Rule::from_value)
-        .collect();
-    if role.get("aggregationRule").is_some_and(Value::is_object) {
-        let all = || vec!["*".to_owned()];
-        wanted.push(Rule {
-            verbs: all(),
-            groups: all(),
-            resources: all(),
-            ..Default::default()
-        });
-        wanted.push(Rule {
-            verbs: all(),
-            urls: all(),
-            ..Default::default()
-        });
-    }
-    wanted
+    let rules = crate::objects::items(role, "/rules");
+    rules.iter().map(Rule::from_value).collect()
+}
+
+/// Whether a ClusterRole takes its rules from others (upstream `hasAggregationRule`).
+pub(crate) fn aggregates(role: &Value) -> bool {
+    !crate::objects::items(role, "/aggregationRule/clusterRoleSelectors").is_empty()
+}
+
+/// All there is to hold (upstream `fullAuthority`).
+pub(crate) fn everything() -> [Rule; 2] {
+    let all = || vec!["*".to_owned()];
+    let resources = Rule {
+        verbs: all(),
+        groups: all(),
+        resources: all(),
+        ..Default::default()
+    };
+    let urls = Rule {
+        verbs: all(),
+        urls: all(),
+        ..Default::default()
+    };
+    [resources, urls]
 }

@@ -11,6 +11,7 @@ use super::super::admit::Admit;
 use super::super::patch::Patch;
 use super::super::{Call, respond, update};
 use crate::admission::Operation;
+use crate::objects::items;
 use crate::registry::strategies::subresource_strategy;
 use crate::registry::strategy::RAW_SPEC;
 
@@ -81,40 +82,41 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
 }
 
 fn ephemeral_containers(old: &Value, new: &Value) -> Value {
-    const FIELD: &str = "ephemeralContainers";
     let mut merged = old.clone();
-    match new.pointer("/spec/ephemeralContainers") {
-        Some(wanted) => merged["spec"][FIELD] = wanted.clone(),
-        None => {
-            if let Some(spec) = merged["spec"].as_object_mut() {
-                spec.remove(FIELD);
-            }
-        }
-    }
+    take(&mut merged["spec"], &new["spec"], "ephemeralContainers");
     merged
 }
 
-/// Container resources and resize policies, by container name.
+/// Resources of the pod, and of its containers with their resize policies (upstream `dropNonResizeUpdates`). A
+/// list of other containers is taken as it is, for validation to refuse.
 fn resized(old: &Value, new: &Value) -> Value {
     let mut merged = old.clone();
     for list in ["containers", "initContainers"] {
-        let Some(wanted) = new["spec"][list].as_array() else {
+        let wanted = items(new, &format!("/spec/{list}"));
+        let present = items(old, &format!("/spec/{list}"));
+        let same = wanted.len() == present.len() && wanted.iter().zip(present).all(|(w, p)| w["name"] == p["name"]);
+        if !same {
+            take(&mut merged["spec"], &new["spec"], list);
             continue;
-        };
-        let Some(all) = merged["spec"][list].as_array_mut() else {
-            continue;
-        };
-        for c in all {
-            if let Some(w) = wanted.iter().find(|w| w["name"] == c["name"]) {
-                for field in ["resources", "resizePolicy"] {
-                    if let Some(v) = w.get(field) {
-                        c[field] = v.clone();
-                    }
-                }
+        }
+        let all = merged["spec"].get_mut(list).and_then(Value::as_array_mut);
+        for (container, wanted) in all.into_iter().flatten().zip(wanted) {
+            for field in ["resources", "resizePolicy"] {
+                take(container, wanted, field);
             }
         }
     }
+    take(&mut merged["spec"], &new["spec"], "resources");
     merged
+}
+
+/// Makes one field what it is in `from`, also when that has none.
+fn take(to: &mut Value, from: &Value, field: &str) {
+    match (from.get(field), to.as_object_mut()) {
+        (Some(value), Some(map)) => drop(map.insert(field.to_owned(), value.clone())),
+        (None, Some(map)) => drop(map.remove(field)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -131,5 +133,24 @@ mod tests {
             ephemeral_containers(&old, &new),
             json!({"metadata": {"name": "n"}, "spec": {"nodeName": "x"}})
         );
+    }
+
+    #[test]
+    fn a_resize_takes_resources_away_too_and_leaves_other_containers_to_validation() {
+        let pod =
+            |containers: Value| json!({"metadata": {"name": "n"}, "spec": {"containers": containers, "nodeName": "x"}});
+        let one = |resources: Value| json!([{"name": "a", "image": "i", "resources": resources}]);
+        let old = pod(one(json!({"requests": {"cpu": "1"}})));
+        let mut grown = pod(one(json!({"requests": {"cpu": "2"}})));
+        grown["spec"]["containers"][0]["image"] = json!("j");
+        grown["spec"]["nodeName"] = json!("y");
+        grown["spec"]["resources"] = json!({"requests": {"cpu": "3"}});
+        let mut want = pod(one(json!({"requests": {"cpu": "2"}})));
+        want["spec"]["resources"] = json!({"requests": {"cpu": "3"}});
+        assert_eq!(resized(&old, &grown), want);
+        let bare = pod(json!([{"name": "a"}]));
+        assert_eq!(resized(&old, &bare), pod(json!([{"name": "a", "image": "i"}])));
+        let other = pod(json!([{"name": "b"}]));
+        assert_eq!(resized(&old, &other)["spec"]["containers"], json!([{"name": "b"}]));
     }
 }

@@ -163,8 +163,10 @@ async fn proxyable(host: &str) -> Result<()> {
     }
 }
 
-/// Go's `IP.IsGlobalUnicast`: not loopback, link-local, multicast, broadcast or unspecified.
+/// Go's `IP.IsGlobalUnicast`: not loopback, link-local, multicast, broadcast or unspecified. As in Go, an IPv4
+/// address in IPv6's clothes (`::ffff:127.0.0.1`) is the IPv4 address, which is what the kernel would connect to.
 fn global_unicast(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
     let local = match ip {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
@@ -255,6 +257,9 @@ mod tests {
             ("255.255.255.255", false),
             ("::1", false),
             ("fe80::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("::ffff:169.254.169.254", false),
+            ("::ffff:10.0.0.1", true),
         ] {
             assert_eq!(global_unicast(ip.parse().expect("an address")), allowed, "{ip}");
         }
