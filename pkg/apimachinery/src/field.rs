@@ -143,7 +143,7 @@ impl From<&Value> for BadValue {
         match value {
             Value::Null => Self::Null,
             Value::String(text) => Self::Text(text.clone()),
-            other => Self::Raw(other.to_string()),
+            other => Self::Raw(escape_html(other.to_string())),
         }
     }
 }
@@ -328,6 +328,22 @@ pub fn aggregate(errors: &[Error]) -> Option<String> {
         1 => texts.pop(),
         _ => Some(format!("[{}]", texts.join(", "))),
     }
+}
+
+/// JSON as Go's `json.Marshal` writes it, given any other writer's: characters that mean something in HTML or end
+/// lines in JavaScript are escaped. JSON has them only in texts.
+pub fn escape_html(json: String) -> String {
+    const ESCAPED: [(char, &str); 5] = [
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('&', "\\u0026"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    if !json.contains(ESCAPED.map(|(c, _)| c)) {
+        return json;
+    }
+    ESCAPED.iter().fold(json, |json, (c, text)| json.replace(*c, text))
 }
 
 /// Quotes as Go's `%q` does.
