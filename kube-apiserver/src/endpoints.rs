@@ -15,6 +15,7 @@ mod get;
 mod list;
 pub(crate) mod negotiate;
 pub(crate) mod openapi;
+mod owner_references;
 mod patch;
 pub(crate) mod respond;
 mod subresources;
@@ -184,6 +185,9 @@ impl Api {
         };
         if !served || !shaped(row, sub, info) {
             return Err(method_not_allowed());
+        }
+        if let Some(warning) = resources::deprecation(&info.api_group, &info.api_version, &info.resource) {
+            ctx.warn(warning);
         }
         let query = Query::parse(request.uri().query().unwrap_or(""));
         // A query behind these belongs to whoever is connected to; deletions read their options from

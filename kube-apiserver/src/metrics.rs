@@ -118,9 +118,6 @@ static DEPRECATED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
-/// Served resources that have a better successor (upstream `prerelease-lifecycle`); none goes away.
-const DEPRECATED_APIS: [(&str, &str, &str); 2] = [("", "v1", "componentstatuses"), ("", "v1", "endpoints")];
-
 /// Paths outside the API that are counted, under their name.
 const COUNTED: [&str; 5] = ["/healthz", "/livez", "/readyz", "/openapi/v2", "/openapi/v3"];
 
@@ -241,7 +238,7 @@ impl Running {
         };
         gauge.inc();
         let [group, version, resource] = labels.resource();
-        if DEPRECATED_APIS.contains(&(group, version, resource)) {
+        if crate::resources::deprecation(group, version, resource).is_some() {
             DEPRECATED
                 .with_label_values(&[group, version, resource, labels.request()[4], ""])
                 .set(1);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use api::gates::Gates;
 use component::flags::{Table, Values};
 
 use crate::admission::default_toleration_seconds::TolerationSeconds;
@@ -43,6 +44,7 @@ pub struct Options {
     pub(crate) etcd_prefix: String,
     pub(crate) compaction: Duration,
     pub(crate) event_ttl: Duration,
+    pub(crate) gates: Gates,
     pub(crate) watch_cache: bool,
     pub(crate) bind: IpAddr,
     pub(crate) port: u16,
@@ -87,6 +89,13 @@ pub fn table() -> Table {
 
 /// The service network when the flag is not given (upstream `kubeoptions.DefaultServiceIPCIDR`).
 const DEFAULT_SERVICE_RANGE: &str = "10.0.0.0/24";
+
+/// `--feature-gates`; values as Go's `ParseBool` takes them.
+fn gates(v: &Values) -> Gates {
+    let on = |value: &str| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True");
+    let set = v.map("feature-gates").into_iter();
+    Gates::new(set.map(|(gate, value)| (gate, on(&value))).collect())
+}
 
 impl Options {
     /// Reads parsed flags. The error lists all mistakes.
@@ -184,6 +193,7 @@ impl Options {
             etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),
             compaction: v.duration("etcd-compaction-interval"),
             event_ttl: v.duration("event-ttl"),
+            gates: gates(v),
             watch_cache: v.bool("watch-cache"),
             bind: v.ip("bind-address").unwrap_or(IpAddr::from([0, 0, 0, 0])),
             port: u16::try_from(port).unwrap_or(0),

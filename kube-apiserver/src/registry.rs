@@ -39,6 +39,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::gates::Gates;
 use apimachinery::status::{ApiError, Result};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -61,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) prefix: String,
     /// `--event-ttl`.
     pub(crate) event_ttl: Duration,
+    /// `--feature-gates`.
+    pub(crate) gates: Gates,
 }
 
 impl Default for Config {
@@ -68,6 +71,7 @@ impl Default for Config {
         Config {
             prefix: "/registry".to_owned(),
             event_ttl: Duration::from_secs(3600),
+            gates: Gates::default(),
         }
     }
 }
@@ -89,7 +93,10 @@ impl Registry {
             let Some(hub) = convert::hub(row) else { continue };
             let ttl = (hub.plural == "events").then_some(config.event_ttl);
             let shared = stores.get(hub.group).and_then(|g| g.get(hub.plural)).cloned();
-            let store = shared.unwrap_or_else(|| Arc::new(Store::new(hub, storage.clone(), &config.prefix, ttl)));
+            let store = shared.unwrap_or_else(|| {
+                let store = Store::new(hub, storage.clone(), &config.prefix, ttl);
+                Arc::new(store.with_gates(&config.gates))
+            });
             stores.entry(hub.group).or_default().insert(hub.plural, store.clone());
             stores.entry(row.group).or_default().insert(row.plural, store);
         }

@@ -7,6 +7,30 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+/// Served resources that have a better successor, and what is said to those who use them (upstream
+/// `k8s.io/api/core/v1/lifecycle.go`, `deprecation.WarningMessage`); none goes away.
+const DEPRECATED: [(&str, &str, &str, &str); 2] = [
+    (
+        "",
+        "v1",
+        "componentstatuses",
+        "v1 ComponentStatus is deprecated in v1.19+",
+    ),
+    (
+        "",
+        "v1",
+        "endpoints",
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
+];
+
+/// The warning for every request on a deprecated resource.
+pub(crate) fn deprecation(group: &str, version: &str, resource: &str) -> Option<&'static str> {
+    let all = DEPRECATED.iter();
+    let mut found = all.filter(|(g, v, r, _)| (*g, *v, *r) == (group, version, resource));
+    found.next().map(|(.., warning)| *warning)
+}
+
 /// One subresource of a [`Resource`]: `status[Deployment]:get,patch,update`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subresource {

@@ -5,7 +5,7 @@ use apimachinery::status::Result;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::Api;
+use super::{Api, owner_references};
 use crate::admission::{Attributes, Operation};
 use crate::registry::Hooks;
 use crate::request::{RequestContext, RequestInfo};
@@ -68,7 +68,10 @@ impl Hooks for Admit<'_> {
             operation: self.operation(old),
             old,
         };
-        self.api.admission.admit(&attrs, obj).await
+        self.api.admission.admit(&attrs, obj).await?;
+        // Patches come here with what they made; the others with what admission made of them.
+        owner_references::deduplicate(self.ctx, obj, true);
+        Ok(())
     }
 
     async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()> {

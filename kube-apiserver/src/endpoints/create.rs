@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::admit::Admit;
-use super::{Call, codec, negotiate, respond, settle, subresources};
+use super::{Call, codec, negotiate, owner_references, respond, settle, subresources};
 use crate::admission::Operation;
 use crate::authz::reviews::{Reviews, is_review};
 
@@ -40,6 +40,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
         meta::remove(&mut obj, field);
     }
+    owner_references::deduplicate(&call.ctx, &mut obj, false);
     call.writer().track(&Value::Null, &mut obj);
     let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
     let entry = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {

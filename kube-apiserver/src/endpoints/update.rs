@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::admit::Admit;
-use super::{Call, codec, negotiate, respond, settle};
+use super::{Call, codec, negotiate, owner_references, respond, settle};
 use crate::admission::Operation;
 use crate::registry::field_manager;
 
@@ -23,7 +23,8 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let name = call.ctx.info.name.clone();
     check_name(&obj, &name)?;
     let store = call.store()?.clone();
-    let obj = settle(&store, call.row, obj);
+    let mut obj = settle(&store, call.row, obj);
+    owner_references::deduplicate(&call.ctx, &mut obj, false);
     let writer = call.writer();
     let change = move |old: &Value| {
         let mut new = obj.clone();

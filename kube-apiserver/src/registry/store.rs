@@ -17,6 +17,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::gates::{Dropped, Gates};
 use apimachinery::field::quote;
 use apimachinery::gvk::{GroupKind, GroupResource};
 use apimachinery::status::{ApiError, Result};
@@ -76,6 +77,8 @@ pub(crate) struct Store {
     prefix: String,
     ttl: Option<Duration>,
     entries: Entries,
+    /// Fields whose gates are off.
+    dropped: Dropped,
 }
 
 impl Store {
@@ -90,6 +93,15 @@ impl Store {
             prefix: format!("{root}/{}/", row.etcd_prefix.unwrap_or(row.plural)),
             ttl,
             entries: Entries::default(),
+            dropped: Gates::default().dropped(row.group, row.plural),
+        }
+    }
+
+    /// The same with other gates than v1.36's defaults.
+    pub(crate) fn with_gates(self, gates: &Gates) -> Self {
+        Store {
+            dropped: gates.dropped(self.row.group, self.row.plural),
+            ..self
         }
     }
 

@@ -18,7 +18,10 @@ struct MemoryPorts(Arc<Lock<(BTreeSet<u16>, i64)>>);
 #[async_trait]
 impl Ports for MemoryPorts {
     async fn load(&self, _: (u16, u16)) -> Result<(BTreeSet<u16>, i64)> {
-        Ok(self.0.lock().clone())
+        // As a store would, it lets others go on meanwhile.
+        let now = self.0.lock().clone();
+        tokio::task::yield_now().await;
+        Ok(now)
     }
     async fn store(&self, _: (u16, u16), used: &BTreeSet<u16>, version: i64) -> Result<bool> {
         let mut s = self.0.lock();
@@ -472,8 +475,8 @@ async fn node_ports_of_new_services_are_shared_by_number() {
     );
 }
 
-#[tokio::test]
-async fn the_address_of_a_service_with_a_generated_name_knows_the_name() {
+/// Allocators over a store, and the store of Services.
+fn stored() -> (Arc<Registry>, Allocators, Arc<Store>) {
     let config = crate::registry::Config {
         prefix: "/registry".into(),
         event_ttl: std::time::Duration::from_secs(1),
@@ -482,6 +485,12 @@ async fn the_address_of_a_service_with_a_generated_name_knows_the_name() {
     let ranges = vec![ServiceRange::parse("10.96.0.0/24").unwrap()];
     let allocators = Allocators::new(registry.clone(), ranges, (30000, 30031));
     let store = registry.store("", "services").unwrap().clone();
+    (registry, allocators, store)
+}
+
+#[tokio::test]
+async fn the_address_of_a_service_with_a_generated_name_knows_the_name() {
+    let (registry, allocators, store) = stored();
     let ctx = RequestContext::internal_for("create", "", "v1", "services", "ns", "");
     let mut obj = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"generateName": "s-", "namespace": "ns"},
         "spec": {"ports": [{"port": 80}]}});
@@ -495,4 +504,59 @@ async fn the_address_of_a_service_with_a_generated_name_knows_the_name() {
     assert!(name.len() > 2, "{made}");
     let address = registry.get("networking.k8s.io", "ipaddresses", "", ip).await.unwrap();
     assert_eq!(text(&address, "/spec/parentRef/name"), name);
+}
+
+#[tokio::test]
+async fn many_services_at_once_all_get_their_ports() {
+    let ports = NodePorts::new(MemoryPorts::default(), (30000, 30099));
+    let each = |_| async {
+        let (mut service, mut taken) = (
+            service(json!({"type": "NodePort", "ports": [{"port": 80}]})),
+            BTreeSet::new(),
+        );
+        let done = ports.allocate(&mut service, None, false, &mut taken, &mut vec![]).await;
+        done.map(|()| taken)
+    };
+    let all = futures::future::try_join_all((0..100).map(each)).await.unwrap();
+    let different: BTreeSet<u16> = all.into_iter().flatten().collect();
+    assert_eq!(different.len(), 100);
+}
+
+#[tokio::test]
+async fn what_a_service_has_stays_with_it_until_it_is_gone() {
+    let (registry, allocators, store) = stored();
+    let (allocators, hooks) = (&allocators, &crate::registry::NoHooks);
+    let ctx = RequestContext::internal_for("create", "", "v1", "services", "ns", "");
+    let mut obj = json!({"apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "s", "namespace": "ns", "finalizers": ["x.io/wait"]}, "spec": {"ports": [{"port": 80}]}});
+    store.strategy.default(&mut obj);
+    let made = allocators.create(&store, &ctx, "ns", obj, hooks).await.unwrap().value();
+    let ip = text(&made, "/spec/clusterIP");
+    let held = || async { registry.get("networking.k8s.io", "ipaddresses", "", ip).await.is_ok() };
+    let (list, options) = (ListOptions::default(), DeleteOptions::default());
+    allocators
+        .delete_collection(&store, &ctx, "ns", &list, &options, hooks)
+        .await
+        .unwrap();
+    assert!(held().await, "the Service waits for its finalizer");
+    let (_, gone) = allocators
+        .delete(&store, &ctx, "ns", "s", &options, hooks)
+        .await
+        .unwrap();
+    assert!(!gone && held().await);
+
+    let last = |old: &Value| {
+        let mut new = old.clone();
+        meta::remove(&mut new, "finalizers");
+        Ok(new)
+    };
+    let dry = RequestContext {
+        dry_run: true,
+        ..ctx.clone()
+    };
+    allocators.update(&store, &dry, "ns", "s", &last, hooks).await.unwrap();
+    assert!(held().await, "a dry run gives nothing back");
+    allocators.update(&store, &ctx, "ns", "s", &last, hooks).await.unwrap();
+    assert!(store.get("ns", "s").await.is_err());
+    assert!(!held().await, "nobody has the address any more");
 }

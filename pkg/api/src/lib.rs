@@ -11,6 +11,7 @@
 #[cfg(test)]
 pub(crate) mod cases;
 pub(crate) mod check;
+mod internal;
 
 pub mod admissionregistration;
 pub mod apiextensions;
@@ -25,6 +26,7 @@ pub mod core;
 pub mod discovery;
 pub mod events;
 pub mod flowcontrol;
+pub mod gates;
 pub mod meta;
 pub mod networking;
 pub mod node;

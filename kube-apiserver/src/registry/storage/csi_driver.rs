@@ -9,12 +9,7 @@ use crate::registry::strategy::Typed;
 /// CSIDrivers. The generation counts changes of the spec, from none at all.
 pub(crate) static STRATEGY: Typed<Rules<CSIDriver>> = Typed(Rules {
     default: defaults::csi_driver,
-    // The gate VolumeLimitScaling is off: its field stays where it was used.
-    prepare_create: |_, obj| obj.spec.prevent_pod_scheduling_if_missing = None,
     prepare_update: |_, new, old| {
-        if old.spec.prevent_pod_scheduling_if_missing.is_none() {
-            new.spec.prevent_pod_scheduling_if_missing = None;
-        }
         new.metadata.generation = old.metadata.generation;
         if differ(&new.spec, &old.spec) {
             new.metadata.generation = Some(old.metadata.generation.unwrap_or(0) + 1);

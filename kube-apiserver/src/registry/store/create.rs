@@ -62,6 +62,7 @@ impl Store {
                 meta::metadata_mut(&mut obj).insert("name".into(), Value::String(name));
             }
             let owners = field_manager::take_owners(&mut obj);
+            self.dropped.apply(&mut obj, None);
             self.strategy.prepare_for_create(ctx, &mut obj);
             name = meta::name(&obj).to_owned();
             let mut errors = self.strategy.validate_create(ctx, &obj);

@@ -57,6 +57,7 @@ impl Store {
                 field_manager::take_owners(&mut new),
                 field_manager::take_owners(&mut old),
             );
+            self.dropped.apply(&mut new, Some(&old));
             strategy.prepare_for_update(ctx, &mut new, &old);
             let errors = strategy.validate_update(ctx, &new, &old);
             let warnings = strategy.warnings(&new, Some(&old));

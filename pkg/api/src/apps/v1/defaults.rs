@@ -40,8 +40,17 @@ pub fn replica_set(obj: &mut ReplicaSet) {
     obj.status.get_or_insert_default();
 }
 
-/// Rolling update of one node at a time, ten revisions (`SetDefaults_DaemonSet`).
+/// Where a DaemonSet counts the changes of its template, since that is no field any more
+/// (pkg/apis/apps/v1/conversion.go `Convert_apps_DaemonSet_To_v1_DaemonSet`).
+pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+/// Rolling update of one node at a time, ten revisions (`SetDefaults_DaemonSet`); the count of
+/// templates is always there.
 pub fn daemon_set(obj: &mut DaemonSet) {
+    let annotations = obj.metadata.annotations.get_or_insert_default();
+    annotations
+        .entry(TEMPLATE_GENERATION.to_string())
+        .or_insert_with(|| "0".to_string());
     let spec = obj.spec.get_or_insert_default();
     pod_template_spec(&mut spec.template);
     let strategy = spec.update_strategy.get_or_insert_default();
@@ -74,8 +83,8 @@ pub fn stateful_set(obj: &mut StatefulSet) {
     if text(&strategy.type_) == "RollingUpdate"
         && let Some(rolling) = &mut strategy.rolling_update
     {
+        // The gate MaxUnavailableStatefulSet is off: no default for maxUnavailable.
         rolling.partition.get_or_insert(0);
-        rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
     }
     let retention = spec
         .persistent_volume_claim_retention_policy
