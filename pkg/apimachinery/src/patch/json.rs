@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Error;
-use crate::codec::json;
+use crate::codec::{MAX_DEPTH, json};
 use crate::schema::{Schema, TypeId};
 
 #[cfg(test)]
@@ -161,6 +161,7 @@ impl Operation {
                 .map_err(|why| doomed("remove", path, why)),
             What::Replace(value) => {
                 let place = find_mut(target, path).map_err(|why| doomed("replace", path, why))?;
+                fits(path.matches('/').count(), value)?;
                 *place = value.clone();
                 Ok(())
             }
@@ -238,8 +239,26 @@ fn descend<'a>(target: &'a mut Value, steps: &[String]) -> Outcome<&'a mut Value
     Ok(at)
 }
 
+/// Whether a value may stand below so many containers. Copies could otherwise double the depth with every operation,
+/// and whatever walks the object afterwards would exhaust its stack.
+fn fits(above: usize, value: &Value) -> Outcome<()> {
+    fn depth(value: &Value) -> usize {
+        match value {
+            Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+    // A document that was read is not deeper than that, and by this rule it never becomes so: `depth` ends.
+    if above + depth(value) > MAX_DEPTH {
+        return Err("exceeded max depth".to_owned());
+    }
+    Ok(())
+}
+
 fn add(target: &mut Value, path: &str, value: Value) -> Outcome<()> {
     let steps = steps(path)?;
+    fits(steps.len(), &value)?;
     let Some((last, parents)) = steps.split_last() else {
         *target = value;
         return Ok(());

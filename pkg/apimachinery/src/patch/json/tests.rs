@@ -160,3 +160,52 @@ v1.DeploymentStatus
         json!({"spec": {"strategy": {}, "pods": [{"resources": {}}]}, "status": {}})
     );
 }
+
+/// Operations that make the one member `a` ever deeper: each copies it to its own end.
+fn deepening(rounds: u32) -> Value {
+    let mut path = "/a".to_owned();
+    let mut out = vec![];
+    for _ in 0..rounds {
+        let end = format!("{path}/a");
+        out.push(json!({"op": "copy", "from": "/a", "path": end}));
+        path = format!("{path}{path}");
+    }
+    Value::Array(out)
+}
+
+#[test]
+fn a_patch_makes_no_object_deeper_than_can_be_read() {
+    assert!(run(json!({"a": {}}), deepening(6)).is_ok());
+    for patch in [
+        deepening(8),
+        json!([{"op": "add", "path": "/a".repeat(80), "value": nested(81)}]),
+        json!([{"op": "replace", "path": "/a".repeat(79), "value": nested(82)}]),
+        json!([{"op": "move", "from": "/a/a", "path": "/b"}, {"op": "add", "path": "/b", "value": nested(160)}]),
+    ] {
+        let error = run(nested(80), patch.clone()).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("exceeded max depth") || text.contains("missing"),
+            "{text}"
+        );
+    }
+    assert!(
+        run(
+            nested(80),
+            json!([{"op": "replace", "path": "/a".repeat(79), "value": nested(82)}])
+        )
+        .is_err()
+    );
+    assert!(
+        run(
+            nested(80),
+            json!([{"op": "replace", "path": "/a".repeat(79), "value": nested(81)}])
+        )
+        .is_ok()
+    );
+}
+
+/// A map in a map, so many in all.
+fn nested(depth: usize) -> Value {
+    (1..depth).fold(json!({}), |inner, _| json!({"a": inner}))
+}
