@@ -209,6 +209,11 @@ pub fn remove(object: &mut Value, field: &str) {
     }
 }
 
+/// Takes a field of `metadata` off.
+pub fn take(object: &mut Value, field: &str) -> Option<Value> {
+    object.get_mut("metadata")?.as_object_mut()?.remove(field)
+}
+
 /// Sets `apiVersion` and `kind`.
 pub fn set_gvk(object: &mut Value, api_version: &str, kind: &str) {
     if let Some(map) = object.as_object_mut() {

@@ -26,6 +26,11 @@ impl Comparison {
         self.removed.is_empty() && self.modified.is_empty() && self.added.is_empty()
     }
 
+    /// All of it.
+    pub(super) fn sets(&self) -> [&Set; 3] {
+        [&self.removed, &self.modified, &self.added]
+    }
+
     /// Without the paths the filter stops.
     pub(super) fn filter(self, filter: Option<&Filter>) -> Self {
         let Some(filter) = filter else { return self };
@@ -42,9 +47,20 @@ impl Comparison {
             (&mut self.modified, inside.modified, Change::Modified),
             (&mut self.added, inside.added, Change::Added),
         ];
-        for (set, inside, change) in sets {
-            if own == Some(change) || !inside.is_empty() {
-                set.attach(element.clone(), own == Some(change), inside);
+        let mut wanted = sets
+            .into_iter()
+            .map(|(set, inside, change)| (set, inside, own == Some(change)))
+            .filter(|(_, inside, own)| *own || !inside.is_empty())
+            .peekable();
+        let mut element = Some(element);
+        while let Some((set, inside, own)) = wanted.next() {
+            // Most places differ in one way only: the last set takes the name itself.
+            let name = match wanted.peek() {
+                Some(_) => element.clone(),
+                None => element.take(),
+            };
+            if let Some(name) = name {
+                set.attach(name, own, inside);
             }
         }
     }

@@ -236,7 +236,7 @@ impl Managed {
             }
             let Some(old) = self.take(&owner) else { continue };
             if let Some(entry) = self.entries.iter_mut().find(|entry| entry.owner == bucket) {
-                entry.fields = old.fields.set().union(&entry.fields.set()).into();
+                entry.fields = old.fields.into_set().union(entry.fields.set().into_owned()).into();
                 entry.time = old.time;
             }
             left -= 1;
@@ -281,6 +281,14 @@ impl Fields {
         match self {
             Self::Known(set) => Cow::Borrowed(set),
             Self::Stored(fields) => Cow::Owned(Set::from_fields_v1(fields).unwrap_or_default()),
+        }
+    }
+
+    /// The same, kept.
+    pub fn into_set(self) -> Set {
+        match self {
+            Self::Known(set) => set,
+            stored => stored.set().into_owned(),
         }
     }
 

@@ -107,7 +107,7 @@ impl FieldManager<'_> {
         }
         let owner = Owner::new(manager, Operation::Update, self.api_version, self.subresource);
         let fields = match managed.get(&owner) {
-            Some(before) => changed.union(&before.fields.set()),
+            Some(before) => changed.union(before.fields.set().into_owned()),
             None => changed,
         };
         managed.put(Entry {
@@ -204,7 +204,10 @@ impl FieldManager<'_> {
             .updater()
             .apply(live, config, self.api_version, &mut managed, &owner, force)?;
         if let Some(mut entry) = managed.take(&owner) {
-            entry.fields = entry.fields.set().difference(&STRIPPED).into();
+            entry.fields = std::mem::take(&mut entry.fields)
+                .into_set()
+                .difference(&STRIPPED)
+                .into();
             if merged.is_some() {
                 entry.time = Some(now.to_owned());
             }

@@ -66,7 +66,7 @@ impl ScaleHandler<'_> {
             } else {
                 let mut gone = Set::default();
                 gone.insert(&path);
-                let fields = Fields::from(entry.fields.set().difference(&gone));
+                let fields = Fields::from(entry.fields.into_set().difference(&gone));
                 if !fields.is_empty() {
                     out.put(Entry { fields, ..entry });
                 }

@@ -92,7 +92,7 @@ impl Set {
                 Ok(at) => {
                     let present = &mut self.nodes[at];
                     present.member |= member;
-                    present.children = present.children.union(&node.children);
+                    present.children = std::mem::take(&mut present.children).union(node.children);
                 }
                 Err(at) => self.nodes.insert(at, node),
             },
@@ -134,25 +134,33 @@ impl Set {
     }
 
     /// Paths of either.
-    pub fn union(&self, other: &Self) -> Self {
+    pub fn union(self, other: Self) -> Self {
         if self.is_empty() {
-            return other.clone();
+            return other;
         }
         if other.is_empty() {
-            return self.clone();
+            return self;
         }
         let mut out = Vec::with_capacity(self.nodes.len().max(other.nodes.len()));
-        walk(&self.nodes, &other.nodes, |a, b| {
+        let (mut left, mut right) = (self.nodes.into_iter().peekable(), other.nodes.into_iter().peekable());
+        loop {
+            let order = match (left.peek(), right.peek()) {
+                (None, None) => return Self { nodes: out },
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) => a.element.cmp(&b.element),
+            };
+            let a = if order.is_le() { left.next() } else { None };
+            let b = if order.is_ge() { right.next() } else { None };
             out.extend(match (a, b) {
                 (Some(a), Some(b)) => Some(Node {
-                    element: a.element.clone(),
+                    element: a.element,
                     member: a.member || b.member,
-                    children: a.children.union(&b.children),
+                    children: a.children.union(b.children),
                 }),
-                (one, other) => one.or(other).cloned(),
+                (one, other) => one.or(other),
             });
-        });
-        Self { nodes: out }
+        }
     }
 
     /// Paths of both.
@@ -171,44 +179,38 @@ impl Set {
     }
 
     /// Paths of this one only.
-    pub fn difference(&self, other: &Self) -> Self {
+    pub fn difference(mut self, other: &Self) -> Self {
         if other.is_empty() {
-            return self.clone();
+            return self;
         }
-        let mut out = Self::default();
-        walk(&self.nodes, &other.nodes, |a, b| match (a, b) {
-            (Some(a), Some(b)) => {
-                out.attach(
-                    a.element.clone(),
-                    a.member && !b.member,
-                    a.children.difference(&b.children),
-                );
+        self.sift(&mut |node| {
+            if let Some(gone) = other.node(&node.element) {
+                node.member &= !gone.member;
+                node.children = std::mem::take(&mut node.children).difference(&gone.children);
             }
-            (Some(a), None) => out.nodes.push(a.clone()),
-            _ => {}
         });
-        out
+        self
     }
 
     /// Paths of this one that neither are in the other nor lie below one that is.
-    pub fn recursive_difference(&self, other: &Self) -> Self {
-        if other.is_empty() {
-            return self.clone();
-        }
-        let mut out = Self::default();
-        walk(&self.nodes, &other.nodes, |a, b| match (a, b) {
-            (Some(_), Some(b)) if b.member => {}
-            (Some(a), Some(b)) => {
-                out.attach(
-                    a.element.clone(),
-                    a.member,
-                    a.children.recursive_difference(&b.children),
-                );
+    pub fn recursive_difference(mut self, other: &Self) -> Self {
+        self.sift(&mut |node| match other.node(&node.element) {
+            Some(gone) if gone.member => {
+                node.member = false;
+                node.children = Self::default();
             }
-            (Some(a), None) => out.nodes.push(a.clone()),
-            _ => {}
+            Some(gone) => node.children = std::mem::take(&mut node.children).recursive_difference(&gone.children),
+            None => {}
         });
-        out
+        self
+    }
+
+    /// Changes every node; those that say nothing afterwards are gone.
+    fn sift(&mut self, change: &mut dyn FnMut(&mut Node)) {
+        self.nodes.retain_mut(|node| {
+            change(node);
+            node.member || !node.children.is_empty()
+        });
     }
 
     /// The paths that are no start of another one.
@@ -222,7 +224,7 @@ impl Set {
     }
 
     /// The paths a filter lets through.
-    pub fn filter(&self, filter: &Filter) -> Self {
+    pub fn filter(self, filter: &Filter) -> Self {
         match filter {
             Filter::Exclude(set) => self.recursive_difference(set),
             Filter::Include(paths) => {
@@ -232,21 +234,21 @@ impl Set {
         }
     }
 
-    fn include(&self, paths: &[&[Option<Element>]]) -> Self {
-        let mut out = Self::default();
-        for node in &self.nodes {
+    fn include(mut self, paths: &[&[Option<Element>]]) -> Self {
+        self.sift(&mut |node| {
             let matches = |path: &&&[Option<Element>]| {
                 path.first()
                     .is_some_and(|first| first.as_ref().is_none_or(|element| *element == node.element))
             };
             let rest: Vec<&[Option<Element>]> = paths.iter().filter(matches).map(|path| &path[1..]).collect();
-            if rest.iter().any(|path| path.is_empty()) {
-                out.nodes.push(node.clone());
-            } else if !rest.is_empty() {
-                out.attach(node.element.clone(), node.member, node.children.include(&rest));
+            if rest.is_empty() {
+                node.member = false;
+                node.children = Self::default();
+            } else if !rest.iter().any(|path| path.is_empty()) {
+                node.children = std::mem::take(&mut node.children).include(&rest);
             }
-        }
-        out
+        });
+        self
     }
 
     /// With every named field of a struct that has members below it also as a member.

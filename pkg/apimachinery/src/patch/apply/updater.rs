@@ -67,7 +67,7 @@ impl Updater<'_> {
             Err(Failure::Other(why)) => return Err(why),
             Err(Failure::Conflicts(_)) => return Err("conflicts in a forced update".to_owned()),
         };
-        Ok(changes.modified.union(&changes.added))
+        Ok(changes.modified.union(changes.added))
     }
 
     /// The object and its owners after an apply; no object when it stays as it is.
@@ -122,7 +122,6 @@ impl Updater<'_> {
             Ok(changes.filter(self.versions.reset_fields(pair.version)))
         };
         let own = compare(pair)?;
-        let touched = own.modified.union(&own.added).union(&own.removed);
         let mut others: Vec<(String, Comparison)> = Vec::new();
         let mut lost: Vec<(Owner, Set)> = Vec::new();
         let mut after: Vec<Entry> = Vec::with_capacity(managed.entries.len());
@@ -131,7 +130,8 @@ impl Updater<'_> {
                 after.push(entry);
                 continue;
             }
-            if entry.api_version == pair.version && !entry.fields.may_have(&touched) {
+            let untouched = |fields: &Fields| !own.sets().iter().any(|changes| fields.may_have(changes));
+            if entry.api_version == pair.version && untouched(&entry.fields) {
                 after.push(entry);
                 continue;
             }
@@ -157,7 +157,9 @@ impl Updater<'_> {
                 found.map_or(&own, |(_, changes)| changes)
             };
             let mut fields = self.today(&entry);
-            let taken = fields.intersection(&changes.modified.union(&changes.added));
+            let taken = fields
+                .intersection(&changes.modified)
+                .union(fields.intersection(&changes.added));
             if !taken.is_empty() {
                 fields = fields.difference(&taken);
                 lost.push((entry.owner.clone(), taken));
@@ -206,7 +208,7 @@ impl Updater<'_> {
         let mut by_version: Vec<(&str, Set)> = Vec::new();
         for entry in &managed.entries {
             match by_version.iter_mut().find(|(known, _)| *known == entry.api_version) {
-                Some((_, set)) => *set = set.union(&entry.fields.set()),
+                Some((_, set)) => *set = std::mem::take(set).union(entry.fields.set().into_owned()),
                 None => by_version.push((&entry.api_version, entry.fields.set().into_owned())),
             }
         }
@@ -220,7 +222,7 @@ impl Updater<'_> {
             let named = |set: &Set| set.ensure_named_fields(self.schema, atom);
             let whole_set = named(&field_set::field_set(self.schema, atom, &whole));
             let rest_set = named(&field_set::field_set(self.schema, atom, &rest));
-            let gone = whole_set.difference(&rest_set.union(&named(&owned)));
+            let gone = whole_set.difference(&rest_set.union(named(&owned)));
             let rest = remove::remove(self.schema, atom, &whole, &gone);
             pruned = self.convert(&rest, other, version);
         }
