@@ -30,6 +30,9 @@ pub struct Config {
     pub(crate) terminated_pod_gc_threshold: usize,
     pub(crate) garbage_collector: bool,
     pub(crate) max_endpoints_per_slice: usize,
+    pub(crate) mirroring_max_endpoints: usize,
+    pub(crate) mirroring_batch_period: Duration,
+    pub(crate) resource_quota_sync_period: Duration,
     pub(crate) workers: Workers,
 }
 
@@ -98,6 +101,11 @@ impl Config {
             max_endpoints_per_slice: usize::try_from(options.max_endpoints_per_slice)
                 .unwrap_or(100)
                 .clamp(1, 1000),
+            mirroring_max_endpoints: usize::try_from(options.mirroring_max_endpoints)
+                .unwrap_or(1000)
+                .clamp(1, 1000),
+            mirroring_batch_period: options.mirroring_batch_period,
+            resource_quota_sync_period: options.resource_quota_sync_period,
             workers: options.workers,
         })
     }

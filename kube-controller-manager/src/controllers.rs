@@ -2,8 +2,10 @@
 //! a key. The list of them is `descriptors.rs`.
 
 pub(crate) mod deployment;
+pub(crate) mod disruption;
 pub(crate) mod endpoints;
 pub(crate) mod endpointslice;
+pub(crate) mod endpointslicemirroring;
 pub(crate) mod garbage_collector;
 pub(crate) mod namespace;
 pub(crate) mod node_ipam;
@@ -11,11 +13,15 @@ pub(crate) mod node_lifecycle;
 pub(crate) mod pod_gc;
 pub(crate) mod pv_protection;
 pub(crate) mod pvc_protection;
+pub(crate) mod replicas;
 pub(crate) mod replicaset;
+pub(crate) mod replicationcontroller;
+pub(crate) mod resourcequota;
 pub(crate) mod root_ca_publisher;
 pub(crate) mod serviceaccount;
 pub(crate) mod serviceaccount_token;
 pub(crate) mod taint_eviction;
+pub(crate) mod vac_protection;
 
 mod finalizers;
 

@@ -32,9 +32,11 @@ macro_rules! descriptors {
 }
 
 descriptors! {
+    "resourcequota-controller" "resourcequota" resourcequota,
     "namespace-controller" "namespace" namespace,
     "persistentvolumeclaim-protection-controller" "pvc-protection" pvc_protection,
     "persistentvolume-protection-controller" "pv-protection" pv_protection,
+    "volumeattributesclass-protection-controller" "volumeattributesclass-protection-controller" vac_protection,
     "garbage-collector-controller" "garbagecollector" garbage_collector,
     "serviceaccount-token-controller" "serviceaccount-token" serviceaccount_token,
     "serviceaccount-controller" "serviceaccount" serviceaccount,
@@ -44,8 +46,11 @@ descriptors! {
     "taint-eviction-controller" "taint-eviction" taint_eviction,
     "deployment-controller" "deployment" deployment,
     "replicaset-controller" "replicaset" replicaset,
+    "replicationcontroller-controller" "replicationcontroller" replicationcontroller,
+    "disruption-controller" "disruption" disruption,
     "endpointslice-controller" "endpointslice" endpointslice,
     "endpoints-controller" "endpoint" endpoints,
+    "endpointslice-mirroring-controller" "endpointslicemirroring" endpointslicemirroring,
     "pod-garbage-collector-controller" "podgc" pod_gc,
 }
 
@@ -66,10 +71,6 @@ const NOT_HERE: &[&str] = &[
     "csrsigning",
     "daemonset",
     "daemonset-controller",
-    "disruption",
-    "disruption-controller",
-    "endpointslice-mirroring-controller",
-    "endpointslicemirroring",
     "ephemeral-volume-controller",
     "ephemeral-volume",
     "horizontal-pod-autoscaler-controller",
@@ -82,11 +83,7 @@ const NOT_HERE: &[&str] = &[
     "persistentvolume-binder",
     "persistentvolume-expander-controller",
     "persistentvolume-expander",
-    "replicationcontroller",
-    "replicationcontroller-controller",
     "resourceclaim-controller",
-    "resourcequota",
-    "resourcequota-controller",
     "service-cidr-controller",
     "statefulset",
     "statefulset-controller",
@@ -97,7 +94,6 @@ const NOT_HERE: &[&str] = &[
     "ttl-after-finished",
     "ttl-controller",
     "validatingadmissionpolicy-status-controller",
-    "volumeattributesclass-protection-controller",
 ];
 
 /// Which controllers `--controllers` turns on: `*` all, `name` on, `-name` off; the first mention

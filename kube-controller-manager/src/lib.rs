@@ -16,8 +16,10 @@ mod descriptors;
 mod expectations;
 mod metrics;
 mod options;
+mod percent;
 mod server;
 mod service_pods;
+mod slices;
 
 use client::{Client, leader_election};
 use tokio::task::JoinHandle;

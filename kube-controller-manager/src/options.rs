@@ -45,6 +45,9 @@ pub struct Options {
     pub(crate) terminated_pod_gc_threshold: i64,
     pub(crate) enable_garbage_collector: bool,
     pub(crate) max_endpoints_per_slice: i64,
+    pub(crate) mirroring_max_endpoints: i64,
+    pub(crate) mirroring_batch_period: Duration,
+    pub(crate) resource_quota_sync_period: Duration,
     pub(crate) workers: Workers,
 }
 
@@ -53,9 +56,12 @@ pub struct Options {
 pub(crate) struct Workers {
     pub(crate) deployment: usize,
     pub(crate) replicaset: usize,
+    pub(crate) replicationcontroller: usize,
     pub(crate) endpoint: usize,
     pub(crate) service_endpoint: usize,
+    pub(crate) mirroring: usize,
     pub(crate) namespace: usize,
+    pub(crate) resource_quota: usize,
     pub(crate) garbage_collector: usize,
     pub(crate) service_account_token: usize,
 }
@@ -93,12 +99,18 @@ impl Options {
             terminated_pod_gc_threshold: values.int("terminated-pod-gc-threshold"),
             enable_garbage_collector: values.bool("enable-garbage-collector"),
             max_endpoints_per_slice: values.int("max-endpoints-per-slice"),
+            mirroring_max_endpoints: values.int("mirroring-max-endpoints-per-subset"),
+            mirroring_batch_period: values.duration("mirroring-endpointslice-updates-batch-period"),
+            resource_quota_sync_period: values.duration("resource-quota-sync-period"),
             workers: Workers {
                 deployment: workers("concurrent-deployment-syncs"),
                 replicaset: workers("concurrent-replicaset-syncs"),
+                replicationcontroller: workers("concurrent-rc-syncs"),
                 endpoint: workers("concurrent-endpoint-syncs"),
                 service_endpoint: workers("concurrent-service-endpoint-syncs"),
+                mirroring: workers("mirroring-concurrent-service-endpoint-syncs"),
                 namespace: workers("concurrent-namespace-syncs"),
+                resource_quota: workers("concurrent-resource-quota-syncs"),
                 garbage_collector: workers("concurrent-gc-syncs"),
                 service_account_token: workers("concurrent-serviceaccount-token-syncs"),
             },

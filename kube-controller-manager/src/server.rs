@@ -42,14 +42,24 @@ fn configz(config: &Config) -> serde_json::Value {
         },
         "DeploymentController": {"ConcurrentDeploymentSyncs": config.workers.deployment},
         "ReplicaSetController": {"ConcurrentRSSyncs": config.workers.replicaset},
+        "ReplicationController": {"ConcurrentRCSyncs": config.workers.replicationcontroller},
         "EndpointSliceController": {
             "ConcurrentServiceEndpointSyncs": config.workers.service_endpoint,
             "MaxEndpointsPerSlice": config.max_endpoints_per_slice,
+        },
+        "EndpointSliceMirroringController": {
+            "MirroringConcurrentServiceEndpointSyncs": config.workers.mirroring,
+            "MirroringMaxEndpointsPerSubset": config.mirroring_max_endpoints,
+            "MirroringEndpointUpdatesBatchPeriod": seconds(config.mirroring_batch_period),
         },
         "NamespaceController": {"ConcurrentNamespaceSyncs": config.workers.namespace},
         "GarbageCollectorController": {
             "EnableGarbageCollector": config.garbage_collector,
             "ConcurrentGCSyncs": config.workers.garbage_collector,
+        },
+        "ResourceQuotaController": {
+            "ResourceQuotaSyncPeriod": seconds(config.resource_quota_sync_period),
+            "ConcurrentResourceQuotaSyncs": config.workers.resource_quota,
         },
         "NodeLifecycleController": {
             "NodeMonitorGracePeriod": seconds(config.node_monitor_grace_period),

@@ -27,7 +27,7 @@ use rules::owners::controller_of;
 
 use crate::adoption;
 use crate::context::{ControllerContext, Work};
-use crate::controllers::replicaset::{BY_CONTROLLER, controller_uid, orphans};
+use crate::controllers::replicas::{BY_CONTROLLER, controller_uid, orphans};
 
 const NAME: &str = "deployment-controller";
 

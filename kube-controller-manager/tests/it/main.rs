@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod mirroring;
+mod protection;
+mod replication;
 
 use client::params::DeleteOptions;
 use client::{Patch, WatchEvent};

@@ -3,7 +3,8 @@
 //! Upstream: pkg/controller/deployment/{rolling,sync}.go and util/deployment_util.go.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, RollingUpdateDeployment};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::percent::scaled;
 
 /// Upstream: `appsv1.DefaultDeploymentUniqueLabelKey`.
 pub(super) const HASH_LABEL: &str = "pod-template-hash";
@@ -39,24 +40,6 @@ pub(super) fn is_paused(deployment: &Deployment) -> bool {
 
 fn rolling(deployment: &Deployment) -> Option<&RollingUpdateDeployment> {
     deployment.spec.as_ref()?.strategy.as_ref()?.rolling_update.as_ref()
-}
-
-/// A count, or a percentage of `total`. Upstream: apimachinery `intstr.GetScaledValueFromIntOrPercent`.
-fn scaled(value: Option<&IntOrString>, total: i32, round_up: bool) -> i32 {
-    match value {
-        None => 0,
-        Some(IntOrString::Int(count)) => *count,
-        Some(IntOrString::String(text)) => {
-            let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0);
-            let product = percent * i64::from(total);
-            let whole = if round_up {
-                (product + 99).div_euclid(100)
-            } else {
-                product.div_euclid(100)
-            };
-            i32::try_from(whole).unwrap_or(0)
-        }
-    }
 }
 
 /// (max surge, max unavailable) in pods; never both zero. Upstream: `ResolveFenceposts`.

@@ -15,7 +15,7 @@ use rules::pods::is_pod_terminal;
 
 use super::status::{self, Conditions, PROGRESSING};
 use super::{plan, revision};
-use crate::controllers::replicaset::BY_CONTROLLER;
+use crate::controllers::replicas::BY_CONTROLLER;
 
 /// One reconcile of one Deployment.
 pub(super) struct Rollout<'a> {

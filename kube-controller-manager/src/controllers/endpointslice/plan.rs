@@ -12,21 +12,11 @@ use k8s_openapi::api::discovery::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rules::pods::is_pod_ready;
 
-use super::{MANAGED_BY, MANAGER, SERVICE_NAME};
+use super::MANAGER;
 use crate::service_pods::{
     HEADLESS, IPV4, IPV6, addresses_of, find_port, hostname, is_candidate, is_headless, publishes_not_ready, target,
 };
-
-/// What to write.
-#[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) create: Vec<EndpointSlice>,
-    pub(super) update: Vec<EndpointSlice>,
-    pub(super) delete: Vec<Arc<EndpointSlice>>,
-}
-
-/// Ports in a fixed order, as a map key.
-type PortKey = String;
+use crate::slices::{MANAGED_BY, Plan, PortKey, SERVICE_NAME, port_key};
 
 pub(super) fn plan(
     service: &Service,
@@ -304,19 +294,6 @@ fn ports(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
             })
         })
         .collect()
-}
-
-fn port_key(ports: &[EndpointPort]) -> PortKey {
-    let mut parts: Vec<String> = ports
-        .iter()
-        .map(|p| {
-            let text = |t: &Option<String>| t.clone().unwrap_or_default();
-            let protocol = p.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
-            format!("{}|{}|{:?}|{}", text(&p.name), protocol, p.port, text(&p.app_protocol))
-        })
-        .collect();
-    parts.sort();
-    parts.join("\n")
 }
 
 /// The Service's labels and our own. Upstream: `setEndpointSliceLabels`.

@@ -68,13 +68,13 @@ fn no_zone(_: &str) -> Option<String> {
     None
 }
 
-fn run(service: &Service, pods: Vec<Pod>, existing: &[EndpointSlice], max: usize) -> plan::Plan {
+fn run(service: &Service, pods: Vec<Pod>, existing: &[EndpointSlice], max: usize) -> slices::Plan {
     let pods: Vec<_> = pods.into_iter().map(Arc::new).collect();
     let existing: Vec<_> = existing.iter().cloned().map(Arc::new).collect();
     plan::plan(service, &pods, &no_zone, &existing, max)
 }
 
-fn counts(plan: &plan::Plan) -> (usize, usize, usize) {
+fn counts(plan: &slices::Plan) -> (usize, usize, usize) {
     (plan.create.len(), plan.update.len(), plan.delete.len())
 }
 

@@ -1,32 +1,33 @@
-//! The status of a ReplicaSet from its pods. Upstream: pkg/controller/replicaset/replica_set_utils.go
+//! The status of an owner of replicas from its pods. Upstream: pkg/controller/replicaset/replica_set_utils.go
 //! `calculateStatus`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
+use k8s_openapi::api::apps::v1::{ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use rules::pods::{is_pod_available, is_pod_ready, ready_since};
 
+use super::Replicated;
+
 /// Condition: a pod could not be created or deleted.
-pub(crate) const REPLICA_FAILURE: &str = "ReplicaFailure";
+const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// The status that should be; equal to the stored one when nothing changed.
-pub(super) fn compute(
-    set: &ReplicaSet,
+pub(super) fn compute<K: Replicated>(
+    set: &K,
     active: &[Arc<Pod>],
     terminating: usize,
     failure: Option<&str>,
     now: Timestamp,
 ) -> ReplicaSetStatus {
-    let spec = set.spec.clone().unwrap_or_default();
-    let min_ready = spec.min_ready_seconds.unwrap_or(0);
-    let template_labels = spec
-        .template
-        .and_then(|t| t.metadata)
-        .and_then(|m| m.labels)
+    let plan = set.plan();
+    let min_ready = plan.as_ref().map_or(0, |plan| plan.min_ready_seconds);
+    let template_labels = plan
+        .as_ref()
+        .and_then(|plan| plan.template?.metadata.as_ref()?.labels.clone())
         .unwrap_or_default();
     let labelled = |pod: &Pod| {
         template_labels.iter().all(|(k, v)| {
@@ -38,13 +39,11 @@ pub(super) fn compute(
         })
     };
     let count = |test: &dyn Fn(&Pod) -> bool| active.iter().filter(|p| test(p)).count();
-    let old = set.status.clone().unwrap_or_default();
-    let mut conditions = old.conditions.unwrap_or_default();
+    let mut conditions = set.status().conditions.unwrap_or_default();
     let known = conditions.iter().any(|c| c.type_ == REPLICA_FAILURE);
     match failure {
         Some(message) if !known => {
-            let wanted = usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or(0);
-            let reason = if active.len() < wanted {
+            let reason = if active.len() < plan.map_or(0, |plan| plan.replicas) {
                 "FailedCreate"
             } else {
                 "FailedDelete"
@@ -66,7 +65,7 @@ pub(super) fn compute(
         ready_replicas: positive(count(&|p| is_pod_ready(p))),
         available_replicas: positive(count(&|p| is_pod_available(p, min_ready, now))),
         terminating_replicas: Some(number(terminating)),
-        observed_generation: set.metadata.generation,
+        observed_generation: set.metadata().generation,
         conditions: (!conditions.is_empty()).then_some(conditions),
     }
 }

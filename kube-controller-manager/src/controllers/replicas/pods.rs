@@ -3,25 +3,24 @@
 
 use std::future::Future;
 
-use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// Creations of the first batch; each batch that goes well is followed by one twice its size.
 const FIRST_BATCH: usize = 1;
 
-/// The pod to create for a ReplicaSet.
-pub(super) fn from_template(set: &ReplicaSet) -> Pod {
-    let template = set.spec.as_ref().and_then(|s| s.template.clone()).unwrap_or_default();
+/// The pod to create for an owner of kind `K`.
+pub(super) fn from_template<K: k8s_openapi::Resource>(owner: &ObjectMeta, template: Option<&PodTemplateSpec>) -> Pod {
+    let template = template.cloned().unwrap_or_default();
     let metadata = template.metadata.unwrap_or_default();
     Pod {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{}-", set.metadata.name.as_deref().unwrap_or_default())),
-            namespace: set.metadata.namespace.clone(),
+            generate_name: Some(format!("{}-", owner.name.as_deref().unwrap_or_default())),
+            namespace: owner.namespace.clone(),
             labels: metadata.labels,
             annotations: metadata.annotations,
             finalizers: metadata.finalizers,
-            owner_references: Some(vec![rules::owners::new_controller_ref::<ReplicaSet>(&set.metadata)]),
+            owner_references: Some(vec![rules::owners::new_controller_ref::<K>(owner)]),
             ..ObjectMeta::default()
         },
         spec: template.spec,

@@ -1,7 +1,7 @@
 use std::cell::Cell;
 
-use k8s_openapi::api::apps::v1::ReplicaSetSpec;
-use k8s_openapi::api::core::v1::{PodCondition, PodSpec, PodStatus};
+use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetSpec};
+use k8s_openapi::api::core::v1::{PodCondition, PodSpec, PodStatus, ReplicationController};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
@@ -143,11 +143,44 @@ fn a_failure_shows_as_a_condition_and_goes_away() {
 fn pods_carry_the_template_and_the_controller_reference() {
     let mut set = set(1, 0);
     set.metadata.uid = Some("u".into());
-    let pod = pods::from_template(&set);
+    let pod = pods::from_template::<ReplicaSet>(&set.metadata, set.plan().unwrap().template);
     assert_eq!(pod.metadata.generate_name.as_deref(), Some("web-"));
     let owner = &pod.metadata.owner_references.unwrap()[0];
     assert_eq!(
         (owner.kind.as_str(), owner.uid.as_str(), owner.controller),
         ("ReplicaSet", "u", Some(true))
+    );
+}
+
+#[test]
+fn the_status_of_a_replication_controller_keeps_what_it_has_fields_for() {
+    let controller: ReplicationController = serde_json::from_value(serde_json::json!({
+        "metadata": {"name": "web", "uid": "u", "generation": 4},
+        "spec": {"replicas": 2, "selector": {"app": "web"},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}},
+    }))
+    .unwrap();
+    let status = status::compute(
+        &controller,
+        &[Arc::new(pod("a", "n", 5))],
+        1,
+        Some("exceeded quota"),
+        now(),
+    );
+    let next = controller.with_status(status.clone());
+    let written = serde_json::to_value(&next.status).unwrap();
+    assert_eq!(written["replicas"], 1);
+    assert_eq!(written["readyReplicas"], 1);
+    assert_eq!(written["observedGeneration"], 4);
+    assert_eq!(written["conditions"][0]["type"], "ReplicaFailure");
+    assert_eq!(written["conditions"][0]["message"], "exceeded quota");
+    assert_eq!(written["terminatingReplicas"], serde_json::Value::Null);
+    // A second look at the same pods finds nothing to write.
+    assert_eq!(next.with_status(status).status(), next.status());
+    let made = pods::from_template::<ReplicationController>(&next.metadata, next.plan().unwrap().template);
+    let owner = &made.metadata.owner_references.unwrap()[0];
+    assert_eq!(
+        (owner.api_version.as_str(), owner.kind.as_str()),
+        ("v1", "ReplicationController")
     );
 }

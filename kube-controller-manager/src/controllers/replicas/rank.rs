@@ -12,7 +12,7 @@ use rules::pods::{is_pod_ready, max_container_restarts, phase, ready_since};
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
-/// The `count` pods to delete. `related` are the pods of all ReplicaSets of the same owner: a pod that has many of
+/// The `count` pods to delete. `related` are the pods of all the kind's objects with the same owner: a pod that has many of
 /// them on its node goes first.
 pub(super) fn to_delete(pods: &[Arc<Pod>], related: &[Arc<Pod>], count: usize, now: Timestamp) -> Vec<Arc<Pod>> {
     let mut doomed = pods.to_vec();
