@@ -2,7 +2,6 @@
 
 mod addresses;
 mod collections;
-mod difference;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -18,7 +17,6 @@ use serde_json::Value;
 pub(crate) use addresses::{is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, sloppy_cidr, sloppy_ip};
 pub use addresses::{warnings_for_cidr, warnings_for_ip};
 pub(crate) use collections::{conditions, limited, limited_set, shown};
-pub(crate) use difference::difference;
 pub(crate) use webhook::{Url, WebhookService, ca_bundle, is_ca_bundle, webhook_service, webhook_url};
 
 /// Text of an optional string; absent is empty.
@@ -151,6 +149,13 @@ pub(crate) fn immutable<T: Serialize>(errs: &mut ErrorList, path: &Path, new: &T
     let (new, old) = (to_value(new), to_value(old));
     if !equal_values(&new, &old) {
         errs.push(Error::invalid(path, &new, IMMUTABLE));
+    }
+}
+
+/// [`immutable`] for a part that upstream shows as its own type: `kind` as `crate::internal` names it.
+pub(crate) fn immutable_part<T: Serialize>(errs: &mut ErrorList, path: &Path, kind: &'static str, new: &T, old: &T) {
+    if !equal(new, old) {
+        errs.push(Error::invalid(path, crate::internal::shown(kind, new), IMMUTABLE));
     }
 }
 

@@ -10,7 +10,7 @@
 //! 	TimeAdded time
 //! ```
 //!
-//! Kinds: `str bool int float bytes quantity intstr time any raw`, another type; prefix `*` pointer, `[]` list, `{}`
+//! Kinds: `str bool int float bytes quantity intstr time any raw orArray orBool orStrings`, another type; prefix `*` pointer, `[]` list, `{}`
 //! map. `omit`: left out when empty (types of `meta`, which have JSON names). `^`: the value stands one level higher
 //! in the API (`hostNetwork`). A name is the API's but for upper and lower case.
 
@@ -83,6 +83,8 @@ enum Kind {
     /// A value, and how an absent one is written.
     Plain(&'static str),
     Quantity,
+    /// What is a schema or something else (`JSONSchemaPropsOrBool` and its like): a struct of both.
+    Either(&'static str),
 }
 
 impl Kind {
@@ -99,6 +101,7 @@ impl Kind {
         }
         match text {
             "quantity" => Kind::Quantity,
+            "orArray" | "orBool" | "orStrings" => Kind::Either(text),
             "str" => Kind::Plain("\"\""),
             "bool" => Kind::Plain("false"),
             "int" | "float" | "intstr" => Kind::Plain("0"),
@@ -138,6 +141,21 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
                 write(out, &field.kind, value, Some(map));
             });
         }
+        (Kind::Either(which), value) => {
+            let schema = value.filter(|v| v.is_object());
+            let (name, kind, zero) = match *which {
+                "orArray" => ("JSONSchemas", "[]apiextensions.JSONSchemaProps", None),
+                "orStrings" => ("Property", "[]str", None),
+                _ => ("Allows", "bool", schema.map(|_| &Value::Bool(true))),
+            };
+            let other = (name, Kind::parse(kind), value.filter(|_| schema.is_none()).or(zero));
+            let own = ("Schema", Kind::parse("*apiextensions.JSONSchemaProps"), schema);
+            let both = if name == "Allows" { [other, own] } else { [own, other] };
+            sequence(out, '{', '}', both, |out, (name, kind, value)| {
+                out.push_str(&format!("\"{name}\":"));
+                write(out, &kind, value, None);
+            });
+        }
         (Kind::Plain(zero), None) => out.push_str(zero),
         (Kind::Quantity, None) => out.push_str("\"0\""),
         (Kind::Quantity, Some(Value::String(amount))) => {
@@ -150,8 +168,18 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
 
 /// The value of this name, whatever its case.
 fn named<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let found = map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    let found = map.iter().find(|(key, _)| is_name(key, name));
     found.map(|(_, value)| value).filter(|value| !value.is_null())
+}
+
+/// Whether the API's name is this name of Go's: `x-kubernetes-list-type` is `XListType`.
+fn is_name(api: &str, go: &str) -> bool {
+    let bare = || api.strip_prefix("x-kubernetes-").map_or((api, ""), |rest| (rest, "x"));
+    let (rest, prefix) = bare();
+    let mut letters = prefix.chars().chain(rest.chars().filter(|c| !matches!(c, '-' | '$')));
+    go.chars()
+        .all(|c| letters.next().is_some_and(|l| l.eq_ignore_ascii_case(&c)))
+        && letters.next().is_none()
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -139,6 +139,34 @@ fn shared(errs: &mut ErrorList, meta: &ObjectMeta, path: &Path) {
     finalizers(errs, list(&meta.finalizers), &path.child("finalizers"));
 }
 
+/// Metadata inside a template: labels and annotations, nothing else (`ValidateTemplateObjectMeta`).
+pub(crate) fn of_template(errs: &mut ErrorList, metadata: &ObjectMeta, path: &Path) {
+    annotations(errs, metadata.annotations.as_ref(), &path.child("annotations"));
+    labels(errs, metadata.labels.as_ref(), &path.child("labels"));
+    let given = crate::check::to_value(metadata);
+    // In the order of Go's fields, with only the first letter in lower case.
+    for (field, shown) in [
+        ("name", "name"),
+        ("generateName", "generateName"),
+        ("namespace", "namespace"),
+        ("selfLink", "selfLink"),
+        ("uid", "uID"),
+        ("resourceVersion", "resourceVersion"),
+        ("generation", "generation"),
+        ("creationTimestamp", "creationTimestamp"),
+        ("deletionTimestamp", "deletionTimestamp"),
+        ("deletionGracePeriodSeconds", "deletionGracePeriodSeconds"),
+        ("ownerReferences", "ownerReferences"),
+        ("finalizers", "finalizers"),
+        ("managedFields", "managedFields"),
+    ] {
+        let set = given.get(field).is_some_and(|v| !v.is_null() && *v != "" && *v != 0);
+        if set {
+            errs.push(Error::forbidden(&path.child(shown), "cannot be set"));
+        }
+    }
+}
+
 /// Keys and values of a label map (`ValidateLabels`).
 pub fn labels(errs: &mut ErrorList, labels: Option<&BTreeMap<String, String>>, path: &Path) {
     for (key, value) in labels.into_iter().flatten() {

@@ -93,11 +93,9 @@ pub fn is_qualified_name(value: &str) -> Vec<String> {
             if prefix.is_empty() {
                 out.push("prefix part must be non-empty".to_owned());
             } else {
-                out.extend(
-                    is_dns1123_subdomain(prefix)
-                        .into_iter()
-                        .map(|text| format!("prefix part {text}")),
-                );
+                // Upstream counts the same letters as bytes here, as characters elsewhere.
+                let said = is_dns1123_subdomain(prefix).into_iter();
+                out.extend(said.map(|text| format!("prefix part {}", text.replace("253 characters", "253 bytes"))));
             }
             name
         }
@@ -124,7 +122,10 @@ const KEY_EXAMPLES: &[&str] = &["MyName", "my.name", "123-abc"];
 
 /// A label value; may be empty.
 pub fn is_valid_label_value(value: &str) -> Vec<String> {
-    let mut out = too_long(value, LABEL_VALUE_MAX);
+    let mut out = Vec::new();
+    if value.len() > LABEL_VALUE_MAX {
+        out.push(max_len_error(LABEL_VALUE_MAX));
+    }
     if !value.is_empty() && !key(value) {
         out.push(regex_error(
             VALUE_MSG,
@@ -275,7 +276,7 @@ pub fn is_path_segment_name(value: &str) -> Vec<String> {
 
 // === texts ===
 
-/// `must be no more than N bytes`.
+/// `must be no more than N bytes`: of label keys and values (`content.MaxLenError`).
 pub fn max_len_error(max: usize) -> String {
     format!("must be no more than {max} bytes")
 }
@@ -299,9 +300,10 @@ pub fn regex_error(message: &str, format: &str, examples: &[&str]) -> String {
 
 // === grammars ===
 
+/// `validation.MaxLenError`
 fn too_long(value: &str, max: usize) -> Vec<String> {
     if value.len() > max {
-        vec![max_len_error(max)]
+        vec![format!("must be no more than {max} characters")]
     } else {
         Vec::new()
     }

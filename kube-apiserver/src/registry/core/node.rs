@@ -20,5 +20,5 @@ pub(crate) static STRATEGY: Typed<Rules<Node>> = Typed(Rules {
 static STATUS: Typed<Rules<Node>> = Typed(Rules::updating(
     defaults::node,
     |_, new, old| new.spec.clone_from(&old.spec),
-    validation::node_update,
+    validation::node_status_update,
 ));

@@ -73,7 +73,7 @@ fn the_table_is_closed() {
         match kind {
             Kind::Pointer(inner) | Kind::List(inner) | Kind::Map(inner) => named(inner, out),
             Kind::Struct(name) => out.push(name),
-            Kind::Plain(_) | Kind::Quantity => {}
+            Kind::Plain(_) | Kind::Quantity | Kind::Either(_) => {}
         }
     }
     let mut names = vec![];

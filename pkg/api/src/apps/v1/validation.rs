@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::check::{immutable, non_negative, shown, to_value};
+use crate::check::{immutable, non_negative, to_value};
 use crate::core::v1::validation::{pod_template_spec, restart_policy_among};
 use crate::meta;
 
@@ -39,7 +39,8 @@ fn selects_template(errs: &mut ErrorList, selector: &LabelSelector, template: &P
     let path = Path::new("spec");
     let Ok(parsed) = Selector::from_label_selector(selector) else {
         if let Some(rule) = invalid {
-            errs.push(Error::invalid(&path.child("selector"), shown(selector), rule));
+            let value = crate::internal::shown("meta.LabelSelector", selector);
+            errs.push(Error::invalid(&path.child("selector"), value, rule));
         }
         return;
     };

@@ -32,9 +32,9 @@ pub use claim::{
 pub use config::{
     config_map_create, config_map_update, secret_create, secret_update, service_account_create, service_account_update,
 };
-pub use endpoints::{endpoints_create, endpoints_update, event_create, non_special_ip};
+pub use endpoints::{endpoints_create, endpoints_update, non_special_ip};
 pub use namespace::{namespace_create, namespace_finalize_update, namespace_status_update, namespace_update};
-pub use node::{node_create, node_update};
+pub use node::{node_create, node_status_update, node_update};
 pub use options::Options;
 pub use pod::{binding, pod_create, pod_template_create, pod_template_spec, pod_template_update};
 pub(crate) use pod::{restart_policy_among, template_metadata};

@@ -1,10 +1,11 @@
 //! Validation of node.k8s.io/v1 (pkg/apis/node/validation/validation.go).
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
-use crate::check::{dns_label, go_struct, immutable, list, text, to_value};
+use crate::check::{dns_label, immutable, list};
 use crate::core::v1::validation::tolerations;
+use crate::internal::shown;
 use crate::meta;
 
 /// A new RuntimeClass (`ValidateRuntimeClass`).
@@ -31,22 +32,19 @@ pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
         };
         for index in (0..all.len()).filter(|i| (0..*i).any(|before| key(before) == key(*i))) {
             let toleration = &all[index];
-            let value = go_struct(&[
-                ("Key", text(&toleration.key).into()),
-                ("Operator", text(&toleration.operator).into()),
-                ("Value", text(&toleration.value).into()),
-                ("Effect", text(&toleration.effect).into()),
-                ("TolerationSeconds", to_value(&toleration.toleration_seconds)),
-            ]);
-            errs.push(Error::duplicate(&path.index(index), BadValue::Raw(value)));
+            errs.push(Error::duplicate(
+                &path.index(index),
+                shown("core.Toleration", toleration),
+            ));
         }
     }
     errs
 }
 
-/// A changed RuntimeClass (`ValidateRuntimeClassUpdate`).
+/// A changed RuntimeClass: the rules of a new one, then `ValidateRuntimeClassUpdate` (the strategy's `ValidateUpdate`).
 pub fn runtime_class_update(new: &RuntimeClass, old: &RuntimeClass) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = runtime_class_create(new);
+    errs.extend(meta::update(&new.metadata, &old.metadata));
     immutable(&mut errs, &Path::new("handler"), &new.handler, &old.handler);
     errs
 }

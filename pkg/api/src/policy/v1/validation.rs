@@ -1,10 +1,10 @@
 //! Validation of policy/v1 (pkg/apis/policy/validation/validation.go).
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use crate::apps::v1::validation::{at_most_all, int_or_percent};
-use crate::check::{conditions, go_struct, list, non_negative, one_of, to_value};
+use crate::check::{conditions, list, non_negative, one_of};
 use crate::meta;
 
 /// A new PodDisruptionBudget (`ValidatePodDisruptionBudget`).
@@ -30,16 +30,8 @@ fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget, any_values: bool) {
     let path = Path::new("spec");
     if spec.min_available.is_some() && spec.max_unavailable.is_some() {
         let rule = "minAvailable and maxUnavailable cannot be both set";
-        let shown = go_struct(&[
-            ("MinAvailable", to_value(&spec.min_available)),
-            ("Selector", to_value(&spec.selector)),
-            ("MaxUnavailable", to_value(&spec.max_unavailable)),
-            (
-                "UnhealthyPodEvictionPolicy",
-                to_value(&spec.unhealthy_pod_eviction_policy),
-            ),
-        ]);
-        errs.push(Error::invalid(&path, BadValue::Raw(shown), rule));
+        let value = crate::internal::shown("policy.PodDisruptionBudgetSpec", spec);
+        errs.push(Error::invalid(&path, value, rule));
     }
     for (field, value) in [
         ("minAvailable", &spec.min_available),

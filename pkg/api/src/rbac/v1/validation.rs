@@ -1,6 +1,7 @@
 //! Validation of rbac.authorization.k8s.io/v1 (pkg/apis/rbac/validation/validation.go).
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::labels::Selector;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 
 use super::defaults::GROUP;
@@ -33,7 +34,12 @@ pub fn cluster_role_create(obj: &ClusterRole) -> ErrorList {
             errs.push(Error::required(&path, rule));
         }
         for (index, selector) in selectors.iter().enumerate() {
+            let before = errs.len();
             meta::label_selector(&mut errs, Some(selector), &path.index(index));
+            if errs.len() > before && Selector::from_label_selector(selector).is_err() {
+                let rule = "invalid label selector.";
+                errs.push(Error::invalid(&path.index(index), BadValue::Null, rule));
+            }
         }
     }
     errs
@@ -115,14 +121,7 @@ pub fn cluster_role_binding_update(new: &ClusterRoleBinding, old: &ClusterRoleBi
 
 fn same_ref(errs: &mut ErrorList, new: &RoleRef, old: &RoleRef) {
     if !equal(new, old) {
-        let quote = apimachinery::field::quote;
-        let value = format!(
-            "{{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}",
-            quote(text(&new.api_group)),
-            quote(&new.kind),
-            quote(&new.name)
-        );
-        let value = apimachinery::field::BadValue::Raw(value);
+        let value = crate::internal::shown("rbac.RoleRef", new);
         errs.push(Error::invalid(&Path::new("roleRef"), value, "cannot change roleRef"));
     }
 }

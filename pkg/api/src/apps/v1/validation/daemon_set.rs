@@ -1,11 +1,12 @@
 //! DaemonSets.
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{at_most_all, decremented, int_or_percent, lasting_template, number, selects_template};
-use crate::check::{go_struct, immutable, non_negative, text, to_value};
+use crate::check::{immutable_part, non_negative, text, to_value};
+use crate::internal::shown;
 use crate::meta;
 
 /// A new DaemonSet (`ValidateDaemonSet`).
@@ -22,7 +23,13 @@ pub fn daemon_set_update(new: &DaemonSet, old: &DaemonSet) -> ErrorList {
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
     let path = Path::new("spec").child("selector");
-    immutable(&mut errs, &path, &after.selector, &before.selector);
+    immutable_part(
+        &mut errs,
+        &path,
+        "meta.LabelSelector",
+        &after.selector,
+        &before.selector,
+    );
     spec(&mut errs, after, Some(before));
     errs
 }
@@ -70,10 +77,13 @@ fn update_strategy(errs: &mut ErrorList, strategy: &DaemonSetUpdateStrategy, pat
                 _ => {}
             }
         }
-        (other, rolling) => {
-            let shown = go_struct(&[("Type", to_value(&other)), ("RollingUpdate", to_value(rolling))]);
+        _ => {
             let known = ["RollingUpdate", "OnDelete"];
-            errs.push(Error::not_supported(path, BadValue::Raw(shown), &known));
+            errs.push(Error::not_supported(
+                path,
+                shown("apps.DaemonSetUpdateStrategy", strategy),
+                &known,
+            ));
         }
     }
 }

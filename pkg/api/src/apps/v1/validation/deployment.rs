@@ -1,14 +1,15 @@
 //! Deployments and ReplicaSets.
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{at_most_all, decremented, int_or_percent, lasting_template, number, required_selector, selects_template};
-use crate::check::{go_struct, immutable, non_negative, text, to_value};
+use crate::check::{immutable_part, non_negative, text, to_value};
 use crate::core::v1::validation::{ReplicaCounts, replica_counts};
+use crate::internal::shown;
 use crate::meta;
 
 /// A new Deployment (`ValidateDeployment`).
@@ -26,7 +27,13 @@ pub fn deployment_update(new: &Deployment, old: &Deployment) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
     spec(&mut errs, after, Some(before));
     let path = Path::new("spec").child("selector");
-    immutable(&mut errs, &path, &after.selector, &before.selector);
+    immutable_part(
+        &mut errs,
+        &path,
+        "meta.LabelSelector",
+        &after.selector,
+        &before.selector,
+    );
     errs
 }
 
@@ -83,10 +90,13 @@ fn strategy(errs: &mut ErrorList, strategy: &DeploymentStrategy, path: &Path) {
             }
             at_most_all(errs, unavailable, &unavailable_path);
         }
-        (other, rolling) => {
-            let shown = go_struct(&[("Type", to_value(&other)), ("RollingUpdate", to_value(rolling))]);
+        _ => {
             let known = ["Recreate", "RollingUpdate"];
-            errs.push(Error::not_supported(path, BadValue::Raw(shown), &known));
+            errs.push(Error::not_supported(
+                path,
+                shown("apps.DeploymentStrategy", strategy),
+                &known,
+            ));
         }
     }
 }
@@ -145,7 +155,13 @@ pub fn replica_set_update(new: &ReplicaSet, old: &ReplicaSet) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
     set_spec(&mut errs, after, Some(before));
     let path = Path::new("spec").child("selector");
-    immutable(&mut errs, &path, &after.selector, &before.selector);
+    immutable_part(
+        &mut errs,
+        &path,
+        "meta.LabelSelector",
+        &after.selector,
+        &before.selector,
+    );
     errs
 }
 

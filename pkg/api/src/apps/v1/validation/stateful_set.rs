@@ -1,12 +1,13 @@
 //! StatefulSets.
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume};
 
 use super::{at_most_all, decremented, int_or_percent, number, required_selector, runs_for_ever, selects_template};
-use crate::check::{dns_label, equal, go_struct, list, non_negative, one_of, text, to_value};
+use crate::check::{dns_label, equal, list, non_negative, one_of, text, to_value};
 use crate::core::v1::validation::{persistent_volume_claim_spec, pod_template_spec, template_metadata};
+use crate::internal::shown;
 use crate::meta;
 
 /// A new StatefulSet (`ValidateStatefulSet`).
@@ -36,10 +37,7 @@ fn spec(errs: &mut ErrorList, spec: &StatefulSetSpec, old: Option<&StatefulSetSp
         ("", _) => errs.push(Error::required(&strategy_path, "")),
         ("OnDelete", Some(rolling)) => errs.push(Error::invalid(
             &strategy_path.child("rollingUpdate"),
-            BadValue::Raw(go_struct(&[
-                ("Partition", to_value(&rolling.partition.unwrap_or(0))),
-                ("MaxUnavailable", to_value(&rolling.max_unavailable)),
-            ])),
+            shown("apps.RollingUpdateStatefulSetStrategy", rolling),
             "only allowed for updateStrategy 'RollingUpdate'",
         )),
         ("RollingUpdate", Some(rolling)) => {
@@ -57,10 +55,7 @@ fn spec(errs: &mut ErrorList, spec: &StatefulSetSpec, old: Option<&StatefulSetSp
         ("OnDelete" | "RollingUpdate", None) => {}
         (_, _) => errs.push(Error::invalid(
             &strategy_path,
-            BadValue::Raw(go_struct(&[
-                ("Type", to_value(&strategy.type_)),
-                ("RollingUpdate", to_value(&strategy.rolling_update)),
-            ])),
+            shown("apps.StatefulSetUpdateStrategy", &strategy),
             "must be 'RollingUpdate' or 'OnDelete'",
         )),
     }
@@ -122,7 +117,12 @@ fn with_claims(spec: &StatefulSetSpec) -> PodTemplateSpec {
         pod.subdomain = None;
         pod.hostname = None;
         if !claims.is_empty() {
-            let names: Vec<&str> = claims.iter().map(|c| text(&c.metadata.name)).collect();
+            let mut names: Vec<&str> = vec![];
+            for name in claims.iter().map(|c| text(&c.metadata.name)) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
             let volume = |name: &&str| Volume {
                 name: (*name).to_string(),
                 persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {

@@ -4,7 +4,7 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, JobSpec};
 
 use super::{job, schedule};
-use crate::check::{non_negative, required, required_one_of, shown, text};
+use crate::check::{non_negative, required, required_one_of, text};
 use crate::meta;
 
 /// Longest name of a CronJob, in bytes: its jobs append eleven.
@@ -111,7 +111,11 @@ fn template(errs: &mut ErrorList, spec: &CronJobSpec, old: Option<&CronJobSpec>,
     job::job_spec(errs, new, stored.map(|s| &s.template), path);
     if new.selector.is_some() {
         let rule = "`selector` will be auto-generated";
-        errs.push(Error::invalid(&path.child("selector"), shown(&new.selector), rule));
+        errs.push(Error::invalid(
+            &path.child("selector"),
+            crate::internal::shown("*meta.LabelSelector", &new.selector),
+            rule,
+        ));
     }
     if new.manual_selector == Some(true) {
         let known = ["nil", "false"];

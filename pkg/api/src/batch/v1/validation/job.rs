@@ -1,6 +1,6 @@
 //! Jobs and what may change in them.
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::labels::Selector;
 use apimachinery::validation::{is_dns1123_label, is_dns1123_subdomain, regex_error};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
@@ -8,8 +8,11 @@ use k8s_openapi::api::core::v1::{Affinity, Container, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::job_policy;
-use crate::check::{equal, immutable, invalid_each, list, non_negative, one_of, shown, text, to_value};
+use crate::check::{
+    IMMUTABLE, equal, immutable, immutable_part, invalid_each, list, non_negative, one_of, shown, text, to_value,
+};
 use crate::core::v1::validation::pod_template_spec;
+use crate::internal;
 use crate::meta;
 
 const UID: &str = "batch.kubernetes.io/controller-uid";
@@ -32,12 +35,25 @@ pub fn job_update(new: &Job, old: &Job) -> ErrorList {
     let path = Path::new("spec");
     selected_spec(&mut errs, after, Some(before), &path);
     completions(&mut errs, after, before, &path.child("completions"));
-    immutable(&mut errs, &path.child("selector"), &after.selector, &before.selector);
+    let selector = path.child("selector");
+    immutable_part(
+        &mut errs,
+        &selector,
+        "*meta.LabelSelector",
+        &after.selector,
+        &before.selector,
+    );
     template_change(&mut errs, after, before, may_change_template(old), &path);
     let (mode, old_mode) = (&after.completion_mode, &before.completion_mode);
     immutable(&mut errs, &path.child("completionMode"), mode, old_mode);
     let (policy, old_policy) = (&after.pod_failure_policy, &before.pod_failure_policy);
-    immutable(&mut errs, &path.child("podFailurePolicy"), policy, old_policy);
+    immutable_part(
+        &mut errs,
+        &path.child("podFailurePolicy"),
+        "*batch.PodFailurePolicy",
+        policy,
+        old_policy,
+    );
     let (limit, old_limit) = (&after.backoff_limit_per_index, &before.backoff_limit_per_index);
     immutable(&mut errs, &path.child("backoffLimitPerIndex"), limit, old_limit);
     immutable(
@@ -47,7 +63,13 @@ pub fn job_update(new: &Job, old: &Job) -> ErrorList {
         &before.managed_by,
     );
     let (success, old_success) = (&after.success_policy, &before.success_policy);
-    immutable(&mut errs, &path.child("successPolicy"), success, old_success);
+    immutable_part(
+        &mut errs,
+        &path.child("successPolicy"),
+        "*batch.SuccessPolicy",
+        success,
+        old_success,
+    );
     errs
 }
 
@@ -114,7 +136,7 @@ fn generated_selector(errs: &mut ErrorList, obj: &Job, spec: &JobSpec, old: Opti
         let rule = "`selector` not auto-generated";
         errs.push(Error::invalid(
             &Path::new("spec").child("selector"),
-            shown(selector),
+            internal::shown("meta.LabelSelector", selector),
             rule,
         ));
     }
@@ -196,19 +218,8 @@ pub(super) fn job_spec(errs: &mut ErrorList, spec: &JobSpec, old: Option<&PodTem
         if is_indexed(spec) {
             job_policy::success(errs, spec, &path);
         } else {
-            let rules: Vec<String> = policy
-                .rules
-                .iter()
-                .map(|r| {
-                    let count = to_value(&r.succeeded_count);
-                    format!(
-                        "{{\"SucceededIndexes\":{},\"SucceededCount\":{count}}}",
-                        to_value(&r.succeeded_indexes)
-                    )
-                })
-                .collect();
-            let shown = format!("{{\"Rules\":[{}]}}", rules.join(","));
-            errs.push(Error::invalid(&path, BadValue::Raw(shown), NEEDS_INDEXES));
+            let value = internal::shown("batch.SuccessPolicy", policy);
+            errs.push(Error::invalid(&path, value, NEEDS_INDEXES));
         }
     }
     if let Some(replacement) = &spec.pod_replacement_policy {
@@ -327,7 +338,8 @@ fn may_change_template(old: &Job) -> bool {
 /// MutableSchedulingDirectivesForSuspendedJobs are on).
 fn template_change(errs: &mut ErrorList, new: &JobSpec, old: &JobSpec, mutable: bool, path: &Path) {
     if !mutable {
-        immutable(errs, &path.child("template"), &new.template, &old.template);
+        let path = path.child("template");
+        immutable_part(errs, &path, "core.PodTemplateSpec", &new.template, &old.template);
         return;
     }
     let mut allowed = old.template.clone();
@@ -347,7 +359,11 @@ fn template_change(errs: &mut ErrorList, new: &JobSpec, old: &JobSpec, mutable: 
     resources(init, list(&after.init_containers));
     if !equal(&after, before) {
         let path = path.child("template.spec");
-        errs.push(Error::invalid(&path, shown(&after), crate::check::IMMUTABLE));
+        errs.push(Error::invalid(
+            &path,
+            internal::shown("core.PodSpec", &after),
+            IMMUTABLE,
+        ));
     }
 }
 

@@ -152,7 +152,8 @@ impl Change<'_> {
         if (self.finishes() || !equal(pods, &old.uncounted_terminated_pods)) && finished && !counted {
             let rule = "must be empty for finished job";
             let path = self.path.child("uncountedTerminatedPods");
-            errs.push(Error::invalid(&path, shown(pods), rule));
+            let value = crate::internal::shown("*batch.UncountedTerminatedPods", pods);
+            errs.push(Error::invalid(&path, value, rule));
         }
     }
 

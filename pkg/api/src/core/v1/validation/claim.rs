@@ -6,9 +6,8 @@ use apimachinery::validation::is_dns1123_subdomain;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
 
 use super::resources;
-use crate::check::{
-    IMMUTABLE, difference, equal, immutable, invalid_each, list, one_of, qualified_name, quantity, required, text,
-};
+use crate::check::{IMMUTABLE, equal, immutable, invalid_each, list, one_of, qualified_name, quantity, required, text};
+use crate::internal::difference;
 use crate::meta;
 
 const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
@@ -189,7 +188,7 @@ pub fn persistent_volume_claim_update(new: &PersistentVolumeClaim, old: &Persist
     }
     let path = Path::new("spec");
     if !equal(&kept, &stored) {
-        let diff = difference(&stored, &kept);
+        let diff = difference("core.PersistentVolumeClaimSpec", &stored, &kept);
         let rule = format!(
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{diff}"
         );

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, ContainerResizePolicy, EphemeralContainer, PodSpec, Volume, VolumeMount,
 };
@@ -13,9 +13,9 @@ use super::options::Options;
 use super::pod::{MIRROR_ANNOTATION, trimmed_image};
 use super::{env, probe, resources, security};
 use crate::check::{
-    descending_path, dns_label, go_struct, invalid_each, list, no_backsteps, one_of, port, required, required_one_of,
-    text, to_value,
+    descending_path, dns_label, invalid_each, list, no_backsteps, one_of, port, required, required_one_of, text,
 };
+use crate::internal::shown;
 use crate::meta;
 
 /// What containers may refer to.
@@ -88,12 +88,7 @@ pub(super) fn resource_claims(errs: &mut ErrorList, spec: &PodSpec, metadata: Op
             _ => "",
         };
         if !rule.is_empty() {
-            let shown = go_struct(&[
-                ("Name", to_value(&claim.name)),
-                ("ResourceClaimName", to_value(sources[0].1)),
-                ("ResourceClaimTemplateName", to_value(sources[1].1)),
-            ]);
-            errs.push(Error::invalid(&path, BadValue::Raw(shown), rule));
+            errs.push(Error::invalid(&path, shown("core.PodResourceClaim", claim), rule));
         }
         for (field, source) in sources {
             if let Some(name) = source {

@@ -1,13 +1,11 @@
-//! Endpoints and events.
+//! Endpoints.
 
 use std::net::IpAddr;
 
 use apimachinery::field::{Error, ErrorList, Path};
-use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints, Event};
+use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints};
 
-use crate::check::{
-    dns_label, dns_subdomain, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, text,
-};
+use crate::check::{dns_label, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, text};
 use crate::meta;
 
 /// New endpoints (`ValidateEndpoints`).
@@ -108,53 +106,4 @@ pub fn non_special_ip(errs: &mut ErrorList, path: &Path, address: &str) {
             errs.push(Error::invalid(path, address, rule));
         }
     }
-}
-
-/// Longest text of most event fields, and of the message, in bytes.
-const MAX_FIELD: usize = 128;
-const MAX_MESSAGE: usize = 1024;
-
-/// An event of core/v1 (events.go `legacyValidateEvent`). Only events with an `eventTime` follow
-/// the stricter rules.
-pub fn event_create(obj: &Event) -> ErrorList {
-    let mut errs = ErrorList::new();
-    let namespace = text(&obj.metadata.namespace);
-    let about = text(&obj.involved_object.namespace);
-    let matches = if about.is_empty() {
-        namespace.is_empty() || namespace == "default"
-    } else {
-        about == namespace
-    };
-    if !matches {
-        let path = Path::new("involvedObject").child("namespace");
-        errs.push(Error::invalid(&path, about, "does not match event.namespace"));
-    }
-    if obj.event_time.is_some() {
-        let component = text(&obj.reporting_component);
-        let path = Path::new("reportingController");
-        if component.is_empty() {
-            errs.push(Error::required(&path, ""));
-        }
-        qualified_name(&mut errs, &path, component);
-        for (field, value) in [
-            ("reportingInstance", text(&obj.reporting_instance)),
-            ("action", text(&obj.action)),
-            ("reason", text(&obj.reason)),
-        ] {
-            let path = Path::new(field);
-            if value.is_empty() {
-                errs.push(Error::required(&path, ""));
-            }
-            if value.len() > MAX_FIELD {
-                let rule = format!("can have at most {MAX_FIELD} characters");
-                errs.push(Error::invalid(&path, "", rule));
-            }
-        }
-        if text(&obj.message).len() > MAX_MESSAGE {
-            let rule = format!("can have at most {MAX_MESSAGE} characters");
-            errs.push(Error::invalid(&Path::new("message"), "", rule));
-        }
-    }
-    dns_subdomain(&mut errs, &Path::new("namespace"), namespace);
-    errs
 }

@@ -21,9 +21,11 @@ fn finalizer(errs: &mut ErrorList, name: &str, path: &Path) {
     meta::kube_finalizer(errs, name, path);
 }
 
-/// A changed namespace (`ValidateNamespaceUpdate`).
+/// A changed namespace: the rules of a new one, then `ValidateNamespaceUpdate` (the strategy's `ValidateUpdate`).
 pub fn namespace_update(new: &Namespace, old: &Namespace) -> ErrorList {
-    meta::update(&new.metadata, &old.metadata)
+    let mut errs = namespace_create(new);
+    errs.extend(meta::update(&new.metadata, &old.metadata));
+    errs
 }
 
 /// A changed namespace status (`ValidateNamespaceStatusUpdate`).

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::validation::is_valid_label_value;
 use k8s_openapi::api::core::v1::{Node, Taint};
 
 use super::{resources, scheduling};
-use crate::check::{go_struct, legacy_cidr, list, qualified_name, text, to_value};
+use crate::check::{legacy_cidr, list, qualified_name, text, to_value};
+use crate::internal::shown;
 use crate::meta;
 
 /// A new node (`ValidateNode`).
@@ -64,8 +65,15 @@ fn declared_features(errs: &mut ErrorList, obj: &Node) {
     }
 }
 
-/// A changed node (`ValidateNodeUpdate`).
+/// A changed node: the rules of a new one, then those of a change (the strategy's `ValidateUpdate`).
 pub fn node_update(new: &Node, old: &Node) -> ErrorList {
+    let mut errs = node_create(new);
+    errs.extend(node_status_update(new, old));
+    errs
+}
+
+/// A changed node or its status (`ValidateNodeUpdate`).
+pub fn node_status_update(new: &Node, old: &Node) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
     amounts(&mut errs, new);
     declared_features(&mut errs, new);
@@ -73,11 +81,7 @@ pub fn node_update(new: &Node, old: &Node) -> ErrorList {
     for (index, address) in new.status.iter().flat_map(|s| list(&s.addresses)).enumerate() {
         if !seen.insert((&address.type_, &address.address)) {
             let path = Path::new("status").child("addresses").index(index);
-            let shown = go_struct(&[
-                ("Type", to_value(&address.type_)),
-                ("Address", to_value(&address.address)),
-            ]);
-            errs.push(Error::duplicate(&path, BadValue::Raw(shown)));
+            errs.push(Error::duplicate(&path, shown("core.NodeAddress", address)));
         }
     }
     let path = Path::new("spec");
@@ -97,6 +101,10 @@ pub fn node_update(new: &Node, old: &Node) -> ErrorList {
         errs.push(Error::forbidden(&path.child("providerID"), rule));
     }
     taints(&mut errs, new);
+    let external = |n: &Node| n.spec.as_ref().and_then(|s| s.external_id.clone()).unwrap_or_default();
+    if external(new) != external(old) {
+        errs.push(Error::forbidden(&path.child("externalID"), "may not be updated"));
+    }
     errs
 }
 
@@ -130,13 +138,7 @@ fn taints(errs: &mut ErrorList, obj: &Node) {
         }
         let same = |t: &Taint| t.key == taint.key && t.effect == taint.effect;
         if taints[..index].iter().any(same) {
-            let shown = go_struct(&[
-                ("Key", to_value(&taint.key)),
-                ("Value", to_value(&value)),
-                ("Effect", to_value(&taint.effect)),
-                ("TimeAdded", to_value(&taint.time_added)),
-            ]);
-            let mut error = Error::duplicate(&path, BadValue::Raw(shown));
+            let mut error = Error::duplicate(&path, shown("core.Taint", taint));
             error.detail = "taints must be unique by key and effect pair".to_string();
             errs.push(error);
         }

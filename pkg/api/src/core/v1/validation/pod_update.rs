@@ -9,7 +9,8 @@ use k8s_openapi::api::core::v1::{Container, NodeSelectorTerm, Pod, PodSpec, Tole
 use super::options::Options;
 use super::pod::{APP_ARMOR, MIRROR_ANNOTATION, annotations, metadata_and_spec, trimmed_image};
 use super::scheduling;
-use crate::check::{difference, equal, list, required, text, to_value};
+use crate::check::{equal, list, required, text, to_value};
+use crate::internal::{difference, shown};
 use crate::meta;
 
 /// Fields an update may touch, as the message lists them (`updatablePodSpecFields`).
@@ -105,7 +106,7 @@ fn rest_is_unchanged(errs: &mut ErrorList, new: &PodSpec, old: &PodSpec, path: &
     if !equal(&munged, old) {
         let rule = format!(
             "pod updates may not change fields other than {UPDATABLE}\n{}",
-            difference(old, &munged)
+            difference("core.PodSpec", old, &munged)
         );
         errs.push(Error::forbidden(path, rule));
     }
@@ -148,12 +149,18 @@ fn gated(errs: &mut ErrorList, munged: &mut PodSpec, old: &PodSpec, path: &Path)
             .unwrap_or_default();
         if !old_terms.is_empty() && old_terms.len() != new_terms.len() {
             let rule = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-            errs.push(Error::invalid(&path, &to_value(&new_terms), rule));
+            let new_terms = required(&new_affinity).map(|r| r.node_selector_terms);
+            errs.push(Error::invalid(
+                &path,
+                shown("[]core.NodeSelectorTerm", &new_terms),
+                rule,
+            ));
         } else {
             for (index, (new, old)) in new_terms.iter().zip(&old_terms).enumerate() {
                 if !only_additions(new, old) {
                     let rule = "only additions are allowed (no mutations or deletions)";
-                    errs.push(Error::invalid(&path.index(index), &to_value(new), rule));
+                    let value = shown("core.NodeSelectorTerm", new);
+                    errs.push(Error::invalid(&path.index(index), value, rule));
                 }
             }
         }
@@ -261,7 +268,7 @@ pub fn pod_ephemeral_containers_update(new: &Pod, old: &Pod) -> ErrorList {
                 format!(
                     "existing ephemeral containers {:?} may not be changed\n{}",
                     before.name,
-                    difference(before, after)
+                    difference("core.EphemeralContainer", before, after)
                 )
             }
             Some(_) => continue,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::quantity::{Format, Quantity};
 use k8s_openapi::api::core::v1::{
     LimitRange, LimitRangeItem, ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement,
@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
 use super::resources;
-use crate::check::{IMMUTABLE, go_struct, list, qualified_name, quantity, shown, to_value};
+use crate::check::{IMMUTABLE, list, qualified_name, quantity, shown, to_value};
 use crate::meta;
 
 type Amounts = Option<BTreeMap<String, RawQuantity>>;
@@ -22,8 +22,12 @@ pub fn limit_range(obj: &LimitRange) -> ErrorList {
     for (index, item) in items.iter().enumerate() {
         let path = Path::new("spec").child("limits").index(index);
         let type_ = item.type_.as_str();
+        let before = errs.len();
         qualified_name(&mut errs, &path.child("type"), type_);
-        if !type_.contains('/') && !matches!(type_, "Pod" | "Container" | "PersistentVolumeClaim") {
+        if errs.len() == before
+            && !type_.contains('/')
+            && !matches!(type_, "Pod" | "Container" | "PersistentVolumeClaim")
+        {
             let rule = "must be a standard limit type or fully qualified";
             errs.push(Error::invalid(&path.child("type"), type_, rule));
         }
@@ -252,24 +256,9 @@ fn scope_requirement(
         errs.push(Error::invalid(&path.child("scopeName"), scope, "unsupported scope"));
     }
     for _ in unfit(scope, &spec.hard) {
-        let expressions = spec
-            .scope_selector
-            .as_ref()
-            .map(|s| list(&s.match_expressions))
-            .unwrap_or_default();
-        let expressions: Vec<String> = expressions
-            .iter()
-            .map(|e| {
-                go_struct(&[
-                    ("ScopeName", to_value(&e.scope_name)),
-                    ("Operator", to_value(&e.operator)),
-                    ("Values", to_value(&e.values)),
-                ])
-            })
-            .collect();
-        let shown = format!("{{\"MatchExpressions\":[{}]}}", expressions.join(","));
+        let value = crate::internal::shown("*core.ScopeSelector", &spec.scope_selector);
         let rule = "unsupported scope applied to resource";
-        errs.push(Error::invalid(path, BadValue::Raw(shown), rule));
+        errs.push(Error::invalid(path, value, rule));
     }
     if scope != "PriorityClass" && scope != "VolumeAttributesClass" && SCOPES.contains(&scope) && r.operator != "Exists"
     {

@@ -1,6 +1,6 @@
 //! PersistentVolumes.
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{
     CSIPersistentVolumeSource, PersistentVolume, PersistentVolumeSpec, SecretReference, VolumeNodeAffinity,
 };
@@ -11,9 +11,10 @@ use super::scheduling;
 use super::volume::csi_driver_name;
 use super::volume::sources::{self, ISCSI_TOO_LONG, Iscsi, all_required};
 use crate::check::{
-    IMMUTABLE, difference, dns_label, dns_subdomain, equal, immutable, invalid_each, no_backsteps, one_of, quantity,
-    required, shown, text, to_value,
+    IMMUTABLE, dns_label, dns_subdomain, equal, immutable, invalid_each, no_backsteps, one_of, quantity, required,
+    shown, text, to_value,
 };
+use crate::internal::difference;
 use crate::meta;
 
 /// A new PersistentVolume (`ValidatePersistentVolume`).
@@ -312,7 +313,9 @@ fn csi(errs: &mut ErrorList, csi: &CSIPersistentVolumeSource, path: &Path) {
 pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) -> ErrorList {
     let empty = PersistentVolumeSpec::default();
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
+    // The strategy runs the rules of a new volume, and so does `ValidatePersistentVolumeUpdate`.
     let mut errs = whole(new, Some(before));
+    errs.extend_from_within(..);
     let mut kept = after.clone();
     // A secret for expansion may be added to a volume that had none.
     if let (Some(csi), Some(old)) = (&mut kept.csi, &before.csi)
@@ -323,7 +326,7 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
     let (sources, stored) = (volume_sources(&kept), volume_sources(before));
     if !equal(&sources, &stored) {
         let path = Path::new("spec").child("persistentvolumesource");
-        let diff = difference(&stored, &sources);
+        let diff = difference("core.PersistentVolumeSource", &stored, &sources);
         let rule = format!("spec.persistentvolumesource is immutable after creation\n{diff}");
         errs.push(Error::forbidden(&path, rule));
     }
@@ -333,7 +336,7 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
         && !same_affinity(after.node_affinity.as_ref(), old)
     {
         let rule = format!("{IMMUTABLE}, except for updating from beta label to GA");
-        let value = BadValue::from(&to_value(&after.node_affinity));
+        let value = crate::internal::shown("*core.VolumeNodeAffinity", &after.node_affinity);
         errs.push(Error::invalid(&Path::new("nodeAffinity"), value, rule));
     }
     if before.volume_attributes_class_name.is_some() && after.volume_attributes_class_name.is_none() {

@@ -314,26 +314,7 @@ fn old_source(errs: &mut ErrorList, v: &Volume, first: &str, path: &Path, at: &P
 /// `ValidatePersistentVolumeClaimTemplate`: of the metadata, labels and annotations.
 fn claim_template(errs: &mut ErrorList, template: &PersistentVolumeClaimTemplate, path: &Path) {
     if let Some(metadata) = &template.metadata {
-        let path = path.child("metadata");
-        meta::annotations(errs, metadata.annotations.as_ref(), &path.child("annotations"));
-        meta::labels(errs, metadata.labels.as_ref(), &path.child("labels"));
-        let given = crate::check::to_value(metadata);
-        // Upstream lists the fields in the order of its type.
-        for field in [
-            "name",
-            "generateName",
-            "namespace",
-            "uid",
-            "resourceVersion",
-            "generation",
-            "ownerReferences",
-            "finalizers",
-        ] {
-            let set = given.get(field).is_some_and(|v| !v.is_null() && *v != "" && *v != 0);
-            if set {
-                errs.push(Error::forbidden(&path.child(field), "cannot be set"));
-            }
-        }
+        meta::of_template(errs, metadata, &path.child("metadata"));
     }
     claim::persistent_volume_claim_spec(errs, &template.spec, &path.child("spec"));
 }

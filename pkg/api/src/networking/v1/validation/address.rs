@@ -3,10 +3,10 @@
 use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::validation::{is_path_segment_name, is_strict_cidr, is_strict_ip};
 use k8s_openapi::api::networking::v1::{IPAddress, ParentReference, ServiceCIDR};
+use serde_json::json;
 
-use crate::check::{
-    IMMUTABLE, dns_subdomain, equal, go_struct, invalid_each, list, required, shown, sloppy_cidr, text,
-};
+use crate::check::{IMMUTABLE, dns_subdomain, equal, invalid_each, list, required, shown, sloppy_cidr, text};
+use crate::internal;
 use crate::meta;
 
 /// A new IPAddress (`ValidateIPAddress`): its name is the address.
@@ -31,19 +31,18 @@ pub fn ip_address_create(obj: &IPAddress) -> ErrorList {
     errs
 }
 
-/// A changed IPAddress (`ValidateIPAddressUpdate`): whose it is stays.
+/// A changed IPAddress: the rules of a new one, and whose it is stays (the strategy's `ValidateUpdate`).
 pub fn ip_address_update(new: &IPAddress, old: &IPAddress) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = ip_address_create(new);
+    errs.extend(meta::update(&new.metadata, &old.metadata));
     let (parent, before) = (&new.spec.parent_ref, &old.spec.parent_ref);
     if !equal(parent, before) {
-        let value = go_struct(&[
-            ("Group", text(&parent.group).into()),
-            ("Resource", parent.resource.as_str().into()),
-            ("Namespace", text(&parent.namespace).into()),
-            ("Name", parent.name.as_str().into()),
-        ]);
+        let value = match *parent == ParentReference::default() {
+            true => BadValue::Null,
+            false => internal::shown("networking.ParentReference", parent),
+        };
         let path = Path::new("spec").child("parentRef");
-        errs.push(Error::invalid(&path, BadValue::Raw(value), IMMUTABLE));
+        errs.push(Error::invalid(&path, value, IMMUTABLE));
     }
     errs
 }
@@ -68,9 +67,9 @@ fn cidrs(errs: &mut ErrorList, all: &[String]) {
     }
     if all.len() > 2 {
         // Upstream shows the whole spec.
-        let value = go_struct(&[("CIDRs", crate::check::to_value(&all))]);
+        let value = internal::shown("networking.ServiceCIDRSpec", &json!({"cidrs": all}));
         let rule = "may only hold up to 2 values";
-        errs.push(Error::invalid(&path, BadValue::Raw(value), rule));
+        errs.push(Error::invalid(&path, value, rule));
         return;
     }
     for (index, cidr) in all.iter().enumerate() {

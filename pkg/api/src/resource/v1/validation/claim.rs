@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::names::fully_qualified;
 use crate::check::{
-    dns_label, dns_subdomain, immutable, invalid_each, limited, limited_set, list, one_of, qualified_name,
+    dns_label, dns_subdomain, immutable_part, invalid_each, limited, limited_set, list, one_of, qualified_name,
     required_one_of, text,
 };
 use crate::core::v1::validation::csi_driver_name;
@@ -46,7 +46,13 @@ pub fn resource_claim_create(obj: &ResourceClaim) -> ErrorList {
 pub fn resource_claim_update(new: &ResourceClaim, old: &ResourceClaim) -> ErrorList {
     let mut errs = meta::create(&new.metadata, true, meta::name_subdomain);
     errs.extend(meta::update(&new.metadata, &old.metadata));
-    immutable(&mut errs, &Path::new("spec"), &new.spec, &old.spec);
+    immutable_part(
+        &mut errs,
+        &Path::new("spec"),
+        "resource.ResourceClaimSpec",
+        &new.spec,
+        &old.spec,
+    );
     errs
 }
 
@@ -55,9 +61,7 @@ pub fn resource_claim_template_create(obj: &ResourceClaimTemplate) -> ErrorList 
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
     let path = Path::new("spec");
     if let Some(metadata) = &obj.spec.metadata {
-        let path = path.child("metadata");
-        meta::annotations(&mut errs, metadata.annotations.as_ref(), &path.child("annotations"));
-        meta::labels(&mut errs, metadata.labels.as_ref(), &path.child("labels"));
+        meta::of_template(&mut errs, metadata, &path.child("metadata"));
     }
     claim_spec(&mut errs, &obj.spec.spec, &path.child("spec"));
     errs
@@ -68,7 +72,13 @@ pub fn resource_claim_template_create(obj: &ResourceClaimTemplate) -> ErrorList 
 pub fn resource_claim_template_update(new: &ResourceClaimTemplate, old: &ResourceClaimTemplate) -> ErrorList {
     let mut errs = resource_claim_template_create(new);
     errs.extend(meta::update(&new.metadata, &old.metadata));
-    immutable(&mut errs, &Path::new("spec"), &new.spec, &old.spec);
+    immutable_part(
+        &mut errs,
+        &Path::new("spec"),
+        "resource.ResourceClaimTemplateSpec",
+        &new.spec,
+        &old.spec,
+    );
     errs
 }
 

@@ -13,6 +13,7 @@ use crate::check::{
     dns_label, equal, limited, limited_set, list, qualified_name, quantity, required_one_of, shown, text,
 };
 use crate::core::v1::validation::{is_native, node_selector};
+use crate::internal;
 
 /// `ResourceSliceMaxAttributesAndCapacitiesPerDevice`.
 const ATTRIBUTES_MAX: usize = 32;
@@ -155,7 +156,11 @@ fn attribute(errs: &mut ErrorList, a: &DeviceAttribute, path: &Path) {
     match set.into_iter().filter(|s| *s).count() {
         0 => errs.push(Error::invalid(path, "", rule)),
         1 => {}
-        _ => errs.push(Error::invalid(path, shown(a), rule)),
+        _ => errs.push(Error::invalid(
+            path,
+            internal::shown("resource.DeviceAttribute", a),
+            rule,
+        )),
     }
 }
 

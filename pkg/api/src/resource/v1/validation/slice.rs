@@ -8,8 +8,9 @@ use k8s_openapi::api::resource::v1::{Counter, CounterSet, Device, ResourcePool, 
 
 use super::device::device;
 use super::names::{pool, truncated};
-use crate::check::{dns_label, immutable, invalid_each, limited_set, list, shown};
+use crate::check::{dns_label, immutable, invalid_each, limited_set, list};
 use crate::core::v1::validation::{csi_driver_name, node_selector};
+use crate::internal::shown;
 use crate::meta;
 
 /// `ResourceSliceMaxDevices`.
@@ -139,7 +140,11 @@ fn one_term(errs: &mut ErrorList, selector: &NodeSelector, path: &Path) {
     let terms = &selector.node_selector_terms;
     if terms.len() != 1 {
         let rule = "must have exactly one node selector term";
-        errs.push(Error::invalid(&path.child("nodeSelectorTerms"), shown(terms), rule));
+        errs.push(Error::invalid(
+            &path.child("nodeSelectorTerms"),
+            shown("[]core.NodeSelectorTerm", terms),
+            rule,
+        ));
     }
 }
 

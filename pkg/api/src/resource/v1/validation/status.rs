@@ -12,7 +12,7 @@ use super::claim::{CONFIG_MAX, RequestNames, configuration, raw, request_ref, re
 use super::device::binding_conditions;
 use super::names::{DeviceId, pool, uid};
 use crate::check::{
-    conditions, dns_label, immutable, invalid_each, limited, limited_set, list, required, required_one_of,
+    conditions, dns_label, immutable_part, invalid_each, limited, limited_set, list, required, required_one_of,
 };
 use crate::core::v1::validation::{csi_driver_name, node_selector};
 use crate::meta;
@@ -70,7 +70,7 @@ pub fn resource_claim_status_update(new: &ResourceClaim, old: &ResourceClaim) ->
     }
     let path = path.child("allocation");
     match (&status.allocation, &before.allocation) {
-        (Some(_), Some(_)) => immutable(&mut errs, &path, &status.allocation, &before.allocation),
+        (Some(new), Some(old)) => immutable_part(&mut errs, &path, "resource.AllocationResult", new, old),
         (Some(allocation), None) => allocation_result(&mut errs, allocation, &names, &path),
         (None, _) => {}
     }

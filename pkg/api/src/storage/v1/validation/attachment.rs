@@ -1,9 +1,9 @@
 //! Attachments of volumes to nodes.
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path, quote};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::storage::v1::{VolumeAttachment, VolumeAttachmentSource, VolumeError};
 
-use crate::check::{IMMUTABLE, equal, go_struct, invalid_each, to_value};
+use crate::check::{IMMUTABLE, equal, invalid_each};
 use crate::core::v1::validation::csi_driver_name;
 use crate::meta;
 
@@ -46,17 +46,8 @@ pub fn volume_attachment_update(new: &VolumeAttachment, old: &VolumeAttachment) 
     let mut errs = meta::update(&new.metadata, &old.metadata);
     errs.extend(volume_attachment_create(new));
     if !equal(&new.spec, &old.spec) {
-        // An inline volume is shown in its external form.
-        let source = go_struct(&[
-            (
-                "PersistentVolumeName",
-                to_value(&new.spec.source.persistent_volume_name),
-            ),
-            ("InlineVolumeSpec", to_value(&new.spec.source.inline_volume_spec)),
-        ]);
-        let (attacher, node) = (quote(&new.spec.attacher), quote(&new.spec.node_name));
-        let value = format!("{{\"Attacher\":{attacher},\"Source\":{source},\"NodeName\":{node}}}");
-        errs.push(Error::invalid(&Path::new("spec"), BadValue::Raw(value), IMMUTABLE));
+        let value = crate::internal::shown("storage.VolumeAttachmentSpec", &new.spec);
+        errs.push(Error::invalid(&Path::new("spec"), value, IMMUTABLE));
     }
     errs
 }

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::storage::v1::{
     CSIDriver, CSIDriverSpec, CSINode, CSINodeDriver, CSIStorageCapacity, TokenRequest,
 };
-use serde_json::Value;
 
 use crate::check::{
-    IMMUTABLE, NEGATIVE, equal, go_struct, immutable, invalid_each, list, non_negative, one_of, qualified_name,
-    quantity, required, shown, to_value,
+    IMMUTABLE, NEGATIVE, equal, immutable, invalid_each, list, non_negative, one_of, qualified_name, quantity, required,
 };
 use crate::core::v1::validation::csi_driver_name;
+use crate::internal;
 use crate::meta;
 
 /// Longest id of a node, in bytes (`csiNodeIDMaxLength`).
@@ -146,14 +145,9 @@ pub fn csi_node_update(new: &CSINode, old: &CSINode) -> ErrorList {
             if equal(&fixed(driver), &fixed(before)) {
                 continue;
             }
-            let value = go_struct(&[
-                ("Name", driver.name.as_str().into()),
-                ("NodeID", driver.node_id.as_str().into()),
-                ("TopologyKeys", to_value(&driver.topology_keys)),
-                ("Allocatable", Value::Null),
-            ]);
+            let value = internal::shown("storage.CSINodeDriver", &fixed(driver));
             let path = Path::new("spec").child("drivers");
-            errs.push(Error::invalid(&path, BadValue::Raw(value), IMMUTABLE));
+            errs.push(Error::invalid(&path, value, IMMUTABLE));
         }
     }
     errs
@@ -181,7 +175,7 @@ pub fn csi_storage_capacity_update(new: &CSIStorageCapacity, old: &CSIStorageCap
     let mut errs = meta::update(&new.metadata, &old.metadata);
     capacity(&mut errs, new);
     if !equal(&new.node_topology, &old.node_topology) {
-        let value = shown(&new.node_topology);
+        let value = internal::shown("*meta.LabelSelector", &new.node_topology);
         errs.push(Error::invalid(&Path::new("nodeTopology"), value, IMMUTABLE));
     }
     let (class, before) = (&new.storage_class_name, &old.storage_class_name);

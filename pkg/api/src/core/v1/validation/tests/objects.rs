@@ -1,6 +1,4 @@
-use k8s_openapi::api::core::v1::{
-    ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolumeClaim, Secret,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, LimitRange, Namespace, Node, PersistentVolumeClaim, Secret};
 use serde_json::{Value, json};
 
 use super::{messages, metadata, object, with};
@@ -128,21 +126,6 @@ fn endpoints_do_not_point_at_this_host() {
         [
             "subsets[0].addresses[0].ip: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)"
         ]
-    );
-}
-
-#[test]
-fn an_event_lives_beside_its_object() {
-    let event = |namespace: &str| -> Event {
-        object(
-            json!({"metadata": metadata(), "involvedObject": {"namespace": namespace}}),
-            |_| {},
-        )
-    };
-    assert!(v::event_create(&event("n")).is_empty());
-    assert_eq!(
-        messages(&v::event_create(&event("other"))),
-        ["involvedObject.namespace: Invalid value: \"other\": does not match event.namespace"]
     );
 }
 
