@@ -18,14 +18,17 @@ use crate::objects::{Objects, text};
 use crate::request::RequestContext;
 
 pub(crate) mod certificates;
+pub(crate) mod claim_resize;
 pub(crate) mod default_classes;
 pub(crate) mod default_toleration_seconds;
 pub(crate) mod limit_ranger;
 pub(crate) mod namespace_lifecycle;
 pub(crate) mod node_restriction;
 pub(crate) mod plugins;
+pub(crate) mod pod_topology_labels;
 pub(crate) mod priority;
 pub(crate) mod rbac_escalation;
+mod references;
 pub(crate) mod runtime_class;
 pub(crate) mod service_account;
 pub(crate) mod storage_protection;

@@ -236,6 +236,9 @@ impl UserInfo {
     }
 }
 
+/// More than can be sent: one character each (`chain/headers.rs`).
+const MAX_WARNINGS: usize = 4096;
+
 /// Everything about one request that strategies and admission may look at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RequestContext {
@@ -285,7 +288,7 @@ impl RequestContext {
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let text = text.into();
         let mut all = self.warnings.lock();
-        if !all.contains(&text) {
+        if all.len() < MAX_WARNINGS && !all.contains(&text) {
             all.push(text);
         }
     }

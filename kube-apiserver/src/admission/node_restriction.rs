@@ -9,16 +9,13 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::certificates;
+use super::references::references;
 use super::service_account::is_mirror;
 use super::{Attributes, Operation, Plugin, World};
 use crate::authz::Union;
 use crate::authz::node::identify;
 use crate::objects::{Objects, find, items, text};
 use crate::request::RequestInfo;
-
-mod references;
-
-use references::references;
 
 /// Labels of the kubernetes.io and k8s.io domains a kubelet may set on its node
 /// (upstream `k8s.io/kubelet/pkg/apis/well_known_labels.go`).

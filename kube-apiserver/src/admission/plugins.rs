@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Plugin, World, certificates, default_classes, default_toleration_seconds, limit_ranger};
+use super::{Plugin, World, certificates, claim_resize, default_classes, default_toleration_seconds, limit_ranger};
 use super::{
-    namespace_lifecycle, node_restriction, priority, runtime_class, service_account, storage_protection, taint_nodes,
+    namespace_lifecycle, node_restriction, pod_topology_labels, priority, runtime_class, service_account,
+    storage_protection, taint_nodes,
 };
 
 type Make = fn(&World) -> Arc<dyn Plugin>;
@@ -68,7 +69,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         Some(|_| Arc::new(storage_protection::StorageObjectInUseProtection)),
     ),
     ("OwnerReferencesPermissionEnforcement", false, None),
-    ("PersistentVolumeClaimResize", true, None),
+    (
+        "PersistentVolumeClaimResize",
+        true,
+        Some(|w| Arc::new(claim_resize::PersistentVolumeClaimResize::new(w))),
+    ),
     (
         "RuntimeClass",
         true,
@@ -96,7 +101,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         Some(|w| Arc::new(default_classes::DefaultIngressClass::new(w))),
     ),
     ("DenyServiceExternalIPs", false, None),
-    ("PodTopologyLabels", true, None),
+    (
+        "PodTopologyLabels",
+        true,
+        Some(|w| Arc::new(pod_topology_labels::PodTopologyLabels::new(w))),
+    ),
     ("NodeDeclaredFeatureValidator", false, None),
     ("MutatingAdmissionPolicy", true, None),
     ("MutatingAdmissionWebhook", true, None),

@@ -10,8 +10,10 @@ use async_trait::async_trait;
 use rand::Rng as _;
 use serde_json::{Value, json};
 
-use super::{Attributes, Operation, Plugin, World};
+use super::{Attributes, Operation, Plugin, World, references};
 use crate::objects::{Objects, items, text};
+
+mod mountable;
 
 /// Where the token is mounted.
 const MOUNT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -37,12 +39,21 @@ impl ServiceAccount {
         }
     }
 
-    async fn account(&self, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError> {
+    async fn account(&self, a: &Attributes<'_>, pod: &Value, name: &str) -> Result<Arc<Value>, ApiError> {
+        let namespace = a.namespace();
+        let missing = |why: &str| {
+            a.forbidden(
+                pod,
+                format!("error looking up service account {namespace}/{name}: {why}"),
+            )
+        };
         let mut tries = 1;
         loop {
             match self.objects.get("", "serviceaccounts", namespace, name).await {
                 Err(e) if e.is_not_found() && tries < LOOKUPS => tries += 1,
-                other => return other,
+                Err(e) if e.is_not_found() => return Err(missing(&format!("serviceaccount {name:?} not found"))),
+                Err(e) => return Err(missing(&e.message)),
+                found => return found,
             }
             // Upstream waits the same way only where absence is likely to be a race: the default account.
             if name != "default" {
@@ -69,16 +80,7 @@ impl Plugin for ServiceAccount {
         }
         pod["spec"]["serviceAccountName"] = json!(name);
         pod["spec"]["serviceAccount"] = json!(name);
-        let account = self.account(a.namespace(), &name).await.map_err(|e| {
-            a.forbidden(
-                pod,
-                format!(
-                    "error looking up service account {}/{name}: {}",
-                    a.namespace(),
-                    e.message
-                ),
-            )
-        })?;
+        let account = self.account(a, pod, &name).await?;
         if automount(&account, pod) {
             mount_token(pod);
         }
@@ -93,24 +95,45 @@ impl Plugin for ServiceAccount {
     }
 
     async fn validate(&self, a: &Attributes<'_>, pod: &Value) -> Result<(), ApiError> {
-        if a.operation != Operation::Create || !a.is("", "pods", "") || !is_mirror(pod) {
+        let grown = a.operation == Operation::Update && a.is("", "pods", "ephemeralcontainers");
+        if !grown && (a.operation != Operation::Create || !a.is("", "pods", "")) {
             return Ok(());
         }
-        if !text(pod, "/spec/serviceAccountName").is_empty() {
-            return Err(a.forbidden(pod, "a mirror pod may not reference service accounts"));
+        if !grown && is_mirror(pod) {
+            return match wrong_in_mirror(pod) {
+                Some(why) => Err(a.forbidden(pod, why)),
+                None => Ok(()),
+            };
         }
-        if items(pod, "/spec/volumes").iter().any(|v| v.get("secret").is_some()) {
-            return Err(a.forbidden(pod, "a mirror pod may not reference secrets"));
+        let name = text(pod, "/spec/serviceAccountName");
+        if name.is_empty() {
+            let why = format!(
+                "no service account specified for pod {}/{}",
+                a.namespace(),
+                text(pod, "/metadata/name")
+            );
+            return Err(a.forbidden(pod, why));
         }
-        if items(pod, "/spec/volumes")
-            .iter()
-            .flat_map(|v| items(v, "/projected/sources"))
-            .any(|s| s.get("serviceAccountToken").is_some())
-        {
-            return Err(a.forbidden(pod, "a mirror pod may not use ServiceAccountToken volume projections"));
-        }
-        Ok(())
+        let account = self.account(a, pod, name).await?;
+        let why = mountable::beyond(&account, pod, grown);
+        why.map_or(Ok(()), |why| Err(a.forbidden(pod, why)))
     }
+}
+
+/// What a mirror pod may not have.
+fn wrong_in_mirror(pod: &Value) -> Option<&'static str> {
+    if !text(pod, "/spec/serviceAccountName").is_empty() {
+        return Some("a mirror pod may not reference service accounts");
+    }
+    if references::to_secrets(pod) {
+        return Some("a mirror pod may not reference secrets");
+    }
+    let mut sources = items(pod, "/spec/volumes")
+        .iter()
+        .flat_map(|v| items(v, "/projected/sources"));
+    sources
+        .any(|s| s.get("serviceAccountToken").is_some())
+        .then_some("a mirror pod may not use ServiceAccountToken volume projections")
 }
 
 /// Whether the pod stands for a static pod.

@@ -184,7 +184,7 @@ async fn refusals_have_upstreams_words() {
             None,
             pod(json!({"serviceAccountName":"gone"})),
             403,
-            r#"pods "p" is forbidden: error looking up service account ns/gone: serviceaccounts "gone" not found"#,
+            r#"pods "p" is forbidden: error looking up service account ns/gone: serviceaccount "gone" not found"#,
         ),
         (
             context("", "pods", "", "ns", "", u()),
@@ -327,6 +327,55 @@ fn csr(name: &str) -> Value {
         .unwrap();
     let request = base64::engine::general_purpose::STANDARD.encode(pem);
     json!({"metadata":{"name":"c"},"spec":{"signerName":"kubernetes.io/kubelet-serving","request":request}})
+}
+
+#[tokio::test]
+async fn pods_carry_the_topology_of_their_node() {
+    let objects = base();
+    let labels = json!({"topology.kubernetes.io/zone":"z","topology.kubernetes.io/region":"r","other":"x"});
+    objects.put("", "nodes", json!({"metadata":{"name":"n3","labels":labels}}));
+    let chain = chain(objects);
+    let u = || UserInfo::new("u", &[]);
+    let binding = |node: &str| json!({"metadata":{"name":"p"},"target":{"kind":"Node","name":node}});
+    let want = json!({"topology.kubernetes.io/zone":"z","topology.kubernetes.io/region":"r"});
+    for (sub, obj, labels) in [
+        ("binding", binding("n3"), Some(&want)),
+        ("binding", binding("gone"), None),
+        (
+            "",
+            json!({"metadata":{"name":"p"},"spec":{"nodeName":"n3"}}),
+            Some(&want),
+        ),
+    ] {
+        let ctx = context("", "pods", sub, "ns", "p", u());
+        let got = run(&chain, &ctx, Operation::Create, None, obj).await.unwrap();
+        assert_eq!(got.pointer("/metadata/labels"), labels, "{got}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_grows_when_it_is_bound_and_its_class_allows_it() {
+    let objects = base();
+    let class = |name: &str, grows: bool| json!({"metadata":{"name":name},"allowVolumeExpansion":grows});
+    objects.put("storage.k8s.io", "storageclasses", class("grows", true));
+    objects.put("storage.k8s.io", "storageclasses", class("fixed", false));
+    let chain = chain(objects);
+    let claim = |class: &str, phase: &str, size: &str| {
+        json!({"metadata":{"name":"c"},"status":{"phase":phase},
+            "spec":{"storageClassName":class,"resources":{"requests":{"storage":size}}}})
+    };
+    for (class, phase, size, allowed) in [
+        ("grows", "Bound", "2Gi", true),
+        ("grows", "Pending", "2Gi", false),
+        ("fixed", "Bound", "2Gi", false),
+        ("gone", "Bound", "2Gi", false),
+        ("fixed", "Bound", "1024Mi", true),
+    ] {
+        let ctx = context("", "persistentvolumeclaims", "", "ns", "c", UserInfo::new("u", &[]));
+        let old = claim(class, phase, "1Gi");
+        let got = run(&chain, &ctx, Operation::Update, Some(&old), claim(class, phase, size)).await;
+        assert_eq!(got.is_ok(), allowed, "{class} {phase} {size}: {got:?}");
+    }
 }
 
 #[tokio::test]

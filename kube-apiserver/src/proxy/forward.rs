@@ -137,7 +137,8 @@ where
 /// A page below `/proxy` could not name its neighbours: it belongs below `/proxy/`.
 fn with_slash(request: &Request<Body>) -> Result<Response<Body>> {
     let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
-    let location = format!("{}/{query}", request.uri().path());
+    // Two slashes in front would make the first segment a host.
+    let location = format!("/{}/{query}", request.uri().path().trim_start_matches('/'));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
     let value = HeaderValue::from_str(&location).map_err(ApiError::internal)?;

@@ -57,7 +57,7 @@ impl ListOptions {
             resource_version: q.get("resourceVersion").unwrap_or_default().to_owned(),
             continue_token: q.get("continue").unwrap_or_default().to_owned(),
             bookmarks: q.flag("allowWatchBookmarks"),
-            timeout_seconds: integer(q, "timeoutSeconds")?.map(|n| n.max(0) as u64),
+            timeout_seconds: integer(q, "timeoutSeconds")?.map(|n| n.clamp(0, LONGEST_WATCH) as u64),
             limit: integer(q, "limit")?.unwrap_or(0).max(0) as usize,
             ..Default::default()
         };
@@ -174,6 +174,8 @@ impl ListOptions {
     }
 }
 
+/// Seconds that are as good as for ever, and can still be added to now.
+const LONGEST_WATCH: i64 = 1 << 32;
 const EXACT: &str = "Exact";
 const NOT_OLDER_THAN: &str = "NotOlderThan";
 const MATCH_AND_CONTINUE: &str = "resourceVersionMatch is forbidden when continue is provided";

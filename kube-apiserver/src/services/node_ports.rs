@@ -26,6 +26,9 @@ pub(crate) trait Ports: Send + Sync {
 /// Allocates node ports.
 pub(crate) struct NodePorts {
     store: Box<dyn Ports>,
+    /// Whose turn it is to change the range: without it, all who create Services at once would spoil each other's
+    /// rounds. Other servers are kept apart by the version.
+    turn: tokio::sync::Mutex<()>,
     range: (u16, u16),
     /// Marked ports that no Service used, and how many repairs in a row said so.
     suspects: Mutex<HashMap<u16, u32>>,
@@ -42,6 +45,7 @@ impl NodePorts {
     pub(crate) fn new(store: impl Ports + 'static, range: (u16, u16)) -> Self {
         NodePorts {
             store: Box::new(store),
+            turn: tokio::sync::Mutex::default(),
             range,
             suspects: Mutex::default(),
         }
@@ -62,6 +66,7 @@ impl NodePorts {
         }
         let none = BTreeSet::new();
         let held = before.unwrap_or(&none);
+        let _turn = self.turn.lock().await;
         for _ in 0..ROUNDS {
             let (used, version) = self.store.load(self.range).await?;
             let mut plan = Plan {
@@ -126,6 +131,7 @@ impl NodePorts {
     }
 
     async fn change(&self, f: impl Fn(&BTreeSet<u16>) -> BTreeSet<u16> + Send) -> Result<()> {
+        let _turn = self.turn.lock().await;
         for _ in 0..ROUNDS {
             let (used, version) = self.store.load(self.range).await?;
             let new = f(&used);

@@ -477,11 +477,7 @@ async fn node_ports_of_new_services_are_shared_by_number() {
 
 /// Allocators over a store, and the store of Services.
 fn stored() -> (Arc<Registry>, Allocators, Arc<Store>) {
-    let config = crate::registry::Config {
-        prefix: "/registry".into(),
-        event_ttl: std::time::Duration::from_secs(1),
-    };
-    let registry = Registry::new(Arc::new(crate::storage::memory::Memory::default()), config);
+    let registry = Registry::new(Arc::new(crate::storage::memory::Memory::default()), Default::default());
     let ranges = vec![ServiceRange::parse("10.96.0.0/24").unwrap()];
     let allocators = Allocators::new(registry.clone(), ranges, (30000, 30031));
     let store = registry.store("", "services").unwrap().clone();

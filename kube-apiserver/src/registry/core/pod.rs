@@ -208,6 +208,9 @@ fn fields(obj: &Value) -> Fields {
     ]
 }
 
+/// A period beyond every time there is cannot be added to now: 136 years are as good.
+const LONGEST_GRACE: i64 = 1 << 32;
+
 /// `CheckGracefulDelete`: the request's or the pod's period; none for pods that no kubelet runs.
 fn grace(obj: &Value, requested: Option<i64>) -> Option<i64> {
     let own = || {
@@ -220,7 +223,7 @@ fn grace(obj: &Value, requested: Option<i64>) -> Option<i64> {
     Some(match period {
         _ if unscheduled || ended => 0,
         negative if negative < 0 => 1,
-        period => period,
+        period => period.min(LONGEST_GRACE),
     })
 }
 
@@ -241,6 +244,8 @@ mod tests {
             (pod("n", "Running"), Some(-3), 1),
             (pod("", "Pending"), None, 0),
             (pod("n", "Succeeded"), Some(60), 0),
+            (pod("n", "Running"), Some(i64::MAX), LONGEST_GRACE),
+            (pod("n", "Running"), Some(i64::MIN), 1),
         ];
         for (pod, requested, want) in cases {
             assert_eq!(

@@ -16,8 +16,8 @@ pub(super) fn arrange(merged: Vec<Value>, wanted: &[Value], server: &[Value], ke
     let at = |list: &[Value], one: &Value| list.iter().position(|other| same(one, other, key));
     let (mut named, mut others): (Vec<Value>, Vec<Value>) =
         merged.into_iter().partition(|one| at(wanted, one).is_some());
-    named.sort_by_key(|one| at(wanted, one));
-    others.sort_by_key(|one| at(server, one));
+    named.sort_by_cached_key(|one| at(wanted, one));
+    others.sort_by_cached_key(|one| at(server, one));
     let mut out = Vec::with_capacity(named.len() + others.len());
     let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
     loop {

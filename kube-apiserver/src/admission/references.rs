@@ -40,37 +40,49 @@ const VOLUME_SECRETS: [&str; 10] = [
     "/storageos/secretRef/name",
 ];
 
+fn has(object: &Value, pointer: &str) -> bool {
+    !text(object, pointer).is_empty()
+}
+
+fn sources(volume: &Value) -> std::slice::Iter<'_, Value> {
+    items(volume, "/projected/sources").iter()
+}
+
+fn projected(pod: &Value, kind: &str) -> bool {
+    let volumes = items(pod, "/spec/volumes").iter();
+    volumes.flat_map(sources).any(|s| has(s, &format!("/{kind}/name")))
+}
+
+fn in_containers(pod: &Value, from: &str, key: &str) -> bool {
+    let (from, key) = (format!("/{from}/name"), format!("/valueFrom/{key}/name"));
+    let mut containers = CONTAINERS.iter().flat_map(|list| items(pod, list));
+    containers.any(|container| {
+        items(container, "/envFrom").iter().any(|e| has(e, &from))
+            || items(container, "/env").iter().any(|e| has(e, &key))
+    })
+}
+
+/// Whether a pod refers to a Secret anywhere (upstream `podutil.VisitPodSecretNames`).
+pub(super) fn to_secrets(pod: &Value) -> bool {
+    let volumes = items(pod, "/spec/volumes");
+    items(pod, "/spec/imagePullSecrets").iter().any(|s| has(s, "/name"))
+        || volumes.iter().any(|v| VOLUME_SECRETS.iter().any(|p| has(v, p)))
+        || projected(pod, "secret")
+        || in_containers(pod, "secretRef", "secretKeyRef")
+}
+
 /// The first kind of API object a pod refers to, in the words of the refusal.
 pub(super) fn references(pod: &Value) -> Option<&'static str> {
-    if !text(pod, "/spec/serviceAccountName").is_empty() {
+    if has(pod, "/spec/serviceAccountName") {
         return Some("serviceaccounts");
     }
-    let volumes = items(pod, "/spec/volumes");
-    let sources = |volume| items(volume, "/projected/sources").iter();
-    let has = |object: &Value, pointer: &str| !text(object, pointer).is_empty();
-    let in_volumes = |kind: &str| {
-        volumes
-            .iter()
-            .flat_map(sources)
-            .any(|s| has(s, &format!("/{kind}/name")))
-    };
-    let in_containers = |from: &str, key: &str| {
-        CONTAINERS.iter().flat_map(|list| items(pod, list)).any(|container| {
-            let (from, key) = (format!("/{from}/name"), format!("/valueFrom/{key}/name"));
-            items(container, "/envFrom").iter().any(|e| has(e, &from))
-                || items(container, "/env").iter().any(|e| has(e, &key))
-        })
-    };
-    if items(pod, "/spec/imagePullSecrets").iter().any(|s| has(s, "/name"))
-        || volumes.iter().any(|v| VOLUME_SECRETS.iter().any(|p| has(v, p)))
-        || in_volumes("secret")
-        || in_containers("secretRef", "secretKeyRef")
-    {
+    if to_secrets(pod) {
         return Some("secrets");
     }
+    let volumes = items(pod, "/spec/volumes");
     if volumes.iter().any(|v| has(v, "/configMap/name"))
-        || in_volumes("configMap")
-        || in_containers("configMapRef", "configMapKeyRef")
+        || projected(pod, "configMap")
+        || in_containers(pod, "configMapRef", "configMapKeyRef")
     {
         return Some("configmaps");
     }
