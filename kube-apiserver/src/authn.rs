@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use apimachinery::status::ApiError;
 use async_trait::async_trait;
-use base64::Engine as _;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use rustls_pki_types::CertificateDer;
@@ -18,6 +17,7 @@ use crate::request::UserInfo;
 pub(crate) mod bootstrap_token;
 pub(crate) mod cert_pool;
 pub(crate) mod config;
+pub(crate) mod config_file;
 pub(crate) mod issuer;
 pub(crate) mod jwt;
 pub(crate) mod keys;
@@ -26,7 +26,9 @@ pub(crate) mod request_header;
 pub(crate) mod reviews;
 pub(crate) mod service_account;
 pub(crate) mod token_cache;
+mod token_file;
 pub(crate) mod token_request;
+mod websocket;
 pub(crate) mod x509;
 
 /// Every authenticated user is in this group.
@@ -52,6 +54,21 @@ pub(crate) trait TokenAuthenticator: Send + Sync {
     async fn authenticate(&self, token: &str, audiences: &[String]) -> Result<Option<Proven>, String>;
 }
 
+/// Which requests may come without credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Anonymous {
+    /// Any at all.
+    pub(crate) enabled: bool,
+    /// Only those for these paths; empty: all.
+    pub(crate) paths: Vec<String>,
+}
+
+impl Anonymous {
+    fn admits(&self, path: &str) -> bool {
+        self.enabled && (self.paths.is_empty() || self.paths.iter().any(|p| p == path))
+    }
+}
+
 /// All the ways to authenticate that the flags turned on.
 #[derive(Default)]
 pub(crate) struct Authenticator {
@@ -61,8 +78,8 @@ pub(crate) struct Authenticator {
     pub(crate) client_certificates: Option<x509::ClientCertificates>,
     /// Bearer tokens, in order.
     pub(crate) tokens: Vec<Arc<dyn TokenAuthenticator>>,
-    /// `--anonymous-auth`.
-    pub(crate) anonymous: bool,
+    /// Requests without credentials.
+    pub(crate) anonymous: Anonymous,
     /// `--api-audiences`, by default the service account issuer.
     pub(crate) api_audiences: Vec<String>,
     /// Successful token checks of the last seconds.
@@ -74,6 +91,7 @@ impl Authenticator {
     /// the credentials out of the headers so that nothing behind sees them.
     pub(crate) async fn authenticate(
         &self,
+        path: &str,
         headers: &mut HeaderMap,
         certificates: &[CertificateDer<'static>],
     ) -> Result<UserInfo, ApiError> {
@@ -101,9 +119,12 @@ impl Authenticator {
                 }
             }
         }
-        if let Some(token) = take_bearer_token(headers) {
+        if let Some(token) = bearer_token(headers) {
             match self.authenticate_token(&token, &self.api_audiences).await {
-                Ok(Some(proven)) => return Ok(authenticated(proven.user)),
+                Ok(Some(proven)) => {
+                    headers.remove(AUTHORIZATION);
+                    return Ok(authenticated(proven.user));
+                }
                 Ok(None) => failed = true,
                 Err(e) => {
                     tracing::info!(error = %e, "bearer token not accepted");
@@ -111,7 +132,25 @@ impl Authenticator {
                 }
             }
         }
-        if failed || !self.anonymous {
+        match websocket::token(headers) {
+            Ok(None) => {}
+            Ok(Some(offer)) => match self.authenticate_token(&offer.token, &self.api_audiences).await {
+                Ok(Some(proven)) => {
+                    headers.insert(SEC_WEBSOCKET_PROTOCOL, offer.others);
+                    return Ok(authenticated(proven.user));
+                }
+                Ok(None) => failed = true,
+                Err(e) => {
+                    tracing::info!(error = %e, "bearer token in a sub-protocol not accepted");
+                    failed = true;
+                }
+            },
+            Err(e) => {
+                tracing::info!(error = e, "bearer token in a sub-protocol not accepted");
+                failed = true;
+            }
+        }
+        if failed || !self.anonymous.admits(path) {
             return Err(ApiError::unauthorized("Unauthorized"));
         }
         Ok(UserInfo::new(ANONYMOUS, &[ALL_UNAUTHENTICATED]))
@@ -154,41 +193,11 @@ pub(crate) fn authenticated(mut user: UserInfo) -> UserInfo {
     user
 }
 
-/// The token of `Authorization: Bearer`, or of a WebSocket sub-protocol
-/// `base64url.bearer.authorization.k8s.io.<token>`; both are removed from the headers.
-fn take_bearer_token(headers: &mut HeaderMap) -> Option<String> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| {
-        let (scheme, token) = v.trim().split_once(' ')?;
-        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
-    });
-    if let Some(token) = bearer {
-        headers.remove(AUTHORIZATION);
-        return Some(token);
-    }
-    const PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
-    let protocols = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?.to_owned();
-    let mut token = None;
-    let kept: Vec<&str> = protocols
-        .split(',')
-        .map(str::trim)
-        .filter(|p| match p.strip_prefix(PREFIX) {
-            Some(encoded) => {
-                token = base64::engine::general_purpose::URL_SAFE_NO_PAD
-                    .decode(encoded)
-                    .ok()
-                    .and_then(|b| String::from_utf8(b).ok());
-                false
-            }
-            None => true,
-        })
-        .collect();
-    let token = token?;
-    // A token without another protocol could never be answered: upstream refuses it too.
-    let kept = http::HeaderValue::from_str(&kept.join(", "))
-        .ok()
-        .filter(|_| !kept.is_empty())?;
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, kept);
-    Some(token)
+/// The token of `Authorization: Bearer`.
+fn bearer_token(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.trim().split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
 }
 
 #[cfg(test)]

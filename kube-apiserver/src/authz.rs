@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use crate::request::{RequestInfo, UserInfo};
 
 pub(crate) mod config;
+pub(crate) mod config_file;
 pub(crate) mod feed;
 pub(crate) mod modes;
 pub(crate) mod node;

@@ -1,9 +1,10 @@
 //! The order of the filters every request passes. Upstream: `apiserver/pkg/server/config.go`
 //! `DefaultBuildHandlerChain`.
 //!
-//! request info -> panic recovery -> audit id -> metrics -> deadline -> authentication ->
+//! request info -> panic recovery -> audit id -> metrics -> deadline -> CORS -> authentication ->
 //! impersonation -> authorization -> max in flight -> dispatch.
 
+mod cors;
 mod headers;
 mod impersonation;
 mod inflight;
@@ -15,17 +16,18 @@ use std::time::{Duration, Instant};
 
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
-use component::serving::PeerCerts;
+use component::serving::{GoAway, PeerCerts};
 use futures::FutureExt as _;
 use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use regex::bytes::Regex;
 
 use crate::authz::Union;
 use crate::documents::Documents;
 use crate::endpoints::{Api, respond};
 use crate::metrics::{Labels, Running, identity};
-use crate::request::{RequestContext, RequestInfo};
+use crate::request::{Query, RequestContext, RequestInfo};
 
 pub(crate) use inflight::Inflight;
 
@@ -44,6 +46,10 @@ pub(crate) struct Chain {
     pub(crate) request_timeout: Duration,
     /// `Strict-Transport-Security` of every answer (upstream `filters/hsts.go`).
     pub(crate) transport_security: Option<HeaderValue>,
+    /// `--cors-allowed-origins`.
+    pub(crate) origins: Vec<Regex>,
+    /// `--goaway-chance` (upstream `filters/goaway.go`).
+    pub(crate) goaway_chance: f64,
 }
 
 impl Chain {
@@ -57,10 +63,20 @@ impl Chain {
         let info = RequestInfo::parse(request.method(), &path, request.uri().query().unwrap_or(""));
         let request = request.map(Body::new);
         let accept = headers::for_errors(request.headers());
+        let origin = cors::allowed(&self.origins, request.headers());
+        // One of many connections goes away and comes back, perhaps to another server.
+        let go_away =
+            request.version() == Version::HTTP_2 && self.goaway_chance > 0.0 && rand::random_bool(self.goaway_chance);
         let audit_id = headers::audit_id(request.headers());
         let long = long_running(&info);
-        let query = request.uri().query().unwrap_or("");
-        let running = Running::begin(Labels::new(request.method(), &info, query, request.headers()), long);
+        let query = Query::parse(request.uri().query().unwrap_or(""));
+        let labels = Labels::new(
+            request.method(),
+            &info,
+            request.uri().query().unwrap_or(""),
+            request.headers(),
+        );
+        let running = Running::begin(labels, long);
 
         // Panic recovery: one request must not take the process down.
         let ctx = RequestContext {
@@ -68,25 +84,35 @@ impl Chain {
             ..Default::default()
         };
         let warnings = ctx.warnings.clone();
-        let answered = AssertUnwindSafe(self.filtered(ctx, request, long)).catch_unwind().await;
+        let preflight = origin.as_ref().and_then(|_| cors::preflight(&request));
+        let answered = match preflight {
+            Some(response) => Ok(Ok(response)),
+            None => AssertUnwindSafe(self.filtered(ctx, request, long)).catch_unwind().await,
+        };
         let mut response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(e)) => {
                 if matches!(e.code, 429 | 504) {
                     running.terminated(StatusCode::from_u16(e.code).unwrap_or_default());
                 }
-                respond::error(&accept, &e)
+                respond::error(&accept, &query, &e)
             }
             Err(_) => {
                 tracing::error!(path, "a request made the server panic");
                 let e = ApiError::internal("This request caused apiserver to panic. Look in the logs for details.");
-                respond::error(&accept, &e)
+                respond::error(&accept, &query, &e)
             }
         };
         headers::warnings(response.headers_mut(), &warnings.lock());
         headers::finish(response.headers_mut(), &audit_id);
         if let Some(value) = &self.transport_security {
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value.clone());
+        }
+        if let Some(origin) = origin {
+            cors::mark(response.headers_mut(), origin);
+        }
+        if go_away {
+            response.extensions_mut().insert(GoAway);
         }
         Ok(running.answered(response))
     }
@@ -103,7 +129,7 @@ impl Chain {
         let user = self
             .api
             .authenticator
-            .authenticate(request.headers_mut(), certs.as_deref().unwrap_or(&[]))
+            .authenticate(&ctx.info.path, request.headers_mut(), certs.as_deref().unwrap_or(&[]))
             .await;
         identity::authenticated(user.as_ref().ok().map(|u| u.name.as_str()), begun.elapsed());
         ctx.user = user?;
@@ -138,7 +164,7 @@ impl Chain {
 
     /// `?timeout=` up to `--request-timeout` (upstream `filters.WithRequestDeadline`).
     fn deadline(&self, request: &Request<Body>) -> Result<Duration> {
-        let query = crate::request::Query::parse(request.uri().query().unwrap_or(""));
+        let query = Query::parse(request.uri().query().unwrap_or(""));
         let Some(text) = query.get("timeout").filter(|t| !t.is_empty()) else {
             return Ok(self.request_timeout);
         };

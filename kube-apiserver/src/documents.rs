@@ -1,8 +1,12 @@
-//! Everything that is not a resource: health, version, metrics, discovery, OpenAPI, OpenID.
+//! Everything that is not a resource: health, version, metrics, the pages about the process, discovery, OpenAPI,
+//! OpenID.
+
+use std::collections::BTreeMap;
 
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use component::health::Checks;
+use component::zpages;
 use http::{Method, Request, Response, StatusCode};
 
 use crate::authn::oidc_discovery::{self, Metadata};
@@ -16,7 +20,14 @@ pub(crate) struct Documents {
     pub(crate) health: Vec<Checks>,
     /// `/.well-known/openid-configuration`, `/openid/v1/jwks`.
     pub(crate) openid: Option<Metadata>,
+    /// `/flagz`, unless its gate is off.
+    pub(crate) flags: Option<BTreeMap<String, String>>,
+    /// Whether there is a `/statusz`.
+    pub(crate) statusz: bool,
 }
+
+/// What the process calls itself on its own pages.
+const COMPONENT: &str = "apiserver";
 
 impl Documents {
     /// Answers a non-resource path.
@@ -42,6 +53,15 @@ impl Documents {
                 Ok(respond::bytes(StatusCode::OK, "application/json", body))
             }
             "/metrics" => Ok(component::metrics::response().map(Body::new)),
+            "/metrics/slis" => Ok(component::metrics::slis::response().map(Body::new)),
+            "/statusz" if self.statusz => {
+                let started = component::metrics::process_started();
+                Ok(zpages::statusz(COMPONENT, started, &self.paths(), request.headers()).map(Body::new))
+            }
+            "/flagz" => Ok(match &self.flags {
+                Some(flags) => zpages::flagz(COMPONENT, flags, request.headers()).map(Body::new),
+                None => respond::page_not_found(),
+            }),
             "/" => {
                 let out = Output {
                     pretty: true,
@@ -67,6 +87,8 @@ impl Documents {
         for checks in &self.health {
             all.extend(checks.names().map(|name| format!("/{}/{name}", checks.path())));
         }
+        all.extend(self.flags.as_ref().map(|_| "/flagz".to_owned()));
+        all.extend(self.statusz.then(|| "/statusz".to_owned()));
         all.sort();
         all.dedup();
         all

@@ -164,7 +164,7 @@ impl Api {
     ) -> Result<Response<Body>> {
         let info = &ctx.info;
         let (Some(row), sub) = find(info) else {
-            return if resources::group_version_exists(&info.api_group, &info.api_version) {
+            return if resources::group_version_served(&info.api_group, &info.api_version) {
                 Err(ApiError::path_not_found())
             } else {
                 Ok(respond::page_not_found())
@@ -224,7 +224,7 @@ impl Api {
 }
 
 fn find(info: &crate::request::RequestInfo) -> (Option<&'static Resource>, Option<&'static Subresource>) {
-    let row = resources::find(&info.api_group, &info.api_version, &info.resource);
+    let row = resources::find_served(&info.api_group, &info.api_version, &info.resource);
     let sub = row
         .filter(|_| !info.subresource.is_empty())
         .and_then(|r| r.subresource(&info.subresource));

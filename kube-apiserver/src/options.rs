@@ -1,7 +1,8 @@
 //! Flags: upstream's table, read into [`Options`], checked all at once.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::gates::Gates;
@@ -9,24 +10,18 @@ use component::flags::{Table, Values};
 
 use crate::admission::default_toleration_seconds::TolerationSeconds;
 use crate::authn::config::Settings;
+use crate::authn::{self, Anonymous};
 use crate::authz;
 use crate::proxy::NodesConfig;
 use crate::services::service_range::ServiceRange;
-use crate::storage::etcd::TlsFiles;
 
-/// Where the objects are kept.
-#[derive(Debug, Clone)]
-pub(crate) enum StorageOptions {
-    /// `--etcd-servers` and its TLS files.
-    Etcd {
-        /// Endpoints.
-        servers: Vec<String>,
-        /// Certificates.
-        tls: TlsFiles,
-    },
-    /// In this process, forgotten at exit: for tests.
-    Memory,
-}
+mod runtime_config;
+mod storage;
+mod web;
+
+pub(crate) use runtime_config::RuntimeConfig;
+pub(crate) use storage::{Override, StorageOptions};
+pub(crate) use web::WebOptions;
 
 /// The server's certificate.
 #[derive(Debug, Clone)]
@@ -50,7 +45,7 @@ pub struct Options {
     pub(crate) port: u16,
     pub(crate) advertise: Option<IpAddr>,
     pub(crate) certificate: ServingCertificate,
-    pub(crate) tls13_only: bool,
+    pub(crate) web: WebOptions,
     pub(crate) client_ca: Option<PathBuf>,
     pub(crate) authentication: Settings,
     pub(crate) authorization_modes: Vec<String>,
@@ -66,9 +61,13 @@ pub struct Options {
     pub(crate) request_timeout: Duration,
     pub(crate) min_request_timeout: Duration,
     pub(crate) shutdown_delay: Duration,
-    pub(crate) max_streams: u32,
     pub(crate) health: HealthOptions,
-    pub(crate) strict_transport_security: Vec<String>,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) runtime_config: RuntimeConfig,
+    /// `--feature-gates`, as given.
+    pub(crate) features: BTreeMap<String, String>,
+    /// All flags as Go prints them, for `/flagz`.
+    pub(crate) printed: BTreeMap<String, String>,
 }
 
 /// How patient the health paths are.
@@ -106,18 +105,11 @@ impl Options {
         let mut errors = vec![];
         let path = |name: &str| v.non_empty(name).map(PathBuf::from);
 
-        let servers = v.strings("etcd-servers");
-        if servers.is_empty() {
-            errors.push("--etcd-servers must be specified".to_owned());
-        }
-        if let Some(backend) = v.non_empty("storage-backend").filter(|b| b != "etcd3") {
-            errors.push(format!("--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3' (got {backend:?})"));
-        }
-        let tls = TlsFiles {
-            ca: path("etcd-cafile"),
-            cert: path("etcd-certfile"),
-            key: path("etcd-keyfile"),
-        };
+        let storage = StorageOptions::from_values(v, &mut errors);
+        let overrides = storage::overrides(v, &mut errors);
+        let features = v.map("feature-gates");
+        errors.extend(component::features::check(&features));
+        let runtime_config = RuntimeConfig::from_values(v, &mut errors);
 
         let port = v.int("secure-port");
         if !(1..=65535).contains(&port) {
@@ -134,18 +126,9 @@ impl Options {
             }
         };
 
-        let min_version = v.string("tls-min-version");
-        if !matches!(
-            min_version.as_str(),
-            "" | "VersionTLS10" | "VersionTLS11" | "VersionTLS12" | "VersionTLS13"
-        ) {
-            errors.push(format!("unknown tls version {min_version:?}"));
-        }
+        let web = WebOptions::from_values(v, &mut errors);
 
-        let modes = match v.strings("authorization-mode") {
-            given if given.is_empty() => vec!["AlwaysAllow".to_owned()],
-            given => given,
-        };
+        let modes = authorization_modes(v, &mut errors);
         errors.extend(authz::config::validate(&modes));
 
         let ranges_text = v
@@ -189,7 +172,11 @@ impl Options {
             tracing::warn!("--allow-privileged=false is not enforced: privileged containers are allowed");
         }
         let options = Options {
-            storage: StorageOptions::Etcd { servers, tls },
+            storage,
+            overrides,
+            runtime_config,
+            features,
+            printed: v.all(),
             etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),
             compaction: v.duration("etcd-compaction-interval"),
             event_ttl: v.duration("event-ttl"),
@@ -199,10 +186,9 @@ impl Options {
             port: u16::try_from(port).unwrap_or(0),
             advertise: v.ip("advertise-address"),
             certificate,
-            // TLS 1.0 and 1.1 are gone from the library: the least is 1.2.
-            tls13_only: min_version == "VersionTLS13",
+            web,
             client_ca: path("client-ca-file"),
-            authentication: settings(v),
+            authentication: settings(v, &mut errors),
             authorization_modes: modes,
             enable_admission: [v.strings("enable-admission-plugins"), v.strings("admission-control")].concat(),
             disable_admission: v.strings("disable-admission-plugins"),
@@ -225,16 +211,11 @@ impl Options {
             request_timeout: timeout,
             min_request_timeout: Duration::from_secs(v.int("min-request-timeout").max(1).unsigned_abs()),
             shutdown_delay: v.duration("shutdown-delay-duration"),
-            max_streams: u32::try_from(v.int("http2-max-streams-per-connection"))
-                .ok()
-                .filter(|n| *n > 0)
-                .unwrap_or(1000),
             health: HealthOptions {
                 etcd: v.duration("etcd-healthcheck-timeout"),
                 etcd_ready: v.duration("etcd-readycheck-timeout"),
                 livez_grace: v.duration("livez-grace-period"),
             },
-            strict_transport_security: v.strings("strict-transport-security-directives"),
         };
         if errors.is_empty() { Ok(options) } else { Err(errors) }
     }
@@ -268,7 +249,50 @@ impl Options {
     }
 }
 
-fn settings(v: &Values) -> Settings {
+/// Who may ask without credentials: the flag's word, or the file's of `--authentication-config`.
+fn anonymous(v: &Values, errors: &mut Vec<String>) -> Anonymous {
+    let flag = Anonymous {
+        enabled: v.bool("anonymous-auth"),
+        paths: vec![],
+    };
+    let Some(file) = v.non_empty("authentication-config") else {
+        return flag;
+    };
+    match authn::config_file::anonymous(Path::new(&file)) {
+        Ok(None) => flag,
+        Ok(Some(_)) if v.changed("anonymous-auth") => {
+            errors.push("anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file".to_owned());
+            flag
+        }
+        Ok(Some(anonymous)) => anonymous,
+        Err(wrong) => {
+            errors.extend(wrong);
+            flag
+        }
+    }
+}
+
+/// The modes of the flag, or of the file of `--authorization-config`.
+fn authorization_modes(v: &Values, errors: &mut Vec<String>) -> Vec<String> {
+    let given = v.strings("authorization-mode");
+    let Some(file) = v.non_empty("authorization-config") else {
+        return if given.is_empty() {
+            vec!["AlwaysAllow".to_owned()]
+        } else {
+            given
+        };
+    };
+    if !given.is_empty() {
+        errors.push("--authorization-config can not be specified when --authorization-mode or --authorization-webhook-* flags are defined".to_owned());
+        return given;
+    }
+    authz::config_file::modes(Path::new(&file)).unwrap_or_else(|wrong| {
+        errors.extend(wrong);
+        vec!["AlwaysDeny".to_owned()]
+    })
+}
+
+fn settings(v: &Values, errors: &mut Vec<String>) -> Settings {
     let path = |name: &str| v.non_empty(name).map(PathBuf::from);
     let host = v
         .non_empty("external-hostname")
@@ -296,7 +320,8 @@ fn settings(v: &Values) -> Settings {
             .cast_signed(),
         service_account_extend: v.bool("service-account-extend-token-expiration"),
         api_audiences: v.strings("api-audiences"),
-        anonymous: v.bool("anonymous-auth"),
+        anonymous: anonymous(v, errors),
+        token_auth_file: path("token-auth-file"),
         bootstrap_tokens: v.bool("enable-bootstrap-token-auth"),
         external_address: format!(
             "{}:{}",
@@ -338,17 +363,15 @@ mod tests {
             "--default-not-ready-toleration-seconds=7",
             "--livez-grace-period=3s",
             "--etcd-healthcheck-timeout=4s",
-            "--strict-transport-security-directives=max-age=31536000,includeSubDomains",
         ])
         .unwrap();
-        assert!(o.tls13_only);
+        assert!(o.web.tls.tls13_only);
         assert_eq!(o.nodes.port, Some(10260));
         assert_eq!(
             (o.toleration_seconds.not_ready, o.toleration_seconds.unreachable),
             (7, 300)
         );
         assert_eq!((o.health.livez_grace.as_secs(), o.health.etcd.as_secs()), (3, 4));
-        assert_eq!(o.strict_transport_security.len(), 2);
         let errors = Options::parse(["--etcd-servers=https://127.0.0.1:2379", "--tls-min-version=SSL"]).unwrap_err();
         assert_eq!(errors, ["unknown tls version \"SSL\""]);
     }

@@ -49,6 +49,7 @@ pub(crate) use entry::Entry;
 pub(crate) use store::{ChangeFn, Hooks, NoHooks, Store};
 
 use crate::objects::Objects;
+use crate::options::Override;
 use crate::request::RequestContext;
 use crate::resources::{self, Resource};
 use crate::storage::Storage;
@@ -87,14 +88,30 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// One store per stored row of the resource table.
+    #[cfg(test)]
     pub(crate) fn new(storage: Arc<dyn Storage>, config: Config) -> Arc<Self> {
+        Self::with_overrides(storage, config, &[])
+    }
+
+    /// As [`Registry::new`]; some resources have their objects elsewhere.
+    pub(crate) fn with_overrides(
+        storage: Arc<dyn Storage>,
+        config: Config,
+        overrides: &[(Override, Arc<dyn Storage>)],
+    ) -> Arc<Self> {
+        let place = |hub: &Resource| {
+            let other = overrides
+                .iter()
+                .find(|(o, _)| o.group == hub.group && o.resource == hub.plural);
+            other.map_or(&storage, |(_, other)| other).clone()
+        };
         let mut stores: HashMap<&'static str, HashMap<&'static str, Arc<Store>>> = HashMap::new();
         for row in resources::resources() {
             let Some(hub) = convert::hub(row) else { continue };
             let ttl = (hub.plural == "events").then_some(config.event_ttl);
             let shared = stores.get(hub.group).and_then(|g| g.get(hub.plural)).cloned();
             let store = shared.unwrap_or_else(|| {
-                let store = Store::new(hub, storage.clone(), &config.prefix, ttl);
+                let store = Store::new(hub, place(hub), &config.prefix, ttl);
                 Arc::new(store.with_gates(&config.gates))
             });
             stores.entry(hub.group).or_default().insert(hub.plural, store.clone());

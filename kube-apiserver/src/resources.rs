@@ -5,7 +5,7 @@
 //! upstream's served discovery documents.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Served resources that have a better successor, and what is said to those who use them (upstream
 /// `k8s.io/api/core/v1/lifecycle.go`, `deprecation.WarningMessage`); none goes away.
@@ -121,13 +121,42 @@ pub(crate) fn resources() -> &'static [Resource] {
     &TABLE.rows
 }
 
+/// Which rows are served, in their order: all until a server says otherwise.
+static SERVED: OnceLock<Vec<bool>> = OnceLock::new();
+
+/// Says which rows are served (`--runtime-config`); the first call counts, and comes before any document is made.
+pub(crate) fn serve(wanted: impl Fn(&Resource) -> bool) {
+    // A second server of the same process serves what the first does: only tests do that.
+    let _ = SERVED.set(resources().iter().map(wanted).collect());
+}
+
+/// The rows that are served.
+pub(crate) fn served() -> impl Iterator<Item = &'static Resource> {
+    let all = SERVED.get();
+    let rows = resources().iter().enumerate();
+    rows.filter(move |(i, _)| all.is_none_or(|all| all[*i]))
+        .map(|(_, row)| row)
+}
+
 /// The row of (group, version, plural), if served.
+pub(crate) fn find_served(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
+    let table: &'static Table = &TABLE;
+    let i = *table.by_name.get(&(group, version, plural))?;
+    SERVED.get().is_none_or(|all| all[i]).then(|| &table.rows[i])
+}
+
+/// The row of (group, version, plural), if there is one.
 pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
     let table: &'static Table = &TABLE;
     table.by_name.get(&(group, version, plural)).map(|&i| &table.rows[i])
 }
 
 /// Whether anything is served in the group and version.
+pub(crate) fn group_version_served(group: &str, version: &str) -> bool {
+    served().any(|r| r.group == group && r.version == version)
+}
+
+/// Whether there is anything in the group and version.
 pub(crate) fn group_version_exists(group: &str, version: &str) -> bool {
     resources().iter().any(|r| r.group == group && r.version == version)
 }

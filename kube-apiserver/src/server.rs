@@ -25,6 +25,7 @@ use crate::objects::Objects;
 use crate::options::{HealthOptions, Options, ServingCertificate, StorageOptions};
 use crate::proxy::Nodes;
 use crate::registry::{self, CachedObjects, Registry};
+use crate::resources;
 use crate::services::Allocators;
 use crate::storage::etcd::{Dialer, Etcd};
 use crate::storage::memory::Memory;
@@ -45,22 +46,18 @@ pub async fn run(
     when_ready: Option<oneshot::Sender<SocketAddr>>,
 ) -> anyhow::Result<()> {
     serving::install_crypto_provider();
-    let storage: Arc<dyn Storage> = match &options.storage {
-        StorageOptions::Etcd { servers, tls } => Arc::new(Etcd::new(Dialer::new(servers, tls)?, &options.etcd_prefix)),
-        StorageOptions::Memory => Arc::new(Memory::default()),
-    };
-    let storage: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
-    let storage: Arc<dyn Storage> = if options.watch_cache {
-        WatchCache::start(storage, &options.etcd_prefix, shutdown.clone())
-    } else {
-        storage
-    };
+    component::features::publish(&options.features);
+    resources::serve(|row| options.runtime_config.serves(row));
+    let storage = open_storage(&options, None, &shutdown)?;
+    let overrides = options.overrides.iter();
+    let overrides = overrides.map(|o| Ok((o.clone(), open_storage(&options, Some(&o.servers), &shutdown)?)));
+    let overrides = overrides.collect::<anyhow::Result<Vec<_>>>()?;
     let config = registry::Config {
         prefix: options.etcd_prefix.clone(),
         event_ttl: options.event_ttl,
         gates: options.gates.clone(),
     };
-    let registry = Registry::new(storage.clone(), config);
+    let registry = Registry::with_overrides(storage.clone(), config, &overrides);
     let objects: Arc<dyn Objects> = CachedObjects::start(&registry, &shutdown);
 
     let authn = build_authentication(&options.authentication, objects.clone()).map_err(all)?;
@@ -79,12 +76,12 @@ pub async fn run(
         options.node_ports,
     ));
 
-    let server = serving::Server::bind(SocketAddr::new(options.bind, options.port))
+    let server = serving::Server::bind_shared(SocketAddr::new(options.bind, options.port), options.web.sharing)
         .await
         .with_context(|| format!("cannot listen on {}:{}", options.bind, options.port))?
         .tls(tls(&options)?)
         .limits(Limits {
-            max_streams: options.max_streams,
+            max_streams: options.web.max_streams,
             ..Default::default()
         })
         .grace(DRAIN);
@@ -101,7 +98,9 @@ pub async fn run(
     };
     let stop_bootstrap = shutdown.child_token();
     let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
-    tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
+    for storage in overrides.iter().map(|(_, storage)| storage).chain([&storage]) {
+        tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
+    }
     let counting = measured::count(storage.clone(), options.etcd_prefix.clone(), shutdown.clone());
     let counted_from = progress.clone();
     tokio::spawn(async move {
@@ -129,10 +128,14 @@ pub async fn run(
         documents: Documents {
             health,
             openid: authn.openid,
+            flags: component::features::enabled(&options.features, "ComponentFlagz").then(|| options.printed.clone()),
+            statusz: component::features::enabled(&options.features, "ComponentStatusz"),
         },
         inflight: Inflight::new(options.max_reads, options.max_writes),
         request_timeout: options.request_timeout,
         transport_security: transport_security(&options)?,
+        origins: options.web.cors_allowed_origins.clone(),
+        goaway_chance: options.web.goaway_chance,
     });
 
     discovery::set_server_address(SocketAddr::new(advertise_address(&options), address.port()).to_string());
@@ -161,6 +164,27 @@ pub async fn run(
     Ok(())
 }
 
+/// The store of the flags, or one with other servers, measured and with its copy in memory.
+fn open_storage(
+    options: &Options,
+    others: Option<&[String]>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<dyn Storage>> {
+    let storage: Arc<dyn Storage> = match &options.storage {
+        StorageOptions::Etcd { servers, tls } => {
+            let dialer = Dialer::new(others.unwrap_or(servers), tls)?;
+            Arc::new(Etcd::new(dialer, &options.etcd_prefix))
+        }
+        StorageOptions::Memory => Arc::new(Memory::default()),
+    };
+    let storage: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
+    Ok(if options.watch_cache {
+        WatchCache::start(storage, &options.etcd_prefix, shutdown.clone())
+    } else {
+        storage
+    })
+}
+
 fn all(errors: Vec<String>) -> anyhow::Error {
     anyhow::anyhow!("{}", errors.join("\n"))
 }
@@ -185,12 +209,17 @@ fn tls(options: &Options) -> anyhow::Result<Tls> {
         Some(ca) => tls.client_ca_hints(ca)?,
         None => tls,
     };
-    Ok(if options.tls13_only { tls.tls13_only()? } else { tls })
+    let tls = tls.with_flags(&options.web.tls)?;
+    Ok(if options.web.http2 {
+        tls
+    } else {
+        tls.alpn(&["http/1.1"])?
+    })
 }
 
 /// The value of `Strict-Transport-Security`, when there are directives.
 fn transport_security(options: &Options) -> anyhow::Result<Option<HeaderValue>> {
-    let directives = &options.strict_transport_security;
+    let directives = &options.web.strict_transport_security;
     if directives.is_empty() {
         return Ok(None);
     }

@@ -10,9 +10,10 @@ use super::keys::{self, SigningKey};
 use super::oidc_discovery::Metadata;
 use super::request_header::RequestHeader;
 use super::service_account::ServiceAccountTokens;
+use super::token_file::TokenFile;
 use super::token_request::TokenRequests;
 use super::x509::ClientCertificates;
-use super::{Authenticator, TokenAuthenticator};
+use super::{Anonymous, Authenticator, TokenAuthenticator};
 use crate::objects::Objects;
 
 /// The flags of authentication, as given.
@@ -48,8 +49,10 @@ pub(crate) struct Settings {
     pub(crate) service_account_extend: bool,
     /// `--api-audiences`.
     pub(crate) api_audiences: Vec<String>,
-    /// `--anonymous-auth`.
-    pub(crate) anonymous: bool,
+    /// `--anonymous-auth`, or what `--authentication-config` says.
+    pub(crate) anonymous: Anonymous,
+    /// `--token-auth-file`.
+    pub(crate) token_auth_file: Option<PathBuf>,
     /// `--enable-bootstrap-token-auth`.
     pub(crate) bootstrap_tokens: bool,
     /// `host:port` under which clients reach this server, for the OpenID documents.
@@ -74,7 +77,11 @@ impl Default for Settings {
             service_account_max_seconds: 0,
             service_account_extend: true,
             api_audiences: vec![],
-            anonymous: true,
+            anonymous: Anonymous {
+                enabled: true,
+                paths: vec![],
+            },
+            token_auth_file: None,
             bootstrap_tokens: false,
             external_address: String::new(),
         }
@@ -147,6 +154,10 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
     let first_issuer = s.service_account_issuers.first().cloned().unwrap_or_default();
     let openid = Metadata::new(&first_issuer, &s.service_account_jwks_uri, &s.external_address, &public);
     let mut tokens: Vec<Arc<dyn TokenAuthenticator>> = Vec::new();
+    if let Some(path) = &s.token_auth_file {
+        let file = TokenFile::load(path, &api_audiences).map_err(|e| vec![e])?;
+        tokens.push(Arc::new(file));
+    }
     if !public.is_empty() {
         tokens.push(Arc::new(ServiceAccountTokens {
             keys: Arc::new(public),
@@ -175,7 +186,7 @@ pub(crate) fn build(s: &Settings, objects: Arc<dyn Objects>) -> Result<Authentic
         request_header: request_header.clone(),
         client_certificates: client_ca.clone().map(ClientCertificates::new),
         tokens,
-        anonymous: s.anonymous,
+        anonymous: s.anonymous.clone(),
         api_audiences: api_audiences.clone(),
         cache: Default::default(),
     });

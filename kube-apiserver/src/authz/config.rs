@@ -14,7 +14,7 @@ use crate::bootstrap::policy;
 use crate::registry::Registry;
 
 /// Modes upstream knows (`pkg/kubeapiserver/authorizer/modes`).
-const MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
+pub(super) const MODES: [&str; 6] = ["AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"];
 
 /// The authorizers of a server.
 #[derive(Clone, Default)]

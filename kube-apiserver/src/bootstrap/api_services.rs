@@ -72,7 +72,7 @@ const PRIORITIES: [(&str, &str, i64, i64); 45] = [
 fn wanted() -> Vec<Value> {
     PRIORITIES
         .iter()
-        .filter(|(group, version, ..)| resources::group_version_exists(group, version))
+        .filter(|(group, version, ..)| resources::group_version_served(group, version))
         .map(|(group, version, minimum, priority)| {
             json!({
                 "apiVersion": "apiregistration.k8s.io/v1",

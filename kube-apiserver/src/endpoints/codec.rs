@@ -109,10 +109,13 @@ pub(crate) fn watch_frame(format: Format, kind: &str, object: &Value) -> Result<
     Ok(frame.into())
 }
 
+/// Bytes in front of an event in protobuf that say how long it is.
+pub(crate) const LENGTH_PREFIX: usize = 4;
+
 /// One event whose object is encoded already, with envelope.
 pub(crate) fn protobuf_frame(kind: &str, object: &[u8]) -> Bytes {
     let event = proto::encode_watch_event(kind, object);
-    let mut frame = Vec::with_capacity(event.len() + 4);
+    let mut frame = Vec::with_capacity(event.len() + LENGTH_PREFIX);
     frame.extend_from_slice(&(event.len() as u32).to_be_bytes());
     frame.extend_from_slice(&event);
     frame.into()

@@ -194,6 +194,7 @@ pub(crate) fn paths() -> Vec<String> {
             "/livez/log",
             "/livez/ping",
             "/metrics",
+            "/metrics/slis",
             "/openapi/v2",
             "/openapi/v3",
             "/openapi/v3/",
@@ -222,7 +223,7 @@ pub(crate) fn version_path(group: &str, version: &str) -> String {
 /// Groups in table order, each with its versions, the preferred first.
 pub(crate) fn groups() -> Vec<(&'static str, Vec<&'static str>)> {
     let mut out: Vec<(&str, Vec<&str>)> = Vec::new();
-    for r in resources::resources() {
+    for r in resources::served() {
         match out.iter_mut().find(|(g, _)| *g == r.group) {
             Some((_, versions)) if versions.contains(&r.version) => {}
             Some((_, versions)) => versions.push(r.version),
@@ -253,9 +254,7 @@ fn rank(version: &str) -> (u8, u32, u32) {
 
 /// Rows of one group version.
 fn rows(group: &str, version: &str) -> impl Iterator<Item = &'static Resource> {
-    resources::resources()
-        .iter()
-        .filter(move |r| r.group == group && r.version == version)
+    resources::served().filter(move |r| r.group == group && r.version == version)
 }
 
 fn api_versions() -> Value {

@@ -168,6 +168,9 @@ impl<'a> Clause<'a> {
     }
 }
 
+/// Go sorts so many by insertion.
+const SHORT: usize = 12;
+
 /// The alternatives, the best first: upstream's order, which is no strict one, so it takes upstream's
 /// algorithm (`munnerz/goautoneg`, Go's insertion sort for short slices).
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
@@ -175,6 +178,11 @@ fn clauses(accept: &str) -> Vec<Clause<'_>> {
         .split(',')
         .filter_map(|p| Clause::parse(p.trim_matches(' ')))
         .collect();
+    if all.len() > SHORT {
+        // Nobody means this many; no header shall cost quadratic time.
+        all.sort_by(|a, b| b.q.total_cmp(&a.q).then((a.kind == "*").cmp(&(b.kind == "*"))));
+        return all;
+    }
     for i in 1..all.len() {
         let mut j = i;
         while j > 0 && all[j].before(&all[j - 1]) {
@@ -225,8 +233,8 @@ fn choose(headers: &HeaderMap, query: &Query, views: bool) -> Option<Output> {
 }
 
 /// How to write an error; `None` when nothing acceptable is left.
-pub(crate) fn error_output(headers: &HeaderMap) -> Option<Output> {
-    choose(headers, &Query::default(), false)
+pub(crate) fn error_output(headers: &HeaderMap, query: &Query) -> Option<Output> {
+    choose(headers, query, false)
 }
 
 /// Whether the client reads gzip (upstream `negotiateContentEncoding`: the bare token).
@@ -360,13 +368,18 @@ mod tests {
     fn errors_need_a_plain_clause() {
         let mut h = HeaderMap::new();
         h.insert(ACCEPT, "text/html".parse().unwrap());
-        assert_eq!(error_output(&h), None);
+        assert_eq!(error_output(&h, &Query::default()), None);
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
         h.insert(ACCEPT, table.parse().unwrap());
-        assert_eq!(error_output(&h), None);
+        assert_eq!(error_output(&h, &Query::default()), None);
         h.insert(ACCEPT, format!("{table},application/json").parse().unwrap());
         h.insert(USER_AGENT, "curl/8.0".parse().unwrap());
-        let out = error_output(&h).unwrap();
+        let out = error_output(&h, &Query::default()).unwrap();
         assert_eq!((out.view, out.pretty), (View::Object, true));
+        // The query's word counts for errors too.
+        let out = error_output(&h, &Query::parse("pretty=false")).unwrap();
+        assert!(!out.pretty);
+        h.remove(USER_AGENT);
+        assert!(error_output(&h, &Query::parse("pretty=true")).unwrap().pretty);
     }
 }

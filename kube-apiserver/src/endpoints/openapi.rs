@@ -56,7 +56,7 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
             }
         }
     }
-    h.update(format!("{:?}", crate::resources::resources()));
+    h.update(format!("{:?}", crate::resources::served().collect::<Vec<_>>()));
     h.update(descriptions::TEXT);
     h.finalize().iter().map(|b| format!("{b:02X}")).collect()
 });
@@ -144,16 +144,12 @@ pub(crate) fn serve(path: &str, query: &str, headers: &HeaderMap) -> Option<Resp
 fn old(headers: &HeaderMap) -> Response<Body> {
     let forms = [
         (JSON, JSON),
-        (proto::ACCEPT, proto::CONTENT_TYPE),
-        (proto::CONTENT_TYPE, proto::CONTENT_TYPE),
+        (proto::v2::ACCEPT, proto::v2::CONTENT_TYPE),
+        (proto::v2::CONTENT_TYPE, proto::v2::CONTENT_TYPE),
     ];
     let mut r = match accepted(headers, &forms) {
         None => empty(StatusCode::NOT_ACCEPTABLE),
-        Some(JSON) => answer(headers, JSON, "v2", || compress(|w| v2::write(w))),
-        Some(form) => answer(headers, form, "v2.pb", || {
-            let json = made("v2", || compress(|w| v2::write(w)));
-            compress(|w| w.write_all(&proto::encode(&parsed(&json))))
-        }),
+        Some(form) => in_form(headers, form, "v2", proto::v2::encode, |w| v2::write(w)),
     };
     r.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     r
@@ -161,16 +157,22 @@ fn old(headers: &HeaderMap) -> Response<Body> {
 
 fn group(name: &str, query: &str, headers: &HeaderMap) -> Option<Response<Body>> {
     let part = parts().into_iter().find(|p| p.name() == name)?;
-    let mut r = match Query::parse(query).get("hash").filter(|h| !h.is_empty()) {
-        _ if accepted(headers, &[(JSON, JSON)]).is_none() => empty(StatusCode::NOT_ACCEPTABLE),
+    let forms = [
+        (JSON, JSON),
+        (proto::v3::CONTENT_TYPE, proto::v3::CONTENT_TYPE),
+        (proto::v3::ACCEPT, proto::v3::CONTENT_TYPE),
+    ];
+    let query = Query::parse(query);
+    let mut r = match (accepted(headers, &forms), query.get("hash").filter(|h| !h.is_empty())) {
+        (None, _) => empty(StatusCode::NOT_ACCEPTABLE),
         // A link to what this server had before an upgrade.
-        Some(h) if h != HASH.as_str() => {
+        (_, Some(h)) if h != HASH.as_str() => {
             let mut r = empty(StatusCode::MOVED_PERMANENTLY);
             set(&mut r, LOCATION, &link(name));
             r
         }
-        hash => {
-            let mut r = answer(headers, JSON, name, || compress(|w| v3::write(&part, w)));
+        (Some(form), hash) => {
+            let mut r = in_form(headers, form, name, proto::v3::encode, |w| v3::write(&part, w));
             if hash.is_some() {
                 set(&mut r, CACHE_CONTROL, "public, immutable");
                 set(&mut r, EXPIRES, &in_a_year());
@@ -180,6 +182,23 @@ fn group(name: &str, query: &str, headers: &HeaderMap) -> Option<Response<Body>>
     };
     r.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     Some(r)
+}
+
+/// A document as JSON, or made from its JSON as protobuf.
+fn in_form(
+    headers: &HeaderMap,
+    form: &'static str,
+    name: &str,
+    encode: fn(&Value) -> Vec<u8>,
+    write: impl FnOnce(&mut GzEncoder<Vec<u8>>) -> io::Result<()>,
+) -> Response<Body> {
+    if form == JSON {
+        return answer(headers, form, name, || compress(write));
+    }
+    answer(headers, form, &format!("{name}.pb"), || {
+        let json = made(name, || compress(write));
+        compress(|w| w.write_all(&encode(&parsed(&json))))
+    })
 }
 
 /// RFC 1123, in UTC.

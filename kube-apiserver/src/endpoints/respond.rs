@@ -60,10 +60,10 @@ fn compressed(mut r: Response<Body>) -> Response<Body> {
 }
 
 /// An error as a `Status`, in the encoding the client reads.
-pub(crate) fn error(headers: &HeaderMap, e: &ApiError) -> Response<Body> {
+pub(crate) fn error(headers: &HeaderMap, query: &Query, e: &ApiError) -> Response<Body> {
     let code = StatusCode::from_u16(e.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     // An error is never hidden behind one of negotiation: then it is indented JSON (`WriteRawJSON`).
-    let out = negotiate::error_output(headers).unwrap_or_else(|| Output {
+    let out = negotiate::error_output(headers, query).unwrap_or_else(|| Output {
         pretty: true,
         ..Output::default()
     });

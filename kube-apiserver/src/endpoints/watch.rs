@@ -1,7 +1,7 @@
 //! Watch: a stream of framed events.
 //!
 //! Frames: upstream `apiserver/pkg/endpoints/handlers/watch.go`: JSON objects one after the other,
-//! or length-prefixed protobuf.
+//! or length-prefixed protobuf; over WebSocket one message each.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use rand::Rng as _;
 use serde_json::Value;
+use streaming::events::{self, Form};
+use streaming::upgrade::{self, Protocol};
 
 use super::negotiate::{Format, Output, View};
 use super::{Call, codec, respond};
@@ -52,8 +54,11 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
             () = shutdown.cancelled() => {}
         }
     };
-    let body = Body::from_stream(Box::pin(frames.encode(changes)).take_until(Box::pin(end)));
-    let mut response = Response::new(body);
+    let frames = Box::pin(frames.encode(changes)).take_until(Box::pin(end));
+    if upgrade::requested(&call.head.headers) == Some(Protocol::WebSocket) {
+        return Ok(over_websocket(call, out.format, frames));
+    }
+    let mut response = Response::new(Body::from_stream(frames.map(Ok::<_, std::convert::Infallible>)));
     *response.status_mut() = StatusCode::OK;
     let content_type = match out.format {
         Format::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
@@ -65,6 +70,16 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     Ok(response)
 }
 
+/// Messages have their lengths: the one in front of a protobuf frame stays away.
+fn over_websocket(call: Call, format: Format, frames: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+    let (form, prefix) = match format {
+        Format::Protobuf => (Form::Binary, codec::LENGTH_PREFIX),
+        _ => (Form::Text, 0),
+    };
+    let messages = frames.map(move |frame| frame.slice(prefix..));
+    events::serve(call.into_request(), form, messages).map(Body::new)
+}
+
 struct Frames {
     out: Output,
     query: Query,
@@ -74,10 +89,7 @@ struct Frames {
 }
 
 impl Frames {
-    fn encode(
-        self,
-        changes: impl Stream<Item = Result<Change>> + Send + 'static,
-    ) -> impl Stream<Item = std::result::Result<Bytes, std::convert::Infallible>> + Send {
+    fn encode(self, changes: impl Stream<Item = Result<Change>> + Send + 'static) -> impl Stream<Item = Bytes> + Send {
         let mut frames = self;
         changes.filter_map(move |item| {
             let frame = match item {
@@ -86,7 +98,7 @@ impl Frames {
                 Err(e) if e.code >= 500 && !e.is_timeout() => None,
                 Err(e) => frames.frame("ERROR", &e.to_value()),
             };
-            std::future::ready(frame.map(Ok))
+            std::future::ready(frame)
         })
     }
 

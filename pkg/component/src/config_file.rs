@@ -7,6 +7,14 @@ use serde_json::Value;
 /// # Errors
 /// The file cannot be read or parsed, or is of another kind (upstream's texts).
 pub fn load(path: &str, api_version: &str, kind: &str) -> anyhow::Result<Value> {
+    load_any(path, &[api_version], kind)
+}
+
+/// As [`load`], of one of several versions.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_any(path: &str, api_versions: &[&str], kind: &str) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("open {path}: {error}"))?;
     let value = parse(&text).map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
     let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -17,7 +25,7 @@ pub fn load(path: &str, api_version: &str, kind: &str) -> anyhow::Result<Value> 
         "{path}: Object 'apiVersion' is missing in file"
     );
     anyhow::ensure!(
-        has_kind == kind && has_version == api_version,
+        has_kind == kind && api_versions.contains(&has_version.as_str()),
         "{path}: no kind {has_kind:?} is registered for version {has_version:?}"
     );
     Ok(value)

@@ -103,7 +103,9 @@ impl Checks {
                 lines.push_str(&format!("[+]{name} excluded: ok\n"));
                 continue;
             }
-            match (check.run)().await {
+            let outcome = (check.run)().await;
+            crate::metrics::slis::observe(name, self.path, outcome.is_ok());
+            match outcome {
                 Ok(()) => lines.push_str(&format!("[+]{name} ok\n")),
                 Err(error) => {
                     tracing::info!("{} check failed: {name}: {error}", self.path);

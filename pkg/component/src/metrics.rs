@@ -12,6 +12,7 @@
 //! first use shows. Names, labels and buckets are upstream's.
 
 mod process;
+pub mod slis;
 mod workqueue;
 
 use std::sync::LazyLock;
@@ -152,6 +153,13 @@ pub fn rest_client_request(code: &str, method: &str, host: &str) {
     CLIENT_REQUESTS.with_label_values(&[code, method, host]).inc();
 }
 
+/// When this process started; without `/proc` the epoch.
+#[must_use]
+pub fn process_started() -> jiff::Timestamp {
+    let seconds = process::start_time().unwrap_or_default();
+    jiff::Timestamp::from_second(seconds as i64).unwrap_or_default()
+}
+
 /// The body of `/metrics`.
 #[must_use]
 pub fn text() -> String {
@@ -164,7 +172,11 @@ pub fn text() -> String {
 /// The answer to `GET /metrics`.
 #[must_use]
 pub fn response() -> Response<Body> {
-    let mut response = Response::new(full(text()));
+    page(text())
+}
+
+fn page(text: String) -> Response<Body> {
+    let mut response = Response::new(full(text));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),

@@ -72,6 +72,19 @@ pub struct PeerAddr(pub SocketAddr);
 #[derive(Clone, Debug)]
 pub struct PeerCerts(pub Arc<[CertificateDer<'static>]>);
 
+/// An extension of a response over HTTP/2: the client shall make its further requests on another connection (GOAWAY).
+#[derive(Clone, Copy, Debug)]
+pub struct GoAway;
+
+/// Whether an address or port may be bound although another socket has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// `SO_REUSEADDR`; without it only sockets that are closing are no hindrance.
+    pub address: bool,
+    /// `SO_REUSEPORT`: several processes listen on the port.
+    pub port: bool,
+}
+
 /// A listening socket with its rules.
 pub struct Server {
     listener: TcpListener,
@@ -111,6 +124,25 @@ impl Server {
     /// The address is in use or not ours.
     pub async fn bind(addr: SocketAddr) -> std::io::Result<Self> {
         Ok(Self::from_listener(TcpListener::bind(addr).await?))
+    }
+
+    /// As [`Server::bind`], next to others that do the same.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn bind_shared(addr: SocketAddr, sharing: Sharing) -> std::io::Result<Self> {
+        if !sharing.port {
+            // An address is bound with SO_REUSEADDR anyway, as in Go.
+            return Self::bind(addr).await;
+        }
+        let socket = match addr {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(true)?;
+        socket.bind(addr)?;
+        Ok(Self::from_listener(socket.listen(1024)?))
     }
 
     /// Takes a socket that listens already.

@@ -1,205 +1,128 @@
-//! OpenAPI v2 as protobuf (gnostic's `openapi.v2.Document`): kubectl asks for this form only, to
-//! validate kinds that have no PATCH (reviews) on its own side.
+//! OpenAPI documents as protobuf: gnostic's messages, which old clients of v2 and some of v3 ask for.
 //!
-//! Only what that needs: the definitions, with their types, descriptions, required fields and extensions. Paths are in
-//! the JSON form.
+//! A document is made from its JSON form, as upstream's handlers make it. [`v2`] and [`v3`] say which field of which
+//! message a member becomes; [`Message`] writes it. Only what our documents contain is there.
 
-use prost::Message;
+pub(super) mod v2;
+pub(super) mod v3;
+
+use apimachinery::codec::yaml;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use serde_json::Value;
 
-/// What kubectl asks for.
-pub(super) const ACCEPT: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-/// What upstream answers with.
-pub(super) const CONTENT_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// A message under construction. Null values (absent members) write nothing.
+#[derive(Default)]
+struct Message(Vec<u8>);
 
-#[derive(Clone, PartialEq, Message)]
-struct Document {
-    #[prost(string, tag = "1")]
-    swagger: String,
-    #[prost(message, optional, tag = "2")]
-    info: Option<Info>,
-    #[prost(message, optional, tag = "8")]
-    paths: Option<Empty>,
-    #[prost(message, optional, tag = "9")]
-    definitions: Option<NamedSchemas>,
-}
+/// Writes the members of a JSON value into the message that stands for it.
+type Writer = fn(&mut Message, &Value);
 
-#[derive(Clone, PartialEq, Message)]
-struct Info {
-    #[prost(string, tag = "1")]
-    title: String,
-    #[prost(string, tag = "2")]
-    version: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct Empty {}
-
-/// `Definitions` and `Properties` look the same.
-#[derive(Clone, PartialEq, Message)]
-struct NamedSchemas {
-    #[prost(message, repeated, tag = "1")]
-    list: Vec<NamedSchema>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NamedSchema {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    value: Option<Schema>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Schema {
-    #[prost(string, tag = "1")]
-    reference: String,
-    #[prost(string, tag = "2")]
-    format: String,
-    #[prost(string, tag = "4")]
-    description: String,
-    #[prost(string, repeated, tag = "19")]
-    required: Vec<String>,
-    #[prost(message, optional, boxed, tag = "21")]
-    additional_properties: Option<Box<AdditionalProperties>>,
-    #[prost(message, optional, tag = "22")]
-    kind: Option<TypeItem>,
-    #[prost(message, optional, tag = "23")]
-    items: Option<Items>,
-    #[prost(message, optional, tag = "25")]
-    properties: Option<NamedSchemas>,
-    #[prost(message, repeated, tag = "31")]
-    extensions: Vec<NamedAny>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct AdditionalProperties {
-    #[prost(message, optional, boxed, tag = "1")]
-    schema: Option<Box<Schema>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TypeItem {
-    #[prost(string, repeated, tag = "1")]
-    value: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Items {
-    #[prost(message, repeated, tag = "1")]
-    schema: Vec<Schema>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NamedAny {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(message, optional, tag = "2")]
-    value: Option<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    /// JSON is YAML too.
-    #[prost(string, tag = "2")]
-    yaml: String,
-}
-
-/// Encodes a v2 document.
-pub(super) fn encode(v2: &Value) -> Vec<u8> {
-    let text = |p: &str| crate::objects::text(v2, p).to_owned();
-    Document {
-        swagger: text("/swagger"),
-        info: Some(Info {
-            title: text("/info/title"),
-            version: text("/info/version"),
-        }),
-        paths: Some(Empty {}),
-        definitions: named(v2.get("definitions")),
+impl Message {
+    fn of(v: &Value, write: Writer) -> Vec<u8> {
+        let mut message = Message::default();
+        write(&mut message, v);
+        message.0
     }
-    .encode_to_vec()
-}
 
-fn named(v: Option<&Value>) -> Option<NamedSchemas> {
-    let list = v?
-        .as_object()?
-        .iter()
-        .map(|(name, v)| NamedSchema {
-            name: name.clone(),
-            value: Some(schema(v)),
-        })
-        .collect();
-    Some(NamedSchemas { list })
-}
+    fn bytes(&mut self, tag: u32, bytes: &[u8]) {
+        encode_key(tag, WireType::LengthDelimited, &mut self.0);
+        encode_varint(bytes.len() as u64, &mut self.0);
+        self.0.extend_from_slice(bytes);
+    }
 
-fn schema(v: &Value) -> Schema {
-    let text = |k: &str| v[k].as_str().unwrap_or("").to_owned();
-    let words = |k: &str| {
-        v[k].as_array()
+    fn text(&mut self, tag: u32, v: &Value) {
+        if let Some(text) = v.as_str().filter(|t| !t.is_empty()) {
+            self.bytes(tag, text.as_bytes());
+        }
+    }
+
+    /// A list of texts; one that stands alone is a list of one.
+    fn texts(&mut self, tag: u32, v: &Value) {
+        match v {
+            Value::String(text) => self.bytes(tag, text.as_bytes()),
+            Value::Array(list) => list.iter().for_each(|v| self.texts(tag, v)),
+            _ => {}
+        }
+    }
+
+    fn flag(&mut self, tag: u32, v: &Value) {
+        if v == &Value::Bool(true) {
+            encode_key(tag, WireType::Varint, &mut self.0);
+            encode_varint(1, &mut self.0);
+        }
+    }
+
+    fn count(&mut self, tag: u32, v: &Value) {
+        if let Some(n) = v.as_i64().filter(|n| *n != 0) {
+            encode_key(tag, WireType::Varint, &mut self.0);
+            encode_varint(n.cast_unsigned(), &mut self.0);
+        }
+    }
+
+    fn number(&mut self, tag: u32, v: &Value) {
+        if let Some(n) = v.as_f64().filter(|n| *n != 0.0) {
+            self.double(tag, n);
+        }
+    }
+
+    /// A double that is written even when it is 0.
+    fn double(&mut self, tag: u32, n: f64) {
+        encode_key(tag, WireType::SixtyFourBit, &mut self.0);
+        self.0.extend_from_slice(&n.to_le_bytes());
+    }
+
+    /// A bool that is written even when it is false.
+    fn choice(&mut self, tag: u32, b: bool) {
+        encode_key(tag, WireType::Varint, &mut self.0);
+        encode_varint(u64::from(b), &mut self.0);
+    }
+
+    fn part(&mut self, tag: u32, v: &Value, write: Writer) {
+        if !v.is_null() {
+            self.bytes(tag, &Message::of(v, write));
+        }
+    }
+
+    fn parts(&mut self, tag: u32, v: &Value, write: Writer) {
+        v.as_array()
             .into_iter()
             .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    };
-    Schema {
-        reference: text("$ref"),
-        format: text("format"),
-        description: text("description"),
-        required: words("required"),
-        additional_properties: v.get("additionalProperties").map(|a| {
-            Box::new(AdditionalProperties {
-                schema: Some(Box::new(schema(a))),
-            })
-        }),
-        kind: v["type"].as_str().map(|t| TypeItem {
-            value: vec![t.to_owned()],
-        }),
-        items: v.get("items").map(|i| Items {
-            schema: vec![schema(i)],
-        }),
-        properties: named(v.get("properties")),
-        extensions: v
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(k, _)| k.starts_with("x-"))
-            .map(|(k, v)| NamedAny {
-                name: k.clone(),
-                value: Some(Any { yaml: v.to_string() }),
-            })
-            .collect(),
+            .for_each(|item| self.part(tag, item, write));
     }
+
+    /// The members of an object as pairs of name and value; gnostic has no maps.
+    fn named(&mut self, tag: u32, v: &Value, write: Writer) {
+        for (name, value) in v.as_object().into_iter().flatten() {
+            self.pair(tag, name, value, write);
+        }
+    }
+
+    fn pair(&mut self, tag: u32, name: &str, value: &Value, write: Writer) {
+        let mut pair = Message::default();
+        pair.bytes(1, name.as_bytes());
+        pair.bytes(2, &Message::of(value, write));
+        self.bytes(tag, &pair.0);
+    }
+
+    /// The members called `x-...`.
+    fn extensions(&mut self, tag: u32, v: &Value) {
+        let members = v.as_object().into_iter().flatten();
+        for (name, value) in members.filter(|(name, _)| name.starts_with("x-")) {
+            self.pair(tag, name, value, any);
+        }
+    }
+}
+
+/// Gnostic's `Any`: YAML text.
+fn any(m: &mut Message, v: &Value) {
+    // JSON is YAML too.
+    m.bytes(2, yaml::encode(v).unwrap_or_else(|_| v.to_string()).as_bytes());
+}
+
+fn info(m: &mut Message, v: &Value, version: u32) {
+    m.text(1, &v["title"]);
+    m.text(version, &v["version"]);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn definitions_keep_what_explains_and_patches_them() {
-        let v2 = json!({"swagger": "2.0", "info": {"title": "t", "version": "v"}, "definitions": {"a.B": {
-            "type": "object", "description": "about", "required": ["c"],
-            "properties": {"c": {"type": "array", "items": {"$ref": "#/definitions/a.C"},
-                "x-kubernetes-patch-merge-key": "name", "description": "field"}},
-        }}});
-        let bytes = encode(&v2);
-        let document = Document::decode(&bytes[..]).expect("it was encoded");
-        let list = document.definitions.map(|d| d.list).unwrap_or_default();
-        let schema = list[0].value.as_ref().expect("a definition has a schema");
-        assert_eq!((list[0].name.as_str(), schema.description.as_str()), ("a.B", "about"));
-        let field = &schema.properties.as_ref().expect("it has properties").list[0];
-        let field = field.value.as_ref().expect("a property has a schema");
-        assert_eq!(field.description, "field");
-        assert_eq!(
-            field.items.as_ref().map(|i| i.schema[0].reference.as_str()),
-            Some("#/definitions/a.C")
-        );
-        assert_eq!(field.extensions[0].name, "x-kubernetes-patch-merge-key");
-        assert_eq!(
-            field.extensions[0].value.as_ref().map(|a| a.yaml.as_str()),
-            Some("\"name\"")
-        );
-    }
-}
+mod tests;

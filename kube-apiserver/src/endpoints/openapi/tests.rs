@@ -211,9 +211,28 @@ fn what_is_kept_of_all_documents_is_small() {
     let v3 = parts().into_iter().map(|p| compress(|w| v3::write(&p, w)).len());
     let v3: usize = v3.sum();
     let v2 = compress(|w| v2::write(w));
-    let pb = compress(|w| w.write_all(&proto::encode(&parsed(&v2))));
+    let pb = compress(|w| w.write_all(&proto::v2::encode(&parsed(&v2))));
     eprintln!("kept: v3 {v3} bytes, v2 {}, v2 as protobuf {}", v2.len(), pb.len());
     assert!(v3 + v2.len() + pb.len() < 3 << 20);
+}
+
+/// Writes every document in both forms where `OPENAPI_OUT` says, for a comparison with gnostic's own encoder.
+#[test]
+fn documents_can_be_written_out() {
+    let Ok(dir) = std::env::var("OPENAPI_OUT") else { return };
+    let mut all = vec![(
+        "v2".to_owned(),
+        document_v2(),
+        proto::v2::encode as fn(&Value) -> Vec<u8>,
+    )];
+    for part in parts() {
+        let name = format!("v3.{}", part.name().replace('/', "__"));
+        all.push((name, document(part), proto::v3::encode));
+    }
+    for (name, json, encode) in all {
+        std::fs::write(format!("{dir}/{name}.pb"), encode(&json)).unwrap();
+        std::fs::write(format!("{dir}/{name}.json"), json.to_string()).unwrap();
+    }
 }
 
 #[test]
@@ -221,16 +240,29 @@ fn accept_decides_the_form() {
     for (path, accept, code, content_type) in [
         ("/openapi/v2", "", 200, JSON),
         ("/openapi/v2", "*/*", 200, JSON),
-        ("/openapi/v2", proto::ACCEPT, 200, proto::CONTENT_TYPE),
-        ("/openapi/v2", proto::CONTENT_TYPE, 200, proto::CONTENT_TYPE),
+        ("/openapi/v2", proto::v2::ACCEPT, 200, proto::v2::CONTENT_TYPE),
+        ("/openapi/v2", proto::v2::CONTENT_TYPE, 200, proto::v2::CONTENT_TYPE),
         (
             "/openapi/v2",
             "application/json;q=0.5, application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
             200,
-            proto::CONTENT_TYPE,
+            proto::v2::CONTENT_TYPE,
         ),
         ("/openapi/v2", "text/html", 406, ""),
         ("/openapi/v3", "text/html", 200, JSON),
+        (
+            "/openapi/v3/apis/apps/v1",
+            proto::v3::ACCEPT,
+            200,
+            proto::v3::CONTENT_TYPE,
+        ),
+        (
+            "/openapi/v3/apis/apps/v1",
+            proto::v3::CONTENT_TYPE,
+            200,
+            proto::v3::CONTENT_TYPE,
+        ),
+        ("/openapi/v3/apis/apps/v1", proto::v2::ACCEPT, 406, ""),
         ("/openapi/v3/apis/apps/v1", "text/html", 406, ""),
         ("/openapi/v3/apis/apps/v1", "text/html, application/json", 200, JSON),
     ] {

@@ -170,3 +170,11 @@ fn every_binarys_table_is_sound() {
         table.parse(["--version", "--help"]).unwrap();
     }
 }
+
+#[test]
+fn all_flags_are_printed_as_go_does() {
+    let rows = "a\t\tstringSlice\t[x]\tacts\nb\t\tbool\t\tacts\nd\t\tduration\t60s\tacts\nm\t\tmapStringString\t\tacts\nn\t\tint\t3\tacts";
+    let values = Table::new("x", rows).parse(["--m=z=1,a=2", "--b"]).unwrap();
+    let all: Vec<String> = values.all().into_iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(all, ["a=[x]", "b=true", "d=1m0s", "m=a=2,z=1", "n=3"]);
+}

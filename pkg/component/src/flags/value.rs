@@ -171,7 +171,8 @@ pub(super) fn parse_port_range(text: &str) -> Result<Option<(u16, u16)>, String>
 }
 
 /// A comma list with CSV quotes, as pflag's string slice.
-pub(super) fn split_list(text: &str) -> Vec<String> {
+#[must_use]
+pub fn split_list(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }

@@ -166,6 +166,42 @@ impl Values {
         value::parse_port_range(self.last(flag)).expect(CHECKED)
     }
 
+    /// Every flag as Go prints its value, for `/flagz`; this does not count as reading them.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, String> {
+        let rows = self.table.flags.iter();
+        rows.map(|flag| (flag.name.to_owned(), self.printed(flag))).collect()
+    }
+
+    fn printed(&self, flag: &Flag) -> String {
+        let texts = self.texts(flag);
+        let last = texts.last().copied().unwrap_or_default();
+        match flag.kind {
+            Kind::StringSlice | Kind::IntSlice => {
+                // A default in the table has its brackets already.
+                let words = texts.iter().flat_map(|t| value::split_list(t.trim_matches(['[', ']'])));
+                format!("[{}]", words.collect::<Vec<_>>().join(","))
+            }
+            Kind::StringArray => format!("[{}]", texts.join(",").trim_matches(['[', ']'])),
+            Kind::NamedCertKey => format!("[{}]", texts.join(";")),
+            Kind::Map | Kind::FeatureGates => {
+                let parse = if flag.kind == Kind::Map {
+                    value::parse_map
+                } else {
+                    value::parse_gates
+                };
+                let pairs: BTreeMap<String, String> = texts.iter().flat_map(|t| parse(t).unwrap_or_default()).collect();
+                let pairs = pairs.iter().map(|(k, v)| format!("{k}={v}"));
+                pairs.collect::<Vec<_>>().join(",")
+            }
+            Kind::Bool => (!last.is_empty() && value::parse_bool(last).expect(CHECKED)).to_string(),
+            Kind::Duration if !last.is_empty() => {
+                apimachinery::duration::format_std(value::parse_duration(last).expect(CHECKED))
+            }
+            _ => last.to_owned(),
+        }
+    }
+
     /// Warns, once logging is up, about each given flag that has no effect: rows that say so, and
     /// rows that claim to act but which nobody has read.
     pub fn warn_unused(&self) {

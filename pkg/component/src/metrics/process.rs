@@ -20,7 +20,7 @@ pub(super) struct ProcessCollector {
 impl ProcessCollector {
     pub(super) fn new() -> Self {
         let gauge = |name: &str, help: &str| Gauge::new(name, help).expect("the name is valid");
-        let collector = Self {
+        Self {
             cpu: Counter::new(
                 "process_cpu_seconds_total",
                 "User and system CPU time spent, in seconds.",
@@ -30,14 +30,9 @@ impl ProcessCollector {
             virtual_size: gauge("process_virtual_memory_bytes", "Virtual memory, in bytes."),
             open_fds: gauge("process_open_fds", "Open file descriptors."),
             max_fds: gauge("process_max_fds", "The limit of open file descriptors."),
-            start: gauge(
-                "process_start_time_seconds",
-                "When the process started, in seconds since the epoch.",
-            ),
+            start: start_time_gauge(),
             threads: gauge("process_threads", "Operating system threads."),
-        };
-        collector.start.set(start_time().unwrap_or(0.0));
-        collector
+        }
     }
 
     fn all(&self) -> [&dyn Collector; 7] {
@@ -95,7 +90,16 @@ impl Stat {
     }
 }
 
-fn start_time() -> Option<f64> {
+/// `process_start_time_seconds`, set.
+pub(super) fn start_time_gauge() -> Gauge {
+    let help = "When the process started, in seconds since the epoch.";
+    let gauge = Gauge::new("process_start_time_seconds", help).expect("the name is valid");
+    gauge.set(start_time().unwrap_or(0.0));
+    gauge
+}
+
+/// When this process started, in seconds since the epoch; unknown without `/proc`.
+pub(super) fn start_time() -> Option<f64> {
     let boot = std::fs::read_to_string("/proc/stat").ok()?;
     let boot: f64 = boot
         .lines()

@@ -12,11 +12,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{BoxError, Limits, PeerAddr, PeerCerts, Tls};
+use super::{BoxError, GoAway, Limits, PeerAddr, PeerCerts, Tls};
 
 pub(super) async fn serve<S, B>(
     listener: TcpListener,
@@ -127,13 +127,24 @@ async fn drive<IO, S, B>(
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let leaving = Arc::new(Notify::new());
+    let leave = leaving.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let extensions = request.extensions_mut();
         extensions.insert(PeerAddr(peer));
         if let Some(certs) = &certs {
             extensions.insert(certs.clone());
         }
-        tower::ServiceExt::oneshot(service.clone(), request)
+        let (answer, leave) = (tower::ServiceExt::oneshot(service.clone(), request), leave.clone());
+        async move {
+            let answer = answer.await;
+            if let Ok(response) = &answer
+                && response.extensions().get::<GoAway>().is_some()
+            {
+                leave.notify_one();
+            }
+            answer
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -153,6 +164,11 @@ async fn drive<IO, S, B>(
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        // Open requests are answered; the client is told to make no more here.
+        () = leaving.notified() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -195,3 +195,60 @@ async fn flags_choose_certificates_by_name_and_the_least_version() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_client_can_be_told_to_go_away() {
+    let (cert, key) = self_signed(&["localhost".into()]).unwrap();
+    let server = Server::bind_shared(
+        "127.0.0.1:0".parse().unwrap(),
+        super::Sharing {
+            address: true,
+            port: true,
+        },
+    )
+    .await
+    .unwrap();
+    let addr = server.local_addr().unwrap();
+    let second = Server::bind_shared(
+        addr,
+        super::Sharing {
+            address: false,
+            port: true,
+        },
+    )
+    .await;
+    drop(second.expect("the port is shared"));
+    let shutdown = CancellationToken::new();
+    let service = handler(|_| async {
+        let mut response = Response::new(full("bye"));
+        response.extensions_mut().insert(super::GoAway);
+        response
+    });
+    let task = tokio::spawn(
+        server
+            .tls(Tls::from_pem(cert.clone(), key).unwrap())
+            .serve(service, shutdown.clone()),
+    );
+    let stream = TcpStream::connect(addr).await.unwrap();
+    let stream = tokio_rustls::TlsConnector::from(client_config(&cert, None, b"h2"))
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
+        .unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("https://localhost/")
+        .body(Empty::<bytes::Bytes>::new())
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "bye");
+    // The server closes the connection, although we still hold it.
+    tokio::time::timeout(Duration::from_secs(10), connection)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    shutdown.cancel();
+    task.await.unwrap();
+}

@@ -41,10 +41,7 @@ pub(in crate::endpoints::openapi) fn group_version(group: &str, version: &str) -
     let id = format!("get{}APIResources", title(group, version));
     let resources = nonresource::get(&id, "get available resources", &tag(group, version), OBJECT, answer);
     out.insert(format!("{root}/"), vec![resources]);
-    for row in resources::resources()
-        .iter()
-        .filter(|r| r.group == group && r.version == version)
-    {
+    for row in resources::served().filter(|r| r.group == group && r.version == version) {
         let main = Target { row, sub: None };
         let space = if row.namespaced { "/namespaces/{namespace}" } else { "" };
         let collection = format!("{space}/{}", row.plural);

@@ -1,0 +1,96 @@
+//! Flags of the store: where the objects are, and in which form.
+//!
+//! Upstream: `apiserver/pkg/server/options/etcd.go`.
+
+use std::path::PathBuf;
+
+use component::flags::Values;
+
+use crate::storage::etcd::TlsFiles;
+
+/// Where the objects are kept.
+#[derive(Debug, Clone)]
+pub(crate) enum StorageOptions {
+    /// `--etcd-servers` and its TLS files.
+    Etcd {
+        /// Endpoints.
+        servers: Vec<String>,
+        /// Certificates.
+        tls: TlsFiles,
+    },
+    /// In this process, forgotten at exit: for tests.
+    Memory,
+}
+
+/// Other servers for the objects of a resource (`--etcd-servers-overrides`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Override {
+    /// API group, empty for core.
+    pub(crate) group: String,
+    /// Plural name.
+    pub(crate) resource: String,
+    /// Endpoints.
+    pub(crate) servers: Vec<String>,
+}
+
+impl StorageOptions {
+    pub(super) fn from_values(v: &Values, errors: &mut Vec<String>) -> Self {
+        let path = |name: &str| v.non_empty(name).map(PathBuf::from);
+        let servers = v.strings("etcd-servers");
+        if servers.is_empty() {
+            errors.push("--etcd-servers must be specified".to_owned());
+        }
+        if let Some(backend) = v.non_empty("storage-backend").filter(|b| b != "etcd3") {
+            errors.push(format!("--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3' (got {backend:?})"));
+        }
+        let tls = TlsFiles {
+            ca: path("etcd-cafile"),
+            cert: path("etcd-certfile"),
+            key: path("etcd-keyfile"),
+        };
+        StorageOptions::Etcd { servers, tls }
+    }
+}
+
+/// Reads `group/resource#servers` texts; malformed ones go to `errors`.
+pub(super) fn overrides(v: &Values, errors: &mut Vec<String>) -> Vec<Override> {
+    let texts = v.strings("etcd-servers-overrides");
+    let parsed = texts.iter().filter_map(|text| {
+        let parsed = parse(text);
+        if parsed.is_none() {
+            errors.push("--etcd-servers-overrides invalid, must be of format: group/resource#servers, where servers are URLs, semicolon separated".to_owned());
+        }
+        parsed
+    });
+    parsed.collect()
+}
+
+fn parse(text: &str) -> Option<Override> {
+    let [place, servers] = text.split('#').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let [group, resource] = place.split('/').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    Some(Override {
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        servers: servers.split(';').map(str::to_owned).collect(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_name_a_resource_and_its_servers() {
+        let events = parse("/events#https://a:2379;https://b:2379").unwrap();
+        assert_eq!((events.group.as_str(), events.resource.as_str()), ("", "events"));
+        assert_eq!(events.servers, ["https://a:2379", "https://b:2379"]);
+        for bad in ["x", "events#a", "a/b/c#d", "a/b#c#d"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}
