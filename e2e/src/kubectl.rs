@@ -1,9 +1,9 @@
 //! Real `kubectl`, as a person types it.
 
 use std::{
-    io::Write,
-    path::PathBuf,
-    process::{Command, Stdio},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -47,6 +47,11 @@ impl Cluster {
         expect_success(args, self.try_kubectl(args, None))
     }
 
+    /// `kubectl` as administrator, to be given what [`Cluster::try_kubectl`] has no words for.
+    pub fn command(&self) -> Command {
+        command(&self.admin_kubeconfig())
+    }
+
     /// A new namespace, named for the test.
     pub fn namespace(&self, test: &str) -> Namespace<'_> {
         let name = format!("{test}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -74,6 +79,13 @@ impl Namespace<'_> {
     /// When it fails, with what it printed.
     pub fn kubectl(&self, args: &[&str]) -> String {
         expect_success(args, self.try_kubectl(args, None))
+    }
+
+    /// `kubectl -n NAMESPACE ARGS`, to be given an environment or run aside.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.cluster.command();
+        command.args(["-n", &self.name]).args(args);
+        command
     }
 
     /// `kubectl apply -f -` of a manifest.
@@ -117,8 +129,8 @@ impl Drop for Namespace<'_> {
 /// # Panics
 /// When there is no kubectl.
 pub fn run(kubeconfig: PathBuf, args: &[&str], input: Option<&str>) -> Output {
-    let mut command = Command::new("kubectl");
-    command.env("KUBECONFIG", kubeconfig).args(args).stdin(Stdio::null());
+    let mut command = command(&kubeconfig);
+    command.args(args);
     let output = match input {
         None => command_output(&mut command, INSTALL),
         Some(input) => {
@@ -140,6 +152,61 @@ pub fn run(kubeconfig: PathBuf, args: &[&str], input: Option<&str>) -> Output {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn command(kubeconfig: &Path) -> Command {
+    let mut command = Command::new("kubectl");
+    command.env("KUBECONFIG", kubeconfig).stdin(Stdio::null());
+    command
+}
+
+/// A `kubectl` that runs beside the test until the value is dropped, such as `port-forward`.
+#[derive(Debug)]
+pub struct Aside {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Aside {
+    /// Starts it; its standard error goes to the test's.
+    ///
+    /// # Panics
+    /// When there is no kubectl.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("kubectl: {error}; {INSTALL}"));
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let lines = BufReader::new(stdout);
+        Self { child, lines }
+    }
+
+    /// The next line it prints, without its end; `None` when it prints no more.
+    ///
+    /// # Panics
+    /// When the pipe breaks.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line).expect("reading from kubectl");
+        (read > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// Waits for its end; the exit code, -1 when a signal ended it.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn end(mut self) -> i32 {
+        let status = self.child.wait().expect("waiting for kubectl");
+        status.code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

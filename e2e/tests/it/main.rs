@@ -5,6 +5,7 @@
 use e2e::cluster::{self, Cluster, Sharing};
 
 mod bad_input;
+mod kubectl;
 mod pods;
 mod restarts;
 mod static_pods;
