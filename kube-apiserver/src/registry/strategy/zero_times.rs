@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 const ZERO: &str = "1970-01-01T00:00:00Z";
 const CONDITION_TIME: &str = "lastTransitionTime";
 const SERIES_TIME: &str = "lastObservedTime";
+/// Times by name, in the status of a disruption budget.
+const DISRUPTED_PODS: &str = "disruptedPods";
 
 /// Gives every condition and series without a time the zero one. False when there is none.
 pub(super) fn fill(object: &mut Value) -> bool {
@@ -31,7 +33,7 @@ pub(super) fn restore(object: &mut Value) {
     });
 }
 
-fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value, &'static str)) {
+fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value, &str)) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| each(item, visit)),
         Value::Object(map) => {
@@ -40,6 +42,11 @@ fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value, &'static str)) {
                     ("conditions", Value::Array(conditions)) => {
                         let objects = conditions.iter_mut().filter(|c| c.is_object());
                         objects.for_each(|condition| visit(condition, CONDITION_TIME));
+                    }
+                    (DISRUPTED_PODS, pods @ Value::Object(_)) => {
+                        let names: Vec<String> =
+                            pods.as_object().into_iter().flatten().map(|(n, _)| n.clone()).collect();
+                        names.iter().for_each(|name| visit(pods, name));
                     }
                     ("series", series @ Value::Object(_)) => visit(series, SERIES_TIME),
                     _ => each(child, visit),
@@ -67,5 +74,10 @@ mod tests {
             "devices": [{"conditions": [{"type": "C", "lastTransitionTime": null}]}]}});
         assert_eq!(object, wanted);
         assert!(!fill(&mut json!({"spec": {"conditions": "x", "series": 1}})));
+        let mut budget = json!({"status": {"disruptedPods": {"p": null, "q": time}}});
+        let before = budget.clone();
+        assert!(fill(&mut budget));
+        restore(&mut budget);
+        assert_eq!(budget, before);
     }
 }
