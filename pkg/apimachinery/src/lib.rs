@@ -23,3 +23,6 @@ pub mod schema;
 pub mod status;
 pub mod time;
 pub mod validation;
+
+#[cfg(test)]
+mod texts;
