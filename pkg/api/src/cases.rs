@@ -1,5 +1,6 @@
 //! Tables of invalid objects: a case is a base object, what is changed in it, and the errors in order.
 
+mod kinds;
 pub(crate) mod table;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,9 @@ use serde_json::Value;
 pub(crate) use addresses::{is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, sloppy_cidr, sloppy_ip};
 pub use addresses::{warnings_for_cidr, warnings_for_ip};
 pub(crate) use collections::{conditions, limited, limited_set, shown};
-pub(crate) use webhook::{Url, WebhookService, ca_bundle, is_ca_bundle, webhook_service, webhook_url};
+pub(crate) use webhook::{
+    Url, WebhookService, ca_bundle, is_ca_bundle, is_review_version, review_versions, webhook_client,
+};
 
 /// Text of an optional string; absent is empty.
 pub(crate) fn text(value: &Option<String>) -> &str {

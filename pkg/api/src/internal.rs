@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! # type
-//! #   name kind [omit] [^]
+//! #   name kind [omit] [^] [<field] [=name]
 //! core.Taint
 //! 	Key str
 //! 	TimeAdded time
@@ -12,7 +12,8 @@
 //!
 //! Kinds: `str bool int float bytes quantity intstr time any raw orArray orBool orStrings`, another type; prefix `*` pointer, `[]` list, `{}`
 //! map. `omit`: left out when empty (types of `meta`, which have JSON names). `^`: the value stands one level higher
-//! in the API (`hostNetwork`). A name is the API's but for upper and lower case.
+//! in the API (`hostNetwork`); `<`: in this field of the API, which Go inlines. A name is the API's but for upper and
+//! lower case, or `=` says the API's.
 
 mod diff;
 #[cfg(test)]
@@ -57,8 +58,10 @@ static TYPES: LazyLock<HashMap<&'static str, Vec<Field>>> = LazyLock::new(|| {
             types.entry(current).or_default().push(Field {
                 name,
                 kind: Kind::parse(kind),
+                api: flags.iter().find_map(|f| f.strip_prefix('=')).unwrap_or(name),
                 omit: flags.contains(&"omit"),
                 outside: flags.contains(&"^"),
+                within: flags.iter().find_map(|f| f.strip_prefix('<')),
             });
         } else if !line.starts_with('#') {
             current = line;
@@ -71,8 +74,11 @@ static TYPES: LazyLock<HashMap<&'static str, Vec<Field>>> = LazyLock::new(|| {
 struct Field {
     name: &'static str,
     kind: Kind,
+    /// The API's name, in any case.
+    api: &'static str,
     omit: bool,
     outside: bool,
+    within: Option<&'static str>,
 }
 
 enum Kind {
@@ -116,6 +122,8 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
     match (kind, value) {
         (Kind::Pointer(inner), Some(_)) => write(out, inner, value, outside),
         (Kind::Pointer(_) | Kind::List(_) | Kind::Map(_), None) => out.push_str("null"),
+        // Lists that must be given are never absent here; the decoder has dropped the others' empty ones.
+        (Kind::List(_), Some(Value::Array(items))) if items.is_empty() => out.push_str("null"),
         (Kind::List(inner), Some(Value::Array(items))) => {
             sequence(out, '[', ']', items, |out, item| write(out, inner, Some(item), None));
         }
@@ -131,8 +139,12 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
             let map = value.and_then(Value::as_object).unwrap_or(&empty);
             let fields = TYPES.get(name).map(Vec::as_slice).unwrap_or_default();
             let fields = fields.iter().filter_map(|field| {
-                let within = if field.outside { outside.unwrap_or(&empty) } else { map };
-                let value = named(within, field.name);
+                let around = if field.outside { outside.unwrap_or(&empty) } else { map };
+                let within = match field.within {
+                    Some(part) => around.get(part).and_then(Value::as_object).unwrap_or(&empty),
+                    None => around,
+                };
+                let value = named(within, field.api);
                 (!field.omit || value.is_some_and(|v| !is_empty(v))).then_some((field, value))
             });
             sequence(out, '{', '}', fields, |out, (field, value)| {

@@ -1,11 +1,11 @@
 //! Where a webhook is called (apiserver `pkg/util/webhook/validation.go`).
 
 use apimachinery::field::{BadValue, Error, ErrorList, Path};
-use apimachinery::validation::{is_dns1123_subdomain, is_valid_port};
+use apimachinery::validation::{is_dns1035_label, is_dns1123_subdomain, is_valid_port};
 use k8s_openapi::ByteString;
 
 /// `ValidateWebhookURL` with `forceHttps`.
-pub(crate) fn webhook_url(errs: &mut ErrorList, url: &str, path: &Path) {
+fn webhook_url(errs: &mut ErrorList, url: &str, path: &Path) {
     const FORM: &str = "; desired format: https://host[/path]";
     let url = match Url::parse(url) {
         Ok(url) => url,
@@ -94,6 +94,45 @@ impl<'a> Url<'a> {
     }
 }
 
+/// Where a webhook is: at a URL or behind a service, one of them.
+pub(crate) fn webhook_client(
+    errs: &mut ErrorList,
+    url: Option<&str>,
+    service: Option<WebhookService<'_>>,
+    path: &Path,
+) {
+    match (url, service) {
+        (Some(url), None) => webhook_url(errs, url, &path.child("url")),
+        (None, Some(service)) => webhook_service(errs, &service, &path.child("service")),
+        _ => errs.push(Error::required(path, "exactly one of url or service is required")),
+    }
+}
+
+/// Whether a review version is one this server speaks (`AcceptedAdmissionReviewVersions`).
+pub(crate) fn is_review_version(version: &str) -> bool {
+    matches!(version, "v1" | "v1beta1")
+}
+
+/// The reviews a webhook understands (`validateAdmissionReviewVersions`); `missing` is said of none.
+pub(crate) fn review_versions(errs: &mut ErrorList, versions: &[String], recognized: bool, missing: &str, path: &Path) {
+    if versions.is_empty() {
+        errs.push(Error::required(path, missing));
+        return;
+    }
+    for (index, version) in versions.iter().enumerate() {
+        let path = path.index(index);
+        if versions[..index].contains(version) {
+            errs.push(Error::invalid(&path, version, "duplicate version"));
+        } else {
+            super::invalid_each(errs, &path, version, is_dns1035_label(version));
+        }
+    }
+    if recognized && !versions.iter().any(|v| is_review_version(v)) {
+        let rule = "must include at least one of v1, v1beta1";
+        errs.push(Error::invalid(path, super::shown(&versions), rule));
+    }
+}
+
 /// The service of a webhook (`ValidateWebhookService`).
 pub(crate) struct WebhookService<'a> {
     /// Its namespace.
@@ -108,7 +147,7 @@ pub(crate) struct WebhookService<'a> {
 
 /// `ValidateWebhookService`. All its callers pass name and namespace in the wrong order, so a missing one
 /// is reported at the other's field.
-pub(crate) fn webhook_service(errs: &mut ErrorList, service: &WebhookService<'_>, path: &Path) {
+fn webhook_service(errs: &mut ErrorList, service: &WebhookService<'_>, path: &Path) {
     super::required(errs, &path.child("name"), service.namespace);
     super::required(errs, &path.child("namespace"), service.name);
     let messages = is_valid_port(i64::from(service.port));

@@ -26,7 +26,7 @@ fn parts_are_shown_with_gos_names_and_everything_unset() {
             json!({"matchExpressions": [{"operator": "Exists", "key": "a"}], "matchLabels": {"a": "b"}}),
             r#"{"matchLabels":{"a":"b"},"matchExpressions":[{"key":"a","operator":"Exists"}]}"#,
         ),
-        ("[]core.Toleration", json!([]), "[]"),
+        ("[]core.Toleration", json!([]), "null"),
         (
             "core.Volume",
             json!({"name": "v", "emptyDir": {}}),
@@ -53,7 +53,7 @@ fn a_pods_network_stands_in_its_security_context() {
         "{shown}"
     );
     assert!(
-        shown.starts_with(r#"{"Volumes":null,"InitContainers":null,"Containers":[],"#),
+        shown.starts_with(r#"{"Volumes":null,"InitContainers":null,"Containers":null,"#),
         "{shown}"
     );
 }

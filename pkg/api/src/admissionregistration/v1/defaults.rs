@@ -7,8 +7,6 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use crate::core::v1::defaults::or;
-
 /// What both kinds of webhooks have in common.
 struct Common<'a> {
     client: &'a mut WebhookClientConfig,
@@ -23,13 +21,13 @@ struct Common<'a> {
 /// Fail, Equivalent, everything, ten seconds, port 443 (`SetDefaults_ValidatingWebhook`,
 /// `SetDefaults_MutatingWebhook`, `SetDefaults_Rule`, `SetDefaults_ServiceReference`).
 fn webhook(hook: Common<'_>) {
-    or(hook.failure_policy, "Fail");
-    or(hook.match_policy, "Equivalent");
+    hook.failure_policy.get_or_insert_with(|| "Fail".to_string());
+    hook.match_policy.get_or_insert_with(|| "Equivalent".to_string());
     hook.namespaces.get_or_insert_default();
     hook.objects.get_or_insert_default();
     hook.timeout_seconds.get_or_insert(10);
     for rule in hook.rules.iter_mut().flatten() {
-        or(&mut rule.scope, "*");
+        rule.scope.get_or_insert_with(|| "*".to_string());
     }
     if let Some(service) = &mut hook.client.service {
         service.port.get_or_insert(443);
@@ -54,7 +52,7 @@ pub fn validating_webhook_configuration(obj: &mut ValidatingWebhookConfiguration
 /// Defaults of every webhook in the configuration; none is called twice.
 pub fn mutating_webhook_configuration(obj: &mut MutatingWebhookConfiguration) {
     for w in obj.webhooks.iter_mut().flatten() {
-        or(&mut w.reinvocation_policy, "Never");
+        w.reinvocation_policy.get_or_insert_with(|| "Never".to_string());
         webhook(Common {
             client: &mut w.client_config,
             failure_policy: &mut w.failure_policy,
@@ -72,7 +70,7 @@ pub fn mutating_webhook_configuration(obj: &mut MutatingWebhookConfiguration) {
 pub fn validating_admission_policy(obj: &mut ValidatingAdmissionPolicy) {
     obj.status.get_or_insert_default();
     let spec = obj.spec.get_or_insert_default();
-    or(&mut spec.failure_policy, "Fail");
+    spec.failure_policy.get_or_insert_with(|| "Fail".to_string());
     if let Some(resources) = &mut spec.match_constraints {
         match_resources(resources);
     }
@@ -88,7 +86,7 @@ pub fn validating_admission_policy_binding(obj: &mut ValidatingAdmissionPolicyBi
 /// Fail, Equivalent, everything (`SetDefaults_MutatingAdmissionPolicySpec`, `SetDefaults_MatchResources`).
 pub fn mutating_admission_policy(obj: &mut MutatingAdmissionPolicy) {
     let spec = obj.spec.get_or_insert_default();
-    or(&mut spec.failure_policy, "Fail");
+    spec.failure_policy.get_or_insert_with(|| "Fail".to_string());
     if let Some(resources) = &mut spec.match_constraints {
         match_resources(resources);
     }
@@ -103,11 +101,11 @@ pub fn mutating_admission_policy_binding(obj: &mut MutatingAdmissionPolicyBindin
 }
 
 fn match_resources(resources: &mut MatchResources) {
-    or(&mut resources.match_policy, "Equivalent");
+    resources.match_policy.get_or_insert_with(|| "Equivalent".to_string());
     resources.namespace_selector.get_or_insert_default();
     resources.object_selector.get_or_insert_default();
     let rules = [&mut resources.resource_rules, &mut resources.exclude_resource_rules];
     for rule in rules.into_iter().flat_map(|r| r.iter_mut().flatten()) {
-        or(&mut rule.scope, "*");
+        rule.scope.get_or_insert_with(|| "*".to_string());
     }
 }

@@ -8,6 +8,7 @@ mod endpoints;
 mod env;
 mod namespace;
 mod node;
+mod node_config;
 mod options;
 mod pod;
 mod pod_resize;
@@ -44,10 +45,9 @@ pub use pod_status::pod_status_update;
 pub use pod_update::{pod_ephemeral_containers_update, pod_update};
 pub use quota::{limit_range, resource_quota_create, resource_quota_status_update, resource_quota_update};
 pub use replication::{
-    ReplicaCounts, replica_counts, replication_controller_create, replication_controller_status_update,
-    replication_controller_update,
+    replica_counts, replication_controller_create, replication_controller_status_update, replication_controller_update,
 };
-pub(crate) use resources::{container_name as container_resource_name, is_extended, is_native};
+pub(crate) use resources::{container_name as container_resource_name, is_extended, is_native, overhead_amounts};
 pub use scheduling::{node_selector, tolerations};
 pub(crate) use security::app_armor;
 pub use service::{service_create, service_status_update, service_update};

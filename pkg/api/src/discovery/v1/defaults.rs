@@ -2,12 +2,10 @@
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use crate::core::v1::defaults::or;
-
 /// Port name empty, protocol TCP (`SetDefaults_EndpointPort`).
 pub fn endpoint_slice(obj: &mut EndpointSlice) {
     for port in obj.ports.iter_mut().flatten() {
         port.name.get_or_insert_default();
-        or(&mut port.protocol, "TCP");
+        port.protocol.get_or_insert_with(|| "TCP".to_string());
     }
 }

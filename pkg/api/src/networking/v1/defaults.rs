@@ -3,7 +3,6 @@
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass, NetworkPolicy, NetworkPolicyPort, ServiceCIDR};
 
 use crate::check::list;
-use crate::core::v1::defaults::or;
 
 /// Ports TCP; types from the rules that are given (`SetDefaults_NetworkPolicy`).
 pub fn network_policy(obj: &mut NetworkPolicy) {
@@ -26,7 +25,7 @@ pub fn network_policy(obj: &mut NetworkPolicy) {
 
 fn ports(ports: &mut Option<Vec<NetworkPolicyPort>>) {
     for port in ports.iter_mut().flatten() {
-        or(&mut port.protocol, "TCP");
+        port.protocol.get_or_insert_with(|| "TCP".to_string());
     }
 }
 

@@ -4,7 +4,7 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
 use crate::check::{dns_label, immutable, list};
-use crate::core::v1::validation::tolerations;
+use crate::core::v1::validation::{overhead_amounts, tolerations};
 use crate::internal::shown;
 use crate::meta;
 
@@ -16,6 +16,9 @@ pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
         errs.push(Error::required(&handler, ""));
     } else {
         dns_label(&mut errs, &handler, &obj.handler);
+    }
+    if let Some(overhead) = &obj.overhead {
+        overhead_amounts(&mut errs, &overhead.pod_fixed, &Path::new("overhead"));
     }
     if let Some(scheduling) = &obj.scheduling {
         let path = Path::new("scheduling");

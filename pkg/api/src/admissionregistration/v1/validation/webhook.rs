@@ -1,7 +1,7 @@
 //! Webhook configurations.
 
 use apimachinery::field::{Error, ErrorList, Path};
-use apimachinery::validation::{is_dns1035_label, is_fully_qualified_name};
+use apimachinery::validation::is_fully_qualified_name;
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
     ValidatingWebhookConfiguration, WebhookClientConfig,
@@ -10,7 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::conditions::match_conditions;
 use super::rules::{FAILURE_POLICIES, MATCH_POLICIES, REINVOCATION_POLICIES, rule};
-use crate::check::{WebhookService, equal, invalid_each, list, one_of, shown, webhook_service, webhook_url};
+use crate::check::{
+    WebhookService, equal, invalid_each, is_review_version, list, one_of, review_versions, webhook_client,
+};
 use crate::meta;
 
 /// Side effects a new webhook may have (`noSideEffectClasses`), sorted.
@@ -37,43 +39,31 @@ struct Hook<'a> {
     review_versions: &'a [String],
 }
 
-impl<'a> From<&'a ValidatingWebhook> for Hook<'a> {
-    fn from(hook: &'a ValidatingWebhook) -> Self {
-        Hook {
-            name: &hook.name,
-            client: &hook.client_config,
-            rules: list(&hook.rules),
-            failure_policy: hook.failure_policy.as_ref(),
-            match_policy: hook.match_policy.as_ref(),
-            side_effects: &hook.side_effects,
-            timeout_seconds: hook.timeout_seconds,
-            namespaces: hook.namespace_selector.as_ref(),
-            objects: hook.object_selector.as_ref(),
-            reinvocation_policy: None,
-            conditions: list(&hook.match_conditions),
-            review_versions: &hook.admission_review_versions,
+/// The two kinds differ in the last field only.
+macro_rules! hook {
+    ($kind:ty, |$hook:ident| $reinvocation:expr) => {
+        impl<'a> From<&'a $kind> for Hook<'a> {
+            fn from($hook: &'a $kind) -> Self {
+                Hook {
+                    name: &$hook.name,
+                    client: &$hook.client_config,
+                    rules: list(&$hook.rules),
+                    failure_policy: $hook.failure_policy.as_ref(),
+                    match_policy: $hook.match_policy.as_ref(),
+                    side_effects: &$hook.side_effects,
+                    timeout_seconds: $hook.timeout_seconds,
+                    namespaces: $hook.namespace_selector.as_ref(),
+                    objects: $hook.object_selector.as_ref(),
+                    conditions: list(&$hook.match_conditions),
+                    review_versions: &$hook.admission_review_versions,
+                    reinvocation_policy: $reinvocation,
+                }
+            }
         }
-    }
+    };
 }
-
-impl<'a> From<&'a MutatingWebhook> for Hook<'a> {
-    fn from(hook: &'a MutatingWebhook) -> Self {
-        Hook {
-            name: &hook.name,
-            client: &hook.client_config,
-            rules: list(&hook.rules),
-            failure_policy: hook.failure_policy.as_ref(),
-            match_policy: hook.match_policy.as_ref(),
-            side_effects: &hook.side_effects,
-            timeout_seconds: hook.timeout_seconds,
-            namespaces: hook.namespace_selector.as_ref(),
-            objects: hook.object_selector.as_ref(),
-            reinvocation_policy: hook.reinvocation_policy.as_ref(),
-            conditions: list(&hook.match_conditions),
-            review_versions: &hook.admission_review_versions,
-        }
-    }
-}
+hook!(ValidatingWebhook, |hook| None);
+hook!(MutatingWebhook, |hook| hook.reinvocation_policy.as_ref());
 
 /// Which rules an update is spared, because the stored object broke them (`validationOptions`).
 #[derive(Clone, Copy)]
@@ -106,17 +96,11 @@ impl Options {
             no_side_effects: old.iter().all(|h| NO_SIDE_EFFECTS.contains(&h.side_effects)),
             recognized_versions: old
                 .iter()
-                .all(|h| h.review_versions.is_empty() || h.review_versions.iter().any(is_review_version)),
+                .all(|h| h.review_versions.is_empty() || h.review_versions.iter().any(|v| is_review_version(v))),
             unique_names: (0..old.len()).all(|i| old[..i].iter().all(|h| h.name != old[i].name)),
             any_label_values: old.iter().any(|h| bad(h.namespaces) || bad(h.objects)),
         }
     }
-}
-
-/// Whether a review version is one this server speaks (`AcceptedAdmissionReviewVersions`).
-#[allow(clippy::ptr_arg)] // passed as a function over a list of texts
-fn is_review_version(version: &String) -> bool {
-    matches!(version.as_str(), "v1" | "v1beta1")
 }
 
 /// A new configuration (`ValidateValidatingWebhookConfiguration`).
@@ -172,7 +156,14 @@ fn webhooks(errs: &mut ErrorList, hooks: &[Hook<'_>], options: Options) {
         let path = Path::new("webhooks").index(index);
         webhook(errs, hook, options, &path);
         let versions = path.child("admissionReviewVersions");
-        review_versions(errs, hook.review_versions, options.recognized_versions, &versions);
+        let missing = "must specify one of v1, v1beta1";
+        review_versions(
+            errs,
+            hook.review_versions,
+            options.recognized_versions,
+            missing,
+            &versions,
+        );
         let again = hooks[..index].iter().any(|h| h.name == hook.name);
         if options.unique_names && !hook.name.is_empty() && again {
             errs.push(Error::duplicate(&path.child("name"), hook.name));
@@ -229,44 +220,14 @@ fn webhook(errs: &mut ErrorList, hook: &Hook<'_>, options: Options, path: &Path)
         let path = path.child("reinvocationPolicy");
         one_of(errs, &path, policy, &REINVOCATION_POLICIES);
     }
-    client(errs, hook.client, &path.child("clientConfig"));
+    let service = hook.client.service.as_ref().map(|service| WebhookService {
+        namespace: &service.namespace,
+        name: &service.name,
+        path: service.path.as_ref(),
+        port: service.port.unwrap_or(0),
+    });
+    webhook_client(errs, hook.client.url.as_deref(), service, &path.child("clientConfig"));
     if options.conditions {
         match_conditions(errs, hook.conditions, &path.child("matchConditions"));
-    }
-}
-
-fn client(errs: &mut ErrorList, client: &WebhookClientConfig, path: &Path) {
-    match (&client.url, &client.service) {
-        (Some(url), None) => webhook_url(errs, url, &path.child("url")),
-        (None, Some(service)) => {
-            let service = WebhookService {
-                namespace: &service.namespace,
-                name: &service.name,
-                path: service.path.as_ref(),
-                port: service.port.unwrap_or(0),
-            };
-            webhook_service(errs, &service, &path.child("service"));
-        }
-        _ => errs.push(Error::required(path, "exactly one of url or service is required")),
-    }
-}
-
-/// `validateAdmissionReviewVersions`.
-fn review_versions(errs: &mut ErrorList, versions: &[String], recognized: bool, path: &Path) {
-    if versions.is_empty() {
-        errs.push(Error::required(path, "must specify one of v1, v1beta1"));
-        return;
-    }
-    for (index, version) in versions.iter().enumerate() {
-        let path = path.index(index);
-        if versions[..index].contains(version) {
-            errs.push(Error::invalid(&path, version, "duplicate version"));
-        } else {
-            invalid_each(errs, &path, version, is_dns1035_label(version));
-        }
-    }
-    if recognized && !versions.iter().any(is_review_version) {
-        let rule = "must include at least one of v1, v1beta1";
-        errs.push(Error::invalid(path, shown(&versions), rule));
     }
 }

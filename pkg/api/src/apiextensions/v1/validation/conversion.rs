@@ -1,13 +1,12 @@
 //! How objects are converted between versions (`validateCustomResourceConversion`).
 
 use apimachinery::field::{Error, ErrorList, Path};
-use apimachinery::validation::is_dns1035_label;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinitionSpec, WebhookClientConfig,
 };
 
-use super::options::{Options, is_review_version};
-use crate::check::{WebhookService, ca_bundle, invalid_each, required_one_of, shown, webhook_service, webhook_url};
+use super::options::Options;
+use crate::check::{WebhookService, ca_bundle, required_one_of, review_versions, webhook_client};
 
 /// The conversion, and that one by webhook prunes.
 pub(super) fn conversion(errs: &mut ErrorList, spec: &CustomResourceDefinitionSpec, options: &Options) {
@@ -37,7 +36,8 @@ pub(super) fn conversion(errs: &mut ErrorList, spec: &CustomResourceDefinitionSp
             )),
             Some(client) => client_config(errs, client, options, &client_path),
         }
-        review_versions(errs, versions, options, &versions_path);
+        // `validateConversionReviewVersions`
+        review_versions(errs, versions, options.recognized_review_version, "", &versions_path);
         return;
     }
     let rule = "should not be set when strategy is not set to Webhook";
@@ -50,44 +50,18 @@ pub(super) fn conversion(errs: &mut ErrorList, spec: &CustomResourceDefinitionSp
 }
 
 fn client_config(errs: &mut ErrorList, client: &WebhookClientConfig, options: &Options, path: &Path) {
-    match (&client.url, &client.service) {
-        (Some(url), None) => webhook_url(errs, url, &path.child("url")),
-        (None, Some(service)) => {
-            let service = WebhookService {
-                namespace: &service.namespace,
-                name: &service.name,
-                path: service.path.as_ref(),
-                port: service.port.unwrap_or(0),
-            };
-            webhook_service(errs, &service, &path.child("service"));
-        }
-        _ => errs.push(Error::required(path, "exactly one of url or service is required")),
-    }
+    let service = client.service.as_ref().map(|service| WebhookService {
+        namespace: &service.namespace,
+        name: &service.name,
+        path: service.path.as_ref(),
+        port: service.port.unwrap_or(0),
+    });
+    webhook_client(errs, client.url.as_deref(), service, path);
     if let Some(bundle) = client
         .ca_bundle
         .as_ref()
         .filter(|b| !b.0.is_empty() && !options.invalid_ca_bundle)
     {
         ca_bundle(errs, bundle, &path.child("caBundle"));
-    }
-}
-
-/// `validateConversionReviewVersions`.
-fn review_versions(errs: &mut ErrorList, versions: &[String], options: &Options, path: &Path) {
-    if versions.is_empty() {
-        errs.push(Error::required(path, ""));
-        return;
-    }
-    for (index, version) in versions.iter().enumerate() {
-        let path = path.index(index);
-        if versions[..index].contains(version) {
-            errs.push(Error::invalid(&path, version, "duplicate version"));
-        } else {
-            invalid_each(errs, &path, version, is_dns1035_label(version));
-        }
-    }
-    if options.recognized_review_version && !versions.iter().any(|v| is_review_version(v)) {
-        let rule = "must include at least one of v1, v1beta1";
-        errs.push(Error::invalid(path, shown(&versions), rule));
     }
 }

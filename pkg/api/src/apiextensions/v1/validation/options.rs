@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use super::schema::{TYPES, list_keys};
 use super::structural;
 use super::walk::{any, item};
-use crate::check::{equal, is_ca_bundle, list, text};
+use crate::check::{equal, is_ca_bundle, is_review_version, list, text};
 
 /// Most selectable fields of a version (`MaxSelectableFields`).
 pub(super) const SELECTABLE_MAX: usize = 8;
@@ -70,11 +70,6 @@ impl Options {
             many_selectable: many_selectable(&new.spec, spec),
         }
     }
-}
-
-/// Whether a review version is one this server speaks (`acceptedConversionReviewVersions`).
-pub(super) fn is_review_version(version: &str) -> bool {
-    matches!(version, "v1" | "v1beta1")
 }
 
 fn is_established(obj: &CustomResourceDefinition) -> bool {

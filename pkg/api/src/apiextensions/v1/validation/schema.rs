@@ -10,6 +10,7 @@ use super::structural;
 use super::version::map_keys;
 use super::walk::{additional, item, items};
 use crate::check::{list, one_of, shown, text};
+use crate::internal;
 
 /// `openapiV3Types`, sorted.
 pub(super) const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
@@ -233,7 +234,7 @@ fn list_map(errs: &mut ErrorList, s: &JSONSchemaProps, path: &Path) {
     }
     let Some(item) = item(s) else {
         let rule = "must only have a single schema if x-kubernetes-list-type is map";
-        errs.push(Error::invalid(&items_path, shown(&s.items), rule));
+        errs.push(Error::invalid(&items_path, internal::shown("*orArray", &s.items), rule));
         return;
     };
     let type_ = text(&item.type_);

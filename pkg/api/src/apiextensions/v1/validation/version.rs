@@ -11,7 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use super::form::Parts;
 use super::options::{Options, SELECTABLE_MAX};
 use super::{schema, structural};
-use crate::check::{list, shown, text};
+use crate::check::{list, text};
 
 /// `printerColumnDatatypes`, sorted.
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
@@ -151,7 +151,8 @@ fn root_beside_status(errs: &mut ErrorList, s: &JSONSchemaProps, at: &Path, path
         || s.x_kubernetes_list_type.is_some()
         || s.x_kubernetes_map_type.is_some();
     if before_type || others {
-        errs.push(Error::invalid(at, shown(s), RULE));
+        let value = crate::internal::shown("apiextensions.JSONSchemaProps", s);
+        errs.push(Error::invalid(at, value, RULE));
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{at_most_all, decremented, int_or_percent, lasting_template, number, required_selector, selects_template};
 use crate::check::{immutable_part, non_negative, text, to_value};
-use crate::core::v1::validation::{ReplicaCounts, replica_counts};
+use crate::core::v1::validation::replica_counts;
 use crate::internal::shown;
 use crate::meta;
 
@@ -198,15 +198,6 @@ fn replica_template(
 /// A changed ReplicaSet status (`ValidateReplicaSetStatusUpdate`).
 pub fn replica_set_status_update(new: &ReplicaSet, old: &ReplicaSet) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    let status = new.status.clone().unwrap_or_default();
-    let counts = ReplicaCounts {
-        replicas: status.replicas,
-        fully_labeled: status.fully_labeled_replicas.unwrap_or(0),
-        ready: status.ready_replicas.unwrap_or(0),
-        available: status.available_replicas.unwrap_or(0),
-        observed_generation: status.observed_generation.unwrap_or(0),
-        terminating: status.terminating_replicas,
-    };
-    replica_counts(&mut errs, counts);
+    replica_counts(&mut errs, &new.status);
     errs
 }

@@ -105,7 +105,7 @@ fn exit_codes(
     let path = path.child("values");
     let values = &codes.values;
     if values.is_empty() {
-        errs.push(Error::invalid(&path, shown(values), "at least one value is required"));
+        errs.push(Error::invalid(&path, BadValue::Null, "at least one value is required"));
     } else if values.len() > MAX_EXIT_CODES {
         errs.push(Error::too_many(&path, values.len(), MAX_EXIT_CODES));
     }

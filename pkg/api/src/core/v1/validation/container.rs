@@ -125,8 +125,10 @@ pub(super) fn init_containers(errs: &mut ErrorList, scope: &Scope<'_>, path: &Pa
         let path_of_list = path;
         let path = path.index(index);
         common(errs, scope, c, &path);
-        if c.restart_policy.is_some() || !list(&c.restart_policy_rules).is_empty() {
+        if c.restart_policy.is_some() {
             restart_rules(errs, c, &path);
+        } else if !list(&c.restart_policy_rules).is_empty() {
+            errs.push(Error::required(&path.child("restartPolicy"), RULES_NEED_POLICY));
         }
         if !names.insert(&c.name) && !c.name.is_empty() {
             errs.push(Error::duplicate(&path.child("name"), &c.name));
@@ -283,6 +285,8 @@ fn lifecycle_and_probes(errs: &mut ErrorList, scope: &Scope<'_>, c: &Container, 
 const MAX_RESTART_RULES: usize = 20;
 const MAX_EXIT_CODES: usize = 255;
 
+const RULES_NEED_POLICY: &str = "must specify restartPolicy when restart rules are used";
+
 /// `validateContainerRestartPolicy` (the gates ContainerRestartRules and
 /// RestartAllContainersOnContainerExits are on).
 fn restart_rules(errs: &mut ErrorList, c: &Container, path: &Path) {
@@ -292,8 +296,7 @@ fn restart_rules(errs: &mut ErrorList, c: &Container, path: &Path) {
         Some(value) => one_of(errs, &policy, value, &["Always", "Never", "OnFailure"]),
         None if rules.is_empty() => return,
         None => {
-            let rule = "must specify restartPolicy when restart rules are used";
-            errs.push(Error::required(&policy, rule));
+            errs.push(Error::required(&policy, RULES_NEED_POLICY));
         }
     }
     let path = path.child("restartPolicyRules");

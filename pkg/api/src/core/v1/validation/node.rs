@@ -6,6 +6,7 @@ use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::validation::is_valid_label_value;
 use k8s_openapi::api::core::v1::{Node, Taint};
 
+use super::node_config::configurations;
 use super::{resources, scheduling};
 use crate::check::{legacy_cidr, list, qualified_name, text, to_value};
 use crate::internal::shown;
@@ -100,6 +101,7 @@ pub fn node_status_update(new: &Node, old: &Node) -> ErrorList {
         let rule = "node updates may not change providerID except from \"\" to valid";
         errs.push(Error::forbidden(&path.child("providerID"), rule));
     }
+    configurations(&mut errs, new);
     taints(&mut errs, new);
     let external = |n: &Node| n.spec.as_ref().and_then(|s| s.external_id.clone()).unwrap_or_default();
     if external(new) != external(old) {

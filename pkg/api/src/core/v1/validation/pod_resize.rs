@@ -195,6 +195,8 @@ fn keep_compute(new: &mut Option<ResourceRequirements>, old: &Option<ResourceReq
     let none = ResourceRequirements::default();
     let old = old.as_ref().unwrap_or(&none);
     let Some(new) = new else { return };
+    // Upstream compares requests and limits only.
+    new.claims = None;
     for (new, old) in [(&mut new.requests, &old.requests), (&mut new.limits, &old.limits)] {
         for name in ["cpu", "memory"] {
             match old.as_ref().and_then(|o| o.get(name)) {

@@ -56,11 +56,7 @@ pub fn pod_spec(errs: &mut ErrorList, spec: &PodSpec, metadata: Option<&ObjectMe
     hostname_override(errs, spec, &path.child("hostnameOverride"));
     names(errs, spec, path, options);
     if spec.overhead.is_some() {
-        let limits = k8s_openapi::api::core::v1::ResourceRequirements {
-            limits: spec.overhead.clone(),
-            ..Default::default()
-        };
-        resources::container(errs, &limits, &path.child("overhead"), options);
+        resources::overhead(errs, &spec.overhead, &path.child("overhead"), options);
     }
     if let Some(os) = &spec.os {
         let path_of = path.child("os");

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::pod_update::{annotation_changes, specs};
 use crate::check::{
-    dns_label, immutable, invalid_each, is_dual_stack, legacy_ip, list, one_of, qualified_name, text, unix_id,
+    dns_label, immutable, invalid_each, is_dual_stack, legacy_ip, list, one_of, qualified_name, sloppy_ip, text,
+    unix_id,
 };
 use crate::meta;
 
@@ -247,10 +248,20 @@ fn families(errs: &mut ErrorList, new: &[String], old: &[String], path: &Path) {
     for (index, ip) in new.iter().enumerate() {
         legacy_ip(errs, &path.index(index), ip, &stored);
     }
-    if new.len() > 1 && (new.len() > 2 || !is_dual_stack(new.iter().map(String::as_str))) {
-        let shown: Vec<_> = new.iter().map(|ip| json!({"IP": ip})).collect();
-        let rule = "may specify no more than one IP for each IP family";
-        errs.push(Error::invalid(path, BadValue::from(&json!(shown)), rule));
+    if new.len() > 1 {
+        let unknown = new.iter().position(|ip| sloppy_ip(ip).is_none());
+        if let Some(index) = unknown {
+            let why = format!(
+                "failed to check for dual stack with error:invalid IP[{index}]: {}",
+                new[index]
+            );
+            errs.push(Error::internal(path, why));
+        }
+        if new.len() > 2 || unknown.is_some() || !is_dual_stack(new.iter().map(String::as_str)) {
+            let shown: Vec<_> = new.iter().map(|ip| json!({"IP": ip})).collect();
+            let rule = "may specify no more than one IP for each IP family";
+            errs.push(Error::invalid(path, BadValue::from(&json!(shown)), rule));
+        }
     }
 }
 

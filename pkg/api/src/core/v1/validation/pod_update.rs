@@ -89,10 +89,8 @@ pub fn pod_update(new: &Pod, old: &Pod) -> ErrorList {
 fn rest_is_unchanged(errs: &mut ErrorList, new: &PodSpec, old: &PodSpec, path: &Path) {
     let mut munged = new.clone();
     keep_images(&mut munged.containers, &old.containers);
-    keep_images(
-        munged.init_containers.get_or_insert_default(),
-        list(&old.init_containers),
-    );
+    let init = munged.init_containers.as_deref_mut().unwrap_or_default();
+    keep_images(init, list(&old.init_containers));
     munged.active_deadline_seconds = old.active_deadline_seconds;
     munged.scheduling_gates = old.scheduling_gates.clone();
     munged.tolerations = old.tolerations.clone();

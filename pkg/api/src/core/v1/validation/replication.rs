@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerSpec};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::pod::pod_template_spec;
 use super::pod::restart_policy_among;
@@ -67,68 +69,33 @@ fn spec(errs: &mut ErrorList, spec: Option<&ReplicationControllerSpec>, old: Opt
 /// A changed ReplicationController status (`ValidateReplicationControllerStatusUpdate`).
 pub fn replication_controller_status_update(new: &ReplicationController, old: &ReplicationController) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    let status = new.status.clone().unwrap_or_default();
-    let counts = ReplicaCounts {
-        replicas: status.replicas,
-        fully_labeled: status.fully_labeled_replicas.unwrap_or(0),
-        ready: status.ready_replicas.unwrap_or(0),
-        available: status.available_replicas.unwrap_or(0),
-        observed_generation: status.observed_generation.unwrap_or(0),
-        terminating: None,
-    };
-    replica_counts(&mut errs, counts);
+    replica_counts(&mut errs, &new.status);
     errs
 }
 
-/// The counts of a ReplicaSet-like status.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReplicaCounts {
-    /// All pods.
-    pub replicas: i32,
-    /// Pods with all labels of the template.
-    pub fully_labeled: i32,
-    /// Ready pods.
-    pub ready: i32,
-    /// Pods ready for long enough.
-    pub available: i32,
-    /// The generation the controller saw.
-    pub observed_generation: i64,
-    /// Pods on their way out, of ReplicaSets.
-    pub terminating: Option<i32>,
-}
-
-/// Counts are not negative and nest (`ValidateReplicationControllerStatus`, `ValidateReplicaSetStatus`).
-pub fn replica_counts(errs: &mut ErrorList, counts: ReplicaCounts) {
-    let path = Path::new("status");
-    let ReplicaCounts {
-        replicas,
-        fully_labeled,
-        ready,
-        available,
-        observed_generation,
-        terminating,
-    } = counts;
-    for (field, value) in [
-        ("replicas", i64::from(replicas)),
-        ("fullyLabeledReplicas", i64::from(fully_labeled)),
-        ("readyReplicas", i64::from(ready)),
-        ("availableReplicas", i64::from(available)),
-        ("observedGeneration", observed_generation),
-    ] {
-        non_negative(errs, &path.child(field), value);
+/// The counts of a status are not negative and nest (`ValidateReplicationControllerStatus`,
+/// `ValidateReplicaSetStatus`, which have the same fields).
+pub fn replica_counts<S: Serialize>(errs: &mut ErrorList, status: &S) {
+    const FIELDS: [&str; 6] = [
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ];
+    let (path, status) = (Path::new("status"), to_value(status));
+    let count = |field: &str| status.get(field).and_then(Value::as_i64).unwrap_or(0);
+    for field in FIELDS {
+        non_negative(errs, &path.child(field), count(field));
     }
-    non_negative(errs, &path.child("terminatingReplicas"), terminating.map(i64::from));
-    for (field, value) in [
-        ("fullyLabeledReplicas", fully_labeled),
-        ("readyReplicas", ready),
-        ("availableReplicas", available),
-    ] {
-        if value > replicas {
-            let rule = "cannot be greater than status.replicas";
-            errs.push(Error::invalid(&path.child(field), value, rule));
-        }
+    let nested = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+    for field in nested.into_iter().filter(|f| count(f) > count("replicas")) {
+        let rule = "cannot be greater than status.replicas";
+        errs.push(Error::invalid(&path.child(field), count(field), rule));
     }
-    if available > ready {
+    let available = count("availableReplicas");
+    if available > count("readyReplicas") {
         let rule = "cannot be greater than readyReplicas";
         errs.push(Error::invalid(&path.child("availableReplicas"), available, rule));
     }

@@ -15,6 +15,20 @@ pub(super) fn container(errs: &mut ErrorList, resources: &ResourceRequirements, 
     requirements(errs, resources, container_name, path, options);
 }
 
+/// What a pod costs beyond its containers (`validateOverhead`): limits of a container.
+pub(crate) fn overhead(errs: &mut ErrorList, amounts: &Amounts, path: &Path, options: Options) {
+    let limits = ResourceRequirements {
+        limits: amounts.clone(),
+        ..ResourceRequirements::default()
+    };
+    container(errs, &limits, path, options);
+}
+
+/// [`overhead`] of a RuntimeClass (`ValidateOverhead` of node.k8s.io).
+pub(crate) fn overhead_amounts(errs: &mut ErrorList, amounts: &Amounts, path: &Path) {
+    overhead(errs, amounts, path, Options::default());
+}
+
 /// Requests and limits of a whole pod (`validatePodResources`).
 pub(super) fn pod_level(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
     let Some(resources) = &spec.resources else { return };
@@ -27,6 +41,8 @@ pub(super) fn pod_level(errs: &mut ErrorList, spec: &PodSpec, path: &Path, optio
         errs.push(Error::forbidden(&path.child("claims"), rule));
     }
     requirements(errs, resources, pod_level_name, path, options);
+    let named = list(&spec.resource_claims).iter().map(|c| c.name.as_str()).collect();
+    claims(errs, list(&resources.claims), &named, &path.child("claims"));
     consistency(errs, spec, resources, path);
 }
 
@@ -361,5 +377,4 @@ pub(super) fn is_quota_name(name: &str) -> bool {
         || (STANDARD_MORE.contains(&name) && name != "storage")
         || is_huge_page(name)
         || name.starts_with("requests.hugepages-")
-        || name.starts_with("count/")
 }

@@ -412,7 +412,7 @@ fn cluster_ips(errs: &mut ErrorList, spec: &ServiceSpec, old: Option<&ServiceSpe
         return;
     }
     for (index, (address, family)) in all.iter().zip(families).enumerate() {
-        if (family == "IPv6") != is_six(address) {
+        if matches!(family.as_str(), "IPv4" | "IPv6") && (family == "IPv6") != is_six(address) {
             let rule = format!("expected an {family} value as indicated by `ipFamilies[{index}]`");
             errs.push(Error::invalid(&at.index(index), address, rule));
         }
@@ -427,7 +427,7 @@ fn cluster_ip_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec
     }
     let (after, before) = (list(&new.cluster_ips), list(&old.cluster_ips));
     let path = Path::new(TOP).child("clusterIPs");
-    let value = to_value(&after);
+    let value = listed(after);
     if !before.is_empty() && after.is_empty() {
         errs.push(Error::invalid(
             &path.index(0),
@@ -448,6 +448,15 @@ fn cluster_ip_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec
     }
 }
 
+/// A list as Go shows it, where an absent one is null.
+fn listed(items: &[String]) -> Value {
+    if items.is_empty() {
+        Value::Null
+    } else {
+        to_value(&items)
+    }
+}
+
 /// `validateUpgradeDowngradeIPFamilies`: the first family stays.
 fn family_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec) {
     let external = |s: &ServiceSpec| text(&s.type_) == "ExternalName";
@@ -456,11 +465,19 @@ fn family_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec) {
     }
     let (after, before) = (list(&new.ip_families), list(&old.ip_families));
     let path = Path::new(TOP).child("ipFamilies");
-    let compared = if after.len() == before.len() { before.len() } else { 1 };
+    let addresses = list(&new.cluster_ips);
+    if after.len() < before.len() && addresses.is_empty() {
+        let rule = "primary ipFamily can not be unset";
+        errs.push(Error::invalid(&path.index(0), &listed(after), rule));
+    }
+    let same_length = after.len() == before.len();
+    let compared = if same_length { before.len() } else { 1 };
     for (new, old) in after.iter().zip(before).take(compared) {
         if new != old {
             let rule = "may not change once set";
-            errs.push(Error::invalid(&path.index(0), &to_value(&after), rule));
+            // Upstream shows the addresses when families come or go.
+            let value = listed(if same_length { after } else { addresses });
+            errs.push(Error::invalid(&path.index(0), &value, rule));
         }
     }
     if before.len() == 2 && after.len() == 1 && text(&new.ip_family_policy) != "SingleStack" {

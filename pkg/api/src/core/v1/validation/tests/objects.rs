@@ -108,7 +108,7 @@ fn node_addresses_ranges_and_taints_are_checked() {
     let taint = json!({"key": "a", "effect": "NoSchedule"});
     let twice = node(&[("/spec/taints", json!([taint, taint]))]);
     assert_eq!(
-        messages(&v::node_update(&twice, &old)),
+        messages(&v::node_status_update(&twice, &old)),
         [
             "metadata.taints[1]: Duplicate value: {\"Key\":\"a\",\"Value\":\"\",\"Effect\":\"NoSchedule\",\"TimeAdded\":null}: taints must be unique by key and effect pair"
         ]

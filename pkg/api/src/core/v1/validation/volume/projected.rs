@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
 
 use super::super::options::Options;
 use super::{downward_file, key_to_path};
+use crate::certificates::v1::validation::signer_name;
 use crate::check::{file_mode, list, non_reserved_path, one_of, required, text, to_value};
 use crate::meta;
 
@@ -141,7 +142,7 @@ fn pod_certificate<'a>(
     path: &Path,
 ) {
     const KEYS: [&str; 6] = ["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
-    required(errs, &path.child("signerName"), &certificate.signer_name);
+    signer_name(errs, &certificate.signer_name, &path.child("signerName"));
     one_of(errs, &path.child("keyType"), &certificate.key_type, &KEYS);
     if let Some(seconds) = certificate.max_expiration_seconds.filter(|s| *s < 3600) {
         let rule = "if provided, maxExpirationSeconds must be >= 3600";
