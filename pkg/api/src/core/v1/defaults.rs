@@ -113,9 +113,7 @@ pub fn persistent_volume(obj: &mut PersistentVolume) {
     or(&mut spec.persistent_volume_reclaim_policy, "Retain");
     spec.volume_mode.get_or_insert_with(|| "Filesystem".to_string());
     canonical_list(&mut spec.capacity);
-    if let Some(host_path) = &mut spec.host_path {
-        host_path.type_.get_or_insert_default();
-    }
+    volume::persistent(spec);
     or(&mut obj.status.get_or_insert_default().phase, "Pending");
 }
 

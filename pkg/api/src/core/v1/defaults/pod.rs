@@ -16,6 +16,8 @@ use crate::check::{canonical_list, list, text};
 pub fn pod(obj: &mut Pod) {
     let spec = obj.spec.get_or_insert_default();
     pod_spec(spec);
+    // A negative period has meant one second ever since it was let in (`Convert_v1_Pod_To_core_Pod`).
+    spec.termination_grace_period_seconds = spec.termination_grace_period_seconds.map(|s| if s < 0 { 1 } else { s });
     for container in spec
         .containers
         .iter_mut()
@@ -129,8 +131,12 @@ fn common(
     or(message_policy, "File");
 }
 
-/// Always for the tag `latest` (explicit or implied), IfNotPresent otherwise.
+/// Always for the tag `latest` (explicit or implied), IfNotPresent otherwise, also for what names no image
+/// (`parsers.ParseImageName`).
 pub(super) fn default_pull_policy(image: &str) -> &'static str {
+    if !is_image(image) {
+        return "IfNotPresent";
+    }
     let (name, digest) = match image.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (image, None),
@@ -141,6 +147,35 @@ pub(super) fn default_pull_policy(image: &str) -> &'static str {
         None if digest.is_none() => "Always",
         _ => "IfNotPresent",
     }
+}
+
+/// Whether a text is an image reference: `[domain[:port]/]path[:tag][@digest]`
+/// (distribution `reference.ParseNormalizedNamed`).
+fn is_image(image: &str) -> bool {
+    let (name, digest) = image.split_once('@').unwrap_or((image, "a:0"));
+    let slash = name.rfind('/').map_or(0, |at| at + 1);
+    let (last, tag) = name[slash..].split_once(':').unwrap_or((&name[slash..], "a"));
+    let name = &name[..slash + last.len()];
+    let path = match name.split_once('/') {
+        Some((domain, path))
+            if domain == "localhost" || domain.contains(['.', ':']) || domain != domain.to_lowercase() =>
+        {
+            if !domain.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') {
+                return false;
+            }
+            path
+        }
+        _ => name,
+    };
+    let alnum = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let component = |part: &str| {
+        let separators = part.split(alnum).filter(|s| !s.is_empty());
+        let good = |s: &str| matches!(s, "." | "_" | "__") || s.chars().all(|c| c == '-');
+        part.starts_with(alnum) && part.ends_with(alnum) && separators.into_iter().all(good)
+    };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let tagged = tag.starts_with(word) && tag.len() <= 128 && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'));
+    path.len() <= 255 && path.split('/').all(component) && tagged && digest.contains(':')
 }
 
 fn ports(ports: &mut Option<Vec<ContainerPort>>) {

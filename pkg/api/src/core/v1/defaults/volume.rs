@@ -1,6 +1,8 @@
 //! Defaults of volumes.
 
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, Volume, VolumeProjection};
+use k8s_openapi::api::core::v1::{
+    AzureDiskVolumeSource, EmptyDirVolumeSource, PersistentVolumeSpec, Volume, VolumeProjection,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
 use super::pod::default_pull_policy;
@@ -46,9 +48,51 @@ pub(super) fn volume(volume: &mut Volume) {
     if let Some(iscsi) = &mut volume.iscsi {
         or(&mut iscsi.iscsi_interface, "default");
     }
+    if let Some(rbd) = &mut volume.rbd {
+        ceph(&mut rbd.pool, &mut rbd.user, &mut rbd.keyring);
+    }
+    if let Some(io) = &mut volume.scale_io {
+        scale_io(&mut io.storage_mode, &mut io.fs_type);
+    }
+    volume.azure_disk.iter_mut().for_each(azure_disk);
     if let Some(claim) = volume.ephemeral.as_mut().and_then(|e| e.volume_claim_template.as_mut()) {
         persistent_volume_claim_spec(&mut claim.spec);
     }
+}
+
+/// The sources of a PersistentVolume: as in a pod (`SetDefaults_PersistentVolume` and its sources).
+pub(super) fn persistent(spec: &mut PersistentVolumeSpec) {
+    if let Some(host_path) = &mut spec.host_path {
+        host_path.type_.get_or_insert_default();
+    }
+    if let Some(iscsi) = &mut spec.iscsi {
+        or(&mut iscsi.iscsi_interface, "default");
+    }
+    if let Some(rbd) = &mut spec.rbd {
+        ceph(&mut rbd.pool, &mut rbd.user, &mut rbd.keyring);
+    }
+    if let Some(io) = &mut spec.scale_io {
+        scale_io(&mut io.storage_mode, &mut io.fs_type);
+    }
+    spec.azure_disk.iter_mut().for_each(azure_disk);
+}
+
+fn ceph(pool: &mut Option<String>, user: &mut Option<String>, keyring: &mut Option<String>) {
+    or(pool, "rbd");
+    or(user, "admin");
+    or(keyring, "/etc/ceph/keyring");
+}
+
+fn scale_io(mode: &mut Option<String>, fs_type: &mut Option<String>) {
+    or(mode, "ThinProvisioned");
+    or(fs_type, "xfs");
+}
+
+fn azure_disk(disk: &mut AzureDiskVolumeSource) {
+    disk.caching_mode.get_or_insert_with(|| "ReadWrite".to_string());
+    disk.fs_type.get_or_insert_with(|| "ext4".to_string());
+    disk.read_only.get_or_insert(false);
+    disk.kind.get_or_insert_with(|| "Shared".to_string());
 }
 
 fn projection(source: &mut VolumeProjection) {
