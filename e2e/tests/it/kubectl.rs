@@ -1,6 +1,9 @@
 //! Every command of kubectl that a person uses, against the running cluster.
 
-use e2e::kubectl::{Namespace, Output};
+use e2e::{
+    kubectl::{Namespace, Output},
+    wait,
+};
 
 mod reading;
 mod rights;
@@ -87,4 +90,15 @@ fn has_all(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "there is no {part:?} in:\n{text}");
     }
+}
+
+/// The command comes to say all the parts: events and statuses come when they come.
+fn says(ns: &Namespace<'_>, args: &[&str], parts: &[&str]) {
+    wait::until(&format!("kubectl {}", args.join(" ")), || {
+        let text = ns.kubectl(args);
+        match parts.iter().find(|part| !text.contains(**part)) {
+            None => Ok(()),
+            Some(part) => Err(format!("there is no {part:?} in:\n{text}")),
+        }
+    });
 }

@@ -3,7 +3,7 @@
 use e2e::kubectl::Aside;
 use serde_json::Value;
 
-use super::{POD, has_all, ready_deployment, ready_pod, refused};
+use super::{POD, has_all, ready_deployment, ready_pod, refused, says};
 
 #[test]
 fn every_served_kind_is_listed_and_explained() {
@@ -182,7 +182,7 @@ fn describe_tells_of_an_object_and_what_belongs_to_it() {
     let node = cluster.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]);
     let cases: [(&[&str], &[&str]); 9] = [
         (
-            &["pods", "-l", "app=web"],
+            &["pods", "-l", "app=web", "--show-events"],
             &[
                 "Controlled By:  ReplicaSet/web-",
                 "Ready                       True",
@@ -195,7 +195,7 @@ fn describe_tells_of_an_object_and_what_belongs_to_it() {
             &["2 desired | 2 updated | 2 total | 2 available", "NewReplicaSet:   web-"],
         ),
         (
-            &["replicaset", "-l", "app=web"],
+            &["replicaset", "-l", "app=web", "--show-events"],
             &["Controlled By:  Deployment/web", "SuccessfulCreate"],
         ),
         (&["service", "web"], &["Selector:", "app=web", "Endpoints:", "10.244."]),
@@ -209,7 +209,7 @@ fn describe_tells_of_an_object_and_what_belongs_to_it() {
         ),
     ];
     for (args, parts) in cases {
-        has_all(&ns.kubectl(&[&["describe"], args].concat()), parts);
+        says(&ns, &[&["describe"], args].concat(), parts);
     }
     let described = cluster.kubectl(&["describe", "node", &node]);
     has_all(
@@ -232,10 +232,9 @@ fn events_of_an_object_are_told() {
     let (cluster, _gate) = crate::shared();
     let ns = cluster.namespace("events");
     ready_pod(&ns);
-    let events = ns.kubectl(&["events", "--for", "pod/web"]);
-    assert!(events.starts_with("LAST SEEN"), "{events}");
-    has_all(&events, &["Scheduled", "Started", "Pod/web"]);
-    has_all(&ns.kubectl(&["events", "--types=Normal"]), &["Normal", "Scheduled"]);
+    let parts = ["LAST SEEN", "Scheduled", "Started", "Pod/web"];
+    says(&ns, &["events", "--for", "pod/web"], &parts);
+    says(&ns, &["events", "--types=Normal"], &["Normal", "Scheduled"]);
     let warnings = ns.try_kubectl(&["events", "--types=Warning", "--for", "pod/web"], None);
     assert_eq!((warnings.code, warnings.stdout.as_str()), (0, ""));
     has_all(

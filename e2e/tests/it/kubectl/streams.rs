@@ -79,7 +79,7 @@ fn attach_reaches_the_first_process() {
         attached.stderr
     );
     let missing = ns.try_kubectl(&["attach", "cat", "-c", "nobody"], None);
-    refused(&missing, "container nobody not found in pod cat");
+    refused(&missing, "container nobody");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use e2e::wait;
 
-use super::{field, has_all, ready_deployment, refused, rolled_out};
+use super::{field, has_all, ready_deployment, refused, rolled_out, says};
 
 #[test]
 fn a_deployment_is_exposed_autoscaled_and_scaled() {
@@ -43,8 +43,7 @@ fn a_deployment_is_exposed_autoscaled_and_scaled() {
     );
     refused(&guarded, "Expected replicas to be 7, was 2");
     ns.kubectl(&["scale", "deployment/web", "--replicas=1"]);
-    rolled_out(&ns);
-    assert_eq!(field(&ns, "deployment/web", ".status.replicas"), "1");
+    says(&ns, &["get", "deployment", "web"], &["1/1"]);
 }
 
 #[test]
