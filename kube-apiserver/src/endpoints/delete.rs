@@ -71,6 +71,10 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     )
 }
 
+/// What is said to those who leave it to the kind (pkg/registry/batch/job/storage `deleteOptionWarnings`).
+const JOBS_ORPHAN: &str = "child pods are preserved by default when jobs are deleted; \
+    set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+
 /// Options come in the body, or else in the query.
 pub(super) async fn options(call: &mut Call) -> Result<DeleteOptions> {
     let bytes = call.body().await?;
@@ -82,6 +86,10 @@ pub(super) async fn options(call: &mut Call) -> Result<DeleteOptions> {
         DeleteOptions::from_body(&v)
     };
     options.validate()?;
+    let silent = options.propagation_policy.is_none() && options.orphan_dependents.is_none();
+    if silent && (call.row.group, call.row.plural) == ("batch", "jobs") {
+        call.ctx.warn(JOBS_ORPHAN);
+    }
     call.ctx.dry_run = options.dry_run;
     Ok(options)
 }

@@ -242,3 +242,162 @@ async fn the_server_tells_who_it_is_and_how_it_is() {
     assert_eq!((events.code, events.body["kind"].as_str()), (200, Some("EventList")));
     server.stop().await;
 }
+
+/// What the server warns about, without the agent and the quotes around it.
+fn warnings(answer: &Answer) -> Vec<String> {
+    let all = answer.headers.get_all("warning").iter();
+    let text = |value: &http::HeaderValue| {
+        let quoted = value.to_str().unwrap().trim_start_matches("299 - ").to_owned();
+        serde_json::from_str::<String>(&quoted).unwrap_or(quoted)
+    };
+    all.map(text).collect()
+}
+
+#[tokio::test]
+async fn what_is_valid_and_still_not_right_is_warned_about() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a.b"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+            "spec": {"nodeSelector": {"beta.kubernetes.io/os": "linux"}, "containers": [{"name": "c", "image": "i"}]}}}});
+    let label = "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead";
+    let made = admin.post(deployments, deployment.clone()).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    let name = "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]";
+    assert_eq!(warnings(&made), [name, label]);
+
+    let path = format!("{deployments}/a.b");
+    let merge = "application/merge-patch+json";
+    let labels = json!({"metadata": {"labels": {"x": "y"}}});
+    let patched = admin.call(Method::PATCH, &path, merge, labels).await;
+    assert_eq!(
+        (patched.code, warnings(&patched)),
+        (200, vec![]),
+        "the spec is the same"
+    );
+    let spec = json!({"spec": {"template": {"spec": {"hostname": "h"}}}});
+    let patched = admin.call(Method::PATCH, &path, merge, spec).await;
+    assert_eq!((patched.code, warnings(&patched)), (200, vec![label.to_owned()]));
+    let bad = json!({"spec": {"replicas": -1, "template": {"spec": {"hostname": "i"}}}});
+    let refused = admin.call(Method::PATCH, &path, merge, bad).await;
+    assert_eq!((refused.code, warnings(&refused)), (422, vec![]), "errors say enough");
+
+    let endpoints = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+    for path in [
+        "/api/v1/endpoints",
+        "/api/v1/namespaces/default/endpoints?limit=1",
+        "/api/v1/namespaces/default/endpoints/none",
+    ] {
+        assert_eq!(warnings(&admin.get(path).await), [endpoints], "{path}");
+    }
+    assert_eq!(warnings(&admin.get("/api/v1/nodes").await), Vec::<String>::new());
+
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let orphans = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+    for (query, want) in [("", vec![orphans]), ("?propagationPolicy=Background", vec![])] {
+        let deleted = admin
+            .call(Method::DELETE, &format!("{jobs}{query}"), "", Value::Null)
+            .await;
+        assert_eq!(
+            (deleted.code, warnings(&deleted)),
+            (200, want.iter().map(ToString::to_string).collect())
+        );
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn owners_are_named_once_whatever_the_verb() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    let owner = json!({"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"});
+    let twice = json!([owner, owner]);
+    let text = |when: &str| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u"
+        )
+    };
+    let mut object = cm("a");
+    object["metadata"]["ownerReferences"] = twice.clone();
+    let path = format!("{CMS}/a");
+    let after = " after mutating admission happens";
+    let calls = [
+        (Method::POST, CMS, "application/json", object.clone(), ""),
+        (Method::PUT, path.as_str(), "application/json", object, ""),
+        (
+            Method::PATCH,
+            path.as_str(),
+            "application/merge-patch+json",
+            json!({"metadata": {"ownerReferences": twice}}),
+            after,
+        ),
+    ];
+    for (method, path, content_type, body, when) in calls {
+        let answer = admin.call(method.clone(), path, content_type, body).await;
+        assert!(answer.code < 300, "{method}: {}", answer.text);
+        assert_eq!(answer.body["metadata"]["ownerReferences"], json!([owner]), "{method}");
+        assert_eq!(warnings(&answer), [text(when)], "{method}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn fields_are_there_when_their_gates_are_on() {
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a"},
+        "spec": {"serviceName": "s", "selector": {"matchLabels": {"a": "b"}},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    let sets = "/apis/apps/v1/namespaces/default/statefulsets";
+    for (args, want) in [
+        (vec![], json!({"partition": 0})),
+        (
+            vec!["--feature-gates=MaxUnavailableStatefulSet=true"],
+            json!({"partition": 0, "maxUnavailable": 2}),
+        ),
+    ] {
+        let server = TestServer::with_args(&args).await;
+        let made = Caller::new(&server, "admin").post(sets, set.clone()).await;
+        assert_eq!(made.code, 201, "{}", made.text);
+        assert_eq!(made.body["spec"]["updateStrategy"]["rollingUpdate"], want, "{args:?}");
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_autoscaler_of_v2_loses_nothing_on_its_way_through_v1() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    let [one, two] = ["v1", "v2"].map(|v| format!("/apis/autoscaling/{v}/namespaces/default/horizontalpodautoscalers"));
+    let metric = json!({"type": "Pods", "pods": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": "1500m"}}});
+    let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "a"},
+        "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}, "metrics": [metric],
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 7}}}});
+    let made = admin.post(&two, scaler).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    let read = admin.get(&format!("{one}/a")).await.body;
+    let annotations = &read["metadata"]["annotations"];
+    assert_eq!(
+        annotations["autoscaling.alpha.kubernetes.io/metrics"],
+        r#"[{"type":"Pods","pods":{"metricName":"m","targetAverageValue":"1500m"}}]"#
+    );
+    assert!(
+        annotations["autoscaling.alpha.kubernetes.io/behavior"]
+            .as_str()
+            .unwrap()
+            .contains("\"StabilizationWindowSeconds\":7")
+    );
+    let mut changed = read.clone();
+    changed["spec"]["maxReplicas"] = json!(4);
+    let put = admin
+        .call(Method::PUT, &format!("{one}/a"), "application/json", changed)
+        .await;
+    assert_eq!(put.code, 200, "{}", put.text);
+    assert_eq!(put.body["metadata"]["annotations"], *annotations);
+    let back = admin.get(&format!("{two}/a")).await.body;
+    assert_eq!(back["metadata"].get("annotations"), None);
+    assert_eq!(back["spec"]["metrics"], made.body["spec"]["metrics"]);
+    assert_eq!(back["spec"]["behavior"], made.body["spec"]["behavior"]);
+    assert_eq!(back["spec"]["maxReplicas"], 4);
+    server.stop().await;
+}

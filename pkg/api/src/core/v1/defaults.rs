@@ -4,6 +4,7 @@
 //! what upstream sets.
 
 mod pod;
+mod pod_level;
 mod service;
 mod volume;
 

@@ -1,14 +1,12 @@
 //! Defaults of pods and pod templates.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EnvVar, EphemeralContainer, HTTPGetAction, Lifecycle, LifecycleHandler, Pod, PodIP,
     PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
-use super::{or, or_number, volume};
+use super::{or, or_number, pod_level, volume};
 use crate::check::{canonical_list, list, text};
 
 /// A pod: the spec's defaults, requests that follow limits, host ports, service links
@@ -27,7 +25,7 @@ pub fn pod(obj: &mut Pod) {
             requests_from_limits(resources);
         }
     }
-    pod_level_requests(spec);
+    pod_level::resources(spec);
     spec.enable_service_links.get_or_insert(true);
     if spec.host_network == Some(true) {
         let init = spec.init_containers.iter_mut().flatten();
@@ -252,31 +250,5 @@ fn requests_from_limits(resources: &mut ResourceRequirements) {
     let requests = resources.requests.get_or_insert_default();
     for (name, amount) in limits {
         requests.entry(name.clone()).or_insert_with(|| amount.clone());
-    }
-}
-
-/// Pod-level requests follow pod-level limits where no container requests the resource
-/// (`defaultPodRequests`; where containers do, their sum is taken).
-fn pod_level_requests(spec: &mut PodSpec) {
-    let Some(limits) = spec.resources.as_ref().and_then(|r| r.limits.clone()) else {
-        return;
-    };
-    if limits.is_empty() {
-        return;
-    }
-    let mut sums: BTreeMap<String, apimachinery::quantity::Quantity> = BTreeMap::new();
-    for container in &spec.containers {
-        let requests = container.resources.iter().flat_map(|r| r.requests.iter().flatten());
-        for (name, amount) in requests.filter(|(n, _)| *n == "cpu" || *n == "memory") {
-            *sums.entry(name.clone()).or_default() += crate::check::quantity(amount);
-        }
-    }
-    let resources = spec.resources.get_or_insert_default();
-    let requests = resources.requests.get_or_insert_default();
-    for (name, sum) in sums {
-        requests.entry(name).or_insert_with(|| sum.to_api());
-    }
-    for (name, amount) in limits {
-        requests.entry(name).or_insert(amount);
     }
 }
