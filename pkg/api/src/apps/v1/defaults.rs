@@ -33,9 +33,7 @@ pub fn deployment(obj: &mut Deployment) {
 /// One replica (`SetDefaults_ReplicaSet`).
 pub fn replica_set(obj: &mut ReplicaSet) {
     let spec = obj.spec.get_or_insert_default();
-    if let Some(template) = &mut spec.template {
-        pod_template_spec(template);
-    }
+    pod_template_spec(spec.template.get_or_insert_default());
     spec.replicas.get_or_insert(1);
     obj.status.get_or_insert_default();
 }

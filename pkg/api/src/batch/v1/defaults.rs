@@ -25,7 +25,7 @@ fn job_spec(spec: &mut JobSpec) {
     spec.parallelism.get_or_insert(1);
     let per_index = spec.backoff_limit_per_index.is_some();
     spec.backoff_limit.get_or_insert(if per_index { i32::MAX } else { 6 });
-    or(&mut spec.completion_mode, "NonIndexed");
+    spec.completion_mode.get_or_insert_with(|| "NonIndexed".to_string());
     spec.suspend.get_or_insert(false);
     spec.manual_selector.get_or_insert(false);
     let replacement = if spec.pod_failure_policy.is_some() {
@@ -33,7 +33,8 @@ fn job_spec(spec: &mut JobSpec) {
     } else {
         "TerminatingOrFailed"
     };
-    or(&mut spec.pod_replacement_policy, replacement);
+    spec.pod_replacement_policy
+        .get_or_insert_with(|| replacement.to_string());
     for rule in spec.pod_failure_policy.iter_mut().flat_map(|p| &mut p.rules) {
         for pattern in rule.on_pod_conditions.iter_mut().flatten() {
             or(&mut pattern.status, "True");

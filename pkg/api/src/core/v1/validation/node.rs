@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Node, Taint};
 
 use super::node_config::configurations;
 use super::{resources, scheduling};
-use crate::check::{legacy_cidr, list, qualified_name, text, to_value};
+use crate::check::{legacy_cidr, list, qualified_name, sloppy_cidr, text, to_value};
 use crate::internal::shown;
 use crate::meta;
 
@@ -30,6 +30,12 @@ pub fn node_create(obj: &Node) -> ErrorList {
     let path = Path::new("spec").child("podCIDRs");
     for (index, range) in cidrs.iter().enumerate() {
         legacy_cidr(&mut errs, &path.index(index), range, &[]);
+    }
+    let unknown = cidrs.iter().enumerate().find(|(_, c)| sloppy_cidr(c).is_none());
+    if let Some((index, range)) = unknown.filter(|_| cidrs.len() > 1) {
+        let why = format!("error:invalid CIDR[{index}]: <nil> (invalid CIDR address: {range})");
+        let why = format!("invalid PodCIDRs. failed to check with dual stack with {why}");
+        errs.push(Error::internal(&path, why));
     }
     let six = cidrs.iter().filter(|c| c.contains(':')).count();
     if cidrs.len() > 1 && (cidrs.len() > 2 || six != 1) {
