@@ -83,6 +83,22 @@ impl<T: 'static> Rules<T> {
     }
 }
 
+/// Rules of a kind without a status, whose generation counts the changes of the spec. A kind's spec is its field
+/// of that name, which no trait can say.
+macro_rules! counted_spec {
+    ($create:expr, $update:expr $(,)?) => {
+        $crate::registry::strategies::rules::Rules {
+            prepare_create: |_, obj| $crate::registry::strategies::rules::first_generation(obj),
+            prepare_update: |_, new, old| {
+                let changed = $crate::registry::strategies::rules::differ(&new.spec, &old.spec);
+                $crate::registry::strategies::rules::next_generation(new, old, changed);
+            },
+            ..$crate::registry::strategies::rules::Rules::new($create, $update)
+        }
+    };
+}
+pub(crate) use counted_spec;
+
 impl<T: SpecStatus + 'static> Rules<T> {
     /// Rules of a kind whose spec is the users', whose status is the controllers', and whose generation
     /// counts the changes of the spec.
