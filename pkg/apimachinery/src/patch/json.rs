@@ -1,11 +1,11 @@
-//! JSON patch (RFC 6902) with the habits of the library upstream uses (gopkg.in/evanphx/json-patch.v4): negative
-//! indices count from the end, a `test` for null passes on an absent value.
+//! JSON patch (RFC 6902) with the habits of the library upstream uses (gopkg.in/evanphx/json-patch.v4, v4.13): negative
+//! indices count from the end, an absent member is null to `test` and `copy`, and `replace` makes it.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Error;
 use crate::codec::{MAX_DEPTH, json};
+use crate::field::quote;
 use crate::schema::{Schema, TypeId};
 
 #[cfg(test)]
@@ -26,7 +26,7 @@ pub struct Patch {
 #[derive(Clone, Debug, PartialEq)]
 struct Operation {
     what: What,
-    path: String,
+    path: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,20 +34,10 @@ enum What {
     Add(Value),
     Remove,
     Replace(Value),
-    Move(String),
-    Copy(String),
+    Move(Option<String>),
+    Copy(Option<String>),
     Test(Value),
     Unknown(String),
-}
-
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default)]
-    op: String,
-    path: Option<String>,
-    from: Option<String>,
-    #[serde(default)]
-    value: Value,
 }
 
 impl Patch {
@@ -103,12 +93,12 @@ impl Patch {
     pub fn write_structs(&self, schema: &Schema, ty: TypeId, target: &mut Value) {
         for operation in &self.operations {
             let source = match &operation.what {
-                What::Move(from) | What::Copy(from) => Some(from),
+                What::Move(from) | What::Copy(from) => from.as_ref(),
                 _ => None,
             };
-            for path in [Some(&operation.path), source].into_iter().flatten() {
-                if let Some((_, parents)) = steps(path).as_deref().ok().and_then(<[_]>::split_last) {
-                    written::structs(schema, ty, target, parents);
+            for path in [operation.path.as_ref(), source].into_iter().flatten() {
+                if let Some((parents, _)) = split(path) {
+                    written::structs(schema, ty, target, &parents);
                 }
             }
         }
@@ -132,116 +122,207 @@ impl Patch {
 }
 
 fn operation(tree: &Value) -> Result<Operation, Error> {
-    let raw = Raw::deserialize(tree).map_err(|error| Error::Malformed(error.to_string()))?;
-    let from = |raw: &Raw| raw.from.clone().unwrap_or_default();
-    let what = match raw.op.as_str() {
-        "add" => What::Add(raw.value.clone()),
+    let word = match tree {
+        Value::Object(_) | Value::Null => "",
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+    };
+    if !word.is_empty() {
+        let text = format!("json: cannot unmarshal {word} into Go value of type jsonpatch.Operation");
+        return Err(Error::Malformed(text));
+    }
+    let text = |name: &str| tree.get(name).and_then(Value::as_str).map(str::to_owned);
+    let value = || tree.get("value").cloned().unwrap_or_default();
+    let what = match text("op").as_deref().unwrap_or("unknown") {
+        "add" => What::Add(value()),
         "remove" => What::Remove,
-        "replace" => What::Replace(raw.value.clone()),
-        "move" => What::Move(from(&raw)),
-        "copy" => What::Copy(from(&raw)),
-        "test" => What::Test(raw.value.clone()),
+        "replace" => What::Replace(value()),
+        "move" => What::Move(text("from")),
+        "copy" => What::Copy(text("from")),
+        "test" => What::Test(value()),
         other => What::Unknown(other.to_owned()),
     };
     Ok(Operation {
         what,
-        path: raw.path.unwrap_or_default(),
+        path: text("path"),
     })
 }
 
 type Outcome<T> = Result<T, String>;
 
+const MISSING: &str = "missing value";
+
 impl Operation {
     fn apply(&self, target: &mut Value, budget: &mut usize) -> Outcome<()> {
-        let path = self.path.as_str();
         match &self.what {
-            What::Add(value) => add(target, path, value.clone()).map_err(|why| doomed("add", path, why)),
-            What::Remove => remove(target, path)
-                .map(drop)
-                .map_err(|why| doomed("remove", path, why)),
-            What::Replace(value) => {
-                let place = find_mut(target, path).map_err(|why| doomed("replace", path, why))?;
-                fits(path.matches('/').count(), value)?;
-                *place = value.clone();
-                Ok(())
+            What::Add(value) => {
+                let path = self.path("add", "")?;
+                let (place, key) = find(target, path).ok_or_else(|| {
+                    format!("add operation does not apply: doc is missing path: \"{path}\": {MISSING}")
+                })?;
+                fits(path, value)?;
+                add(place, &key, value.clone()).map_err(|why| format!("error in add for path: '{path}': {why}"))
             }
+            What::Remove => {
+                let path = self.path("remove", "")?;
+                let (place, key) = find(target, path).ok_or_else(|| {
+                    format!("remove operation does not apply: doc is missing path: \"{path}\": {MISSING}")
+                })?;
+                let removed = remove(place, &key);
+                removed
+                    .map(drop)
+                    .map_err(|why| format!("error in remove for path: '{path}': {why}"))
+            }
+            What::Replace(value) => self.replace(target, value),
             What::Move(from) => {
-                let value = remove(target, from).map_err(|why| doomed("move", from, why))?;
-                add(target, path, value).map_err(|why| doomed("move", path, why))
+                let from = source("move", from.as_deref())?;
+                let (place, key) = find(target, from).ok_or_else(|| {
+                    format!("move operation does not apply: doc is missing from path: {from}: {MISSING}")
+                })?;
+                let value = remove(place, &key).map_err(|why| format!("error in move for path: '{key}': {why}"))?;
+                let path = self.path("move", "operation missing path field: ")?;
+                let (place, key) = self.destination("move", target)?;
+                fits(path, &value)?;
+                add(place, &key, value).map_err(|why| format!("error in move for path: '{path}': {why}"))
             }
             What::Copy(from) => {
-                let value = find(target, from)
-                    .ok_or_else(|| doomed("copy", from, MISSING.to_owned()))?
-                    .clone();
-                let size = json::encode(&value).len();
-                let left = budget.checked_sub(size);
+                let from = source("copy", from.as_deref())?;
+                let (place, key) = find(target, from).ok_or_else(|| {
+                    format!("copy operation does not apply: doc is missing from path: {from}: {MISSING}")
+                })?;
+                let value = get(place, &key).map_err(|why| format!("error in copy for from: '{from}': {why}"))?;
+                let value = value.cloned().unwrap_or_default();
+                let path = self.path("copy", "")?;
+                let (place, key) = self.destination("copy", target)?;
+                let left = budget.checked_sub(json::encode(&value).len());
                 *budget = left.ok_or_else(|| "the accumulated size of copies is too large".to_owned())?;
-                add(target, path, value).map_err(|why| doomed("copy", path, why))
+                fits(path, &value)?;
+                add(place, &key, value).map_err(|why| format!("error while adding value during copy: {why}"))
             }
-            What::Test(value) => match find(target, path) {
-                Some(found) if found == value => Ok(()),
-                None if value.is_null() => Ok(()),
-                _ => Err(format!("testing value {path} failed: test failed")),
-            },
+            What::Test(value) => self.test(target, value),
             What::Unknown(kind) => Err(format!("Unexpected kind: {kind}")),
         }
     }
-}
 
-const MISSING: &str = "missing value";
-
-fn doomed(operation: &str, path: &str, why: String) -> String {
-    format!("{operation} operation does not apply: doc is missing path: \"{path}\": {why}")
-}
-
-/// The unescaped steps of a JSON pointer.
-fn steps(path: &str) -> Outcome<Vec<String>> {
-    if path.is_empty() {
-        return Ok(Vec::new());
+    fn path(&self, operation: &str, why: &str) -> Outcome<&str> {
+        let path = self.path.as_deref();
+        path.ok_or_else(|| format!("{operation} operation failed to decode path: {why}{MISSING}"))
     }
-    let rest = path.strip_prefix('/').ok_or_else(|| MISSING.to_owned())?;
-    Ok(rest
+
+    /// Where a move or a copy leads.
+    fn destination<'a>(&self, operation: &str, target: &'a mut Value) -> Outcome<(&'a mut Value, String)> {
+        let path = self.path.as_deref().unwrap_or_default();
+        find(target, path).ok_or_else(|| {
+            format!("{operation} operation does not apply: doc is missing destination path: {path}: {MISSING}")
+        })
+    }
+
+    fn replace(&self, target: &mut Value, value: &Value) -> Outcome<()> {
+        let path = self.path("replace", "operation missing path field: ")?;
+        if path.is_empty() {
+            if !value.is_object() && !value.is_array() {
+                return Err("replace operation value must be object or array".to_owned());
+            }
+            *target = value.clone();
+            return Ok(());
+        }
+        let missing =
+            |what: &str| format!("replace operation does not apply: doc is missing {what}: {path}: {MISSING}");
+        let (place, key) = find(target, path).ok_or_else(|| missing("path"))?;
+        fits(path, value)?;
+        match place {
+            Value::Array(list) => {
+                let at = position(&key, list.len()).map_err(|_| missing("key"))?;
+                list[at] = value.clone();
+            }
+            Value::Object(map) => drop(map.insert(key, value.clone())),
+            _ => return Err(missing("path")),
+        }
+        Ok(())
+    }
+
+    fn test(&self, target: &mut Value, value: &Value) -> Outcome<()> {
+        let path = self.path("test", "operation missing path field: ")?;
+        let found = if path.is_empty() {
+            &*target
+        } else {
+            let (place, key) = find(target, path)
+                .ok_or_else(|| format!("test operation does not apply: is missing path: {path}: {MISSING}"))?;
+            let found = get(place, &key).map_err(|why| format!("error in test for path: '{path}': {why}"))?;
+            found.unwrap_or(&Value::Null)
+        };
+        if found == value {
+            return Ok(());
+        }
+        Err(format!("testing value {path} failed: test failed"))
+    }
+}
+
+fn source<'a>(operation: &str, from: Option<&'a str>) -> Outcome<&'a str> {
+    from.ok_or_else(|| format!("{operation} operation failed to decode from: operation, missing from field: {MISSING}"))
+}
+
+/// The unescaped steps of a JSON pointer, the last one apart. What stands before the first slash is not looked at.
+fn split(path: &str) -> Option<(Vec<String>, String)> {
+    let (_, rest) = path.split_once('/')?;
+    let mut steps: Vec<String> = rest
         .split('/')
         .map(|step| step.replace("~1", "/").replace("~0", "~"))
-        .collect())
+        .collect();
+    let last = steps.pop()?;
+    Some((steps, last))
 }
 
-/// The index a step stands for in a list of `len`; `-` and negative numbers count from the end.
-fn index(step: &str, len: usize) -> Option<usize> {
-    match step.strip_prefix('-') {
-        Some(back) => len.checked_sub(back.parse::<usize>().ok()?),
-        None => step.parse::<usize>().ok(),
-    }
-}
-
-fn find<'a>(target: &'a Value, path: &str) -> Option<&'a Value> {
-    steps(path).ok()?.iter().try_fold(target, |at, step| match at {
-        Value::Object(map) => map.get(step),
-        Value::Array(list) => list.get(index(step, list.len())?),
-        _ => None,
-    })
-}
-
-fn find_mut<'a>(target: &'a mut Value, path: &str) -> Outcome<&'a mut Value> {
-    descend(target, &steps(path)?)
-}
-
-fn descend<'a>(target: &'a mut Value, steps: &[String]) -> Outcome<&'a mut Value> {
+/// The map or list a pointer's last step is about, and that step.
+fn find<'a>(target: &'a mut Value, path: &str) -> Option<(&'a mut Value, String)> {
+    let (parents, last) = split(path)?;
     let mut at = target;
-    for step in steps {
-        let next = match at {
-            Value::Object(map) => map.get_mut(step),
-            Value::Array(list) => index(step, list.len()).and_then(|index| list.get_mut(index)),
-            _ => None,
+    for step in &parents {
+        at = match at {
+            Value::Object(map) => map.get_mut(step)?,
+            Value::Array(list) => {
+                let at = position(step, list.len()).ok()?;
+                list.get_mut(at)?
+            }
+            _ => return None,
         };
-        at = next.ok_or_else(|| MISSING.to_owned())?;
     }
-    Ok(at)
+    (at.is_object() || at.is_array()).then_some((at, last))
 }
 
-/// Whether a value may stand below so many containers. Copies could otherwise double the depth with every operation,
+fn get<'a>(place: &'a Value, key: &str) -> Outcome<Option<&'a Value>> {
+    match place {
+        Value::Array(list) => Ok(list.get(position(key, list.len())?)),
+        other => Ok(other.get(key)),
+    }
+}
+
+fn number(step: &str) -> Outcome<i64> {
+    step.parse()
+        .map_err(|_| format!("strconv.Atoi: parsing {}: invalid syntax", quote(step)))
+}
+
+/// The index below `end` a step stands for; negative ones count from there.
+fn index(number: i64, end: usize) -> Outcome<usize> {
+    let size = i64::try_from(end).unwrap_or(i64::MAX);
+    let at = if number < 0 {
+        number.saturating_add(size)
+    } else {
+        number
+    };
+    let fits = usize::try_from(at).ok().filter(|at| *at < end);
+    fits.ok_or_else(|| format!("Unable to access invalid index: {number}: invalid index referenced"))
+}
+
+fn position(step: &str, len: usize) -> Outcome<usize> {
+    index(number(step)?, len)
+}
+
+/// Whether a value may stand where a path ends. Copies could otherwise double the depth with every operation,
 /// and whatever walks the object afterwards would exhaust its stack.
-fn fits(above: usize, value: &Value) -> Outcome<()> {
+fn fits(path: &str, value: &Value) -> Outcome<()> {
     fn depth(value: &Value) -> usize {
         match value {
             Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
@@ -250,55 +331,35 @@ fn fits(above: usize, value: &Value) -> Outcome<()> {
         }
     }
     // A document that was read is not deeper than that, and by this rule it never becomes so: `depth` ends.
-    if above + depth(value) > MAX_DEPTH {
+    if path.matches('/').count() + depth(value) > MAX_DEPTH {
         return Err("exceeded max depth".to_owned());
     }
     Ok(())
 }
 
-fn add(target: &mut Value, path: &str, value: Value) -> Outcome<()> {
-    let steps = steps(path)?;
-    fits(steps.len(), &value)?;
-    let Some((last, parents)) = steps.split_last() else {
-        *target = value;
-        return Ok(());
-    };
-    match descend(target, parents)? {
-        Value::Object(map) => {
-            map.insert(last.clone(), value);
-            Ok(())
-        }
-        Value::Array(list) if last == "-" => {
-            list.push(value);
-            Ok(())
-        }
+fn add(place: &mut Value, key: &str, value: Value) -> Outcome<()> {
+    match place {
+        Value::Array(list) if key == "-" => list.push(value),
         Value::Array(list) => {
-            // A negative index of an insertion counts in the list as it will be.
-            let len = list.len();
-            let at = index(last, if last.starts_with('-') { len + 1 } else { len });
-            let at = at.filter(|at| *at <= len);
-            let at = at.ok_or_else(|| format!("Unable to access invalid index: {last}: invalid index referenced"))?;
-            list.insert(at, value);
-            Ok(())
+            let number = number(key).map_err(|why| format!("value was not a proper array index: '{key}': {why}"))?;
+            // The list as it will be.
+            list.insert(index(number, list.len() + 1)?, value);
         }
-        _ => Err(MISSING.to_owned()),
+        Value::Object(map) => drop(map.insert(key.to_owned(), value)),
+        _ => return Err(MISSING.to_owned()),
     }
+    Ok(())
 }
 
-fn remove(target: &mut Value, path: &str) -> Outcome<Value> {
-    let steps = steps(path)?;
-    let Some((last, parents)) = steps.split_last() else {
-        return Ok(std::mem::replace(target, Value::Object(Map::new())));
-    };
-    match descend(target, parents)? {
-        Value::Object(map) => map
-            .remove(last)
-            .ok_or_else(|| format!("Unable to remove nonexistent key: {last}: {MISSING}")),
+fn remove(place: &mut Value, key: &str) -> Outcome<Value> {
+    match place {
         Value::Array(list) => {
-            let at = index(last, list.len()).filter(|at| *at < list.len());
-            let at = at.ok_or_else(|| format!("Unable to access invalid index: {last}: invalid index referenced"))?;
+            let at = position(key, list.len())?;
             Ok(list.remove(at))
         }
+        Value::Object(map) => map
+            .remove(key)
+            .ok_or_else(|| format!("Unable to remove nonexistent key: {key}: {MISSING}")),
         _ => Err(MISSING.to_owned()),
     }
 }

@@ -72,23 +72,74 @@ fn operations_apply() {
 }
 
 #[test]
+fn absent_members_are_null_and_replace_makes_them() {
+    for (patch, expected) in [
+        (
+            json!([{"op": "replace", "path": "/x", "value": 1}]),
+            json!({"a": 1, "x": 1}),
+        ),
+        (
+            json!([{"op": "copy", "from": "/x", "path": "/y"}]),
+            json!({"a": 1, "y": null}),
+        ),
+        (json!([{"op": "test", "path": "/x", "value": null}]), json!({"a": 1})),
+        (json!([{"op": "test", "path": "", "value": {"a": 1}}]), json!({"a": 1})),
+    ] {
+        assert_eq!(run(json!({"a": 1}), patch.clone()).unwrap(), expected, "{patch}");
+    }
+}
+
+#[test]
 fn operations_that_do_not_apply_are_refused() {
     for (patch, text) in [
         (
             json!([{"op": "remove", "path": "/x"}]),
-            "remove operation does not apply: doc is missing path: \"/x\": Unable to remove nonexistent key: x: missing value",
+            "error in remove for path: '/x': Unable to remove nonexistent key: x: missing value",
         ),
         (
-            json!([{"op": "replace", "path": "/x", "value": 1}]),
-            "replace operation does not apply: doc is missing path: \"/x\": missing value",
+            json!([{"op": "replace", "path": "/x/y", "value": 1}]),
+            "replace operation does not apply: doc is missing path: /x/y: missing value",
         ),
+        (
+            json!([{"op": "replace", "path": "/l/5", "value": 1}]),
+            "replace operation does not apply: doc is missing key: /l/5: missing value",
+        ),
+        (
+            json!([{"op": "move", "from": "/x", "path": "/y"}]),
+            "error in move for path: 'x': Unable to remove nonexistent key: x: missing value",
+        ),
+        (
+            json!([{"op": "copy", "from": "/a", "path": "/x/y"}]),
+            "copy operation does not apply: doc is missing destination path: /x/y: missing value",
+        ),
+        (
+            json!([{"op": "test", "path": "/x/y", "value": null}]),
+            "test operation does not apply: is missing path: /x/y: missing value",
+        ),
+        (
+            json!([{"op": "test", "path": "/l/5", "value": null}]),
+            "error in test for path: '/l/5': Unable to access invalid index: 5: invalid index referenced",
+        ),
+        (
+            json!([{"op": "add", "path": "/l/x", "value": null}]),
+            "error in add for path: '/l/x': value was not a proper array index: 'x': strconv.Atoi: parsing \"x\": invalid syntax",
+        ),
+        (
+            json!([{"op": "add", "value": null}]),
+            "add operation failed to decode path: missing value",
+        ),
+        (
+            json!([{"op": "move", "path": "/x"}]),
+            "move operation failed to decode from: operation, missing from field: missing value",
+        ),
+        (json!([{"path": "/a"}]), "Unexpected kind: unknown"),
         (
             json!([{"op": "add", "path": "/x/y", "value": 1}]),
             "add operation does not apply: doc is missing path: \"/x/y\": missing value",
         ),
         (
             json!([{"op": "add", "path": "/l/5", "value": 1}]),
-            "add operation does not apply: doc is missing path: \"/l/5\": Unable to access invalid index: 5: invalid index referenced",
+            "error in add for path: '/l/5': Unable to access invalid index: 5: invalid index referenced",
         ),
         (
             json!([{"op": "test", "path": "/a", "value": 2}]),

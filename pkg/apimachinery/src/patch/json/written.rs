@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::index;
+use super::position;
 use crate::schema::{Schema, Shape, TypeId};
 
 /// Makes the structs on a path that are missing in the object and present in Go's JSON.
@@ -18,7 +18,7 @@ pub(super) fn structs(schema: &Schema, ty: TypeId, target: &mut Value, path: &[S
         let Some(mut next) = map.get_mut(step) else { return };
         if !matches!(field.shape, Shape::Single) {
             let element = steps.next().and_then(|step| match next {
-                Value::Array(list) => index(step, list.len()).and_then(|index| list.get_mut(index)),
+                Value::Array(list) => position(step, list.len()).ok().and_then(|at| list.get_mut(at)),
                 Value::Object(map) => map.get_mut(step),
                 _ => None,
             });
