@@ -39,6 +39,7 @@ pub struct Options {
     pub(crate) etcd_prefix: String,
     pub(crate) compaction: Duration,
     pub(crate) event_ttl: Duration,
+    /// Fields that are not there.
     pub(crate) gates: Gates,
     pub(crate) watch_cache: bool,
     pub(crate) bind: IpAddr,
@@ -88,13 +89,6 @@ pub fn table() -> Table {
 
 /// The service network when the flag is not given (upstream `kubeoptions.DefaultServiceIPCIDR`).
 const DEFAULT_SERVICE_RANGE: &str = "10.0.0.0/24";
-
-/// `--feature-gates`; values as Go's `ParseBool` takes them.
-fn gates(v: &Values) -> Gates {
-    let on = |value: &str| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True");
-    let set = v.map("feature-gates").into_iter();
-    Gates::new(set.map(|(gate, value)| (gate, on(&value))).collect())
-}
 
 impl Options {
     /// Reads parsed flags. The error lists all mistakes.
@@ -159,6 +153,9 @@ impl Options {
         if timeout.is_zero() {
             errors.push("--request-timeout can not be zero".to_owned());
         }
+        if v.int("min-request-timeout") < 0 {
+            errors.push("--min-request-timeout can not be negative value".to_owned());
+        }
         let inflight = |name: &str, errors: &mut Vec<String>| {
             usize::try_from(v.int(name)).unwrap_or_else(|_| {
                 errors.push(format!("--{name} can not be negative value"));
@@ -175,12 +172,12 @@ impl Options {
             storage,
             overrides,
             runtime_config,
+            gates: Gates::new(|gate| component::features::enabled(&features, gate)),
             features,
             printed: v.all(),
             etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),
             compaction: v.duration("etcd-compaction-interval"),
             event_ttl: v.duration("event-ttl"),
-            gates: gates(v),
             watch_cache: v.bool("watch-cache"),
             bind: v.ip("bind-address").unwrap_or(IpAddr::from([0, 0, 0, 0])),
             port: u16::try_from(port).unwrap_or(0),
@@ -352,6 +349,7 @@ mod tests {
         assert_eq!(o.service_ranges[0].first().unwrap().to_string(), "10.96.0.1");
         assert_eq!(o.nodes.address_types[0], "InternalIP");
         assert_eq!(o.node_ports, (30000, 32767));
+        assert_eq!(o.gates, Gates::default(), "both tables of gates agree");
     }
 
     #[test]
@@ -382,6 +380,10 @@ mod tests {
             "--secure-port=0",
             "--service-cluster-ip-range=x",
             "--authorization-mode=Magic",
+            "--min-request-timeout=-1",
+            "--feature-gates=Nope=true",
+            "--runtime-config=apps/v9=true",
+            "--etcd-servers-overrides=x",
         ])
         .unwrap_err();
         for part in [
@@ -389,6 +391,10 @@ mod tests {
             "--secure-port 0",
             "invalid CIDR address: x",
             "\"Magic\" is not a valid mode",
+            "--min-request-timeout can not be negative value",
+            "unrecognized feature gate: Nope",
+            "group version apps/v9 that has not been registered",
+            "--etcd-servers-overrides invalid, must be of format: group/resource#servers",
         ] {
             assert!(errors.iter().any(|e| e.contains(part)), "{part}: {errors:?}");
         }

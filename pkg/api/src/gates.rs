@@ -7,68 +7,43 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Which gates are on.
-#[derive(Debug, Clone, Default)]
-pub struct Gates(BTreeMap<String, bool>);
+/// Which gates of the table are off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gates(BTreeSet<&'static str>);
 
-/// How finished a feature is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Alpha,
-    Beta,
-    /// Nothing brings it back.
-    Removed,
-}
-
-/// The gates of the table below in v1.36: stage and default (pkg/features/kube_features.go).
-const GATES: [(&str, Stage, bool); 23] = [
-    ("ClusterTrustBundleProjection", Stage::Beta, false),
-    ("ContainerStopSignals", Stage::Alpha, false),
-    ("CrossNamespaceVolumeDataSource", Stage::Alpha, false),
-    ("DRADeviceBindingConditions", Stage::Beta, true),
-    ("DRADeviceTaints", Stage::Beta, true),
-    ("DRAExtendedResource", Stage::Beta, true),
-    ("DRAListTypeAttributes", Stage::Alpha, false),
-    ("DRANodeAllocatableResources", Stage::Alpha, false),
-    ("DRAResourceClaimDeviceStatus", Stage::Beta, true),
-    ("DeploymentReplicaSetTerminatingReplicas", Stage::Beta, true),
-    ("DynamicKubeletConfig", Stage::Removed, false),
-    ("EnvFiles", Stage::Beta, true),
-    ("GenericWorkload", Stage::Alpha, false),
-    ("HPAConfigurableTolerance", Stage::Beta, true),
-    ("HostnameOverride", Stage::Beta, true),
-    ("ImageVolumeWithDigest", Stage::Alpha, false),
-    ("InPlacePodLevelResourcesVerticalScaling", Stage::Beta, true),
-    ("MatchLabelKeysInPodTopologySpread", Stage::Beta, true),
-    ("MaxUnavailableStatefulSet", Stage::Beta, false),
-    ("NodeDeclaredFeatures", Stage::Beta, true),
-    ("PodCertificateRequest", Stage::Beta, false),
-    ("PodLevelResources", Stage::Beta, true),
-    ("VolumeLimitScaling", Stage::Alpha, false),
+/// The gates of the table that are off by default in v1.36 (pkg/features/kube_features.go).
+const OFF: [&str; 10] = [
+    "ClusterTrustBundleProjection",
+    "ContainerStopSignals",
+    "CrossNamespaceVolumeDataSource",
+    "DRAListTypeAttributes",
+    "DRANodeAllocatableResources",
+    "GenericWorkload",
+    "ImageVolumeWithDigest",
+    "MaxUnavailableStatefulSet",
+    "PodCertificateRequest",
+    "VolumeLimitScaling",
 ];
 
-impl Gates {
-    /// Gates as `--feature-gates` sets them, over the defaults of v1.36. `AllAlpha` and `AllBeta`
-    /// stand for all that are not named themselves.
-    pub fn new(set: BTreeMap<String, bool>) -> Self {
-        Gates(set)
-    }
+/// The gate of a feature that is no more: nothing brings its fields back.
+const REMOVED: &str = "DynamicKubeletConfig";
 
-    /// Whether the gate is on. Others than those of the table are as they are set, else off.
-    pub fn enabled(&self, gate: &str) -> bool {
-        let known = GATES.iter().find(|(name, ..)| *name == gate);
-        let all = match known.map(|(_, stage, _)| stage) {
-            Some(Stage::Removed) => return false,
-            Some(Stage::Alpha) => "AllAlpha",
-            Some(Stage::Beta) => "AllBeta",
-            None => "",
-        };
-        let set = self.0.get(gate).or_else(|| self.0.get(all)).copied();
-        set.unwrap_or_else(|| known.is_some_and(|(.., on)| *on))
+impl Default for Gates {
+    /// The defaults of v1.36.
+    fn default() -> Self {
+        Gates::new(|gate| !OFF.contains(&gate))
+    }
+}
+
+impl Gates {
+    /// Asks of every gate of the table whether it is on.
+    pub fn new(enabled: impl Fn(&str) -> bool) -> Self {
+        let gates = FIELDS.iter().map(|(gate, ..)| *gate);
+        Gates(gates.filter(|gate| *gate == REMOVED || !enabled(gate)).collect())
     }
 
     /// The fields that objects of a resource do not have with these gates.
@@ -84,7 +59,7 @@ impl Gates {
                     here.then_some("")
                 }
             };
-            let Some(prefix) = prefix.filter(|_| !self.enabled(gate)) else {
+            let Some(prefix) = prefix.filter(|_| self.0.contains(gate)) else {
                 continue;
             };
             let full = |path: &&'static str| {
