@@ -3,7 +3,7 @@
 //! Upstream: `pkg/registry/apps/*/storage` `ScaleREST`.
 
 use apimachinery::field::{Error, Path};
-use apimachinery::gvk::GroupKind;
+use apimachinery::gvk::{GroupKind, GroupResource};
 use apimachinery::status::{ApiError, Result};
 use apimachinery::{labels, meta};
 use axum::body::Body;
@@ -57,7 +57,15 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     };
     let (entry, _) = store
         .update(&call.ctx, call.namespace(), &name, store.strategy, &update, &admit)
-        .await?;
+        .await
+        .map_err(|error| match error {
+            // A write finds no scale where a read finds no workload (upstream `scaleUpdatedObjectInfo`).
+            error if error == ApiError::not_found(store.group_resource(), &name) => {
+                let scales = GroupResource::new(call.row.group, format!("{}/scale", call.row.plural));
+                ApiError::not_found(&scales, &name)
+            }
+            error => error,
+        })?;
     answer(call, &out, &entry)
 }
 
