@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use apimachinery::fields::Selector;
 use tokio_util::sync::CancellationToken;
 
 use super::feed::{Synced, follow};
@@ -63,7 +64,8 @@ pub(crate) fn build(modes: &[String], registry: &Registry, shutdown: &Cancellati
                         let index = index.clone();
                         let apply =
                             Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
-                        out.synced.push(follow(store.clone(), shutdown.clone(), apply));
+                        out.synced
+                            .push(follow(store.clone(), Selector::default(), shutdown.clone(), apply));
                     }
                 }
                 out.rbac = Some(index.clone());
@@ -71,12 +73,13 @@ pub(crate) fn build(modes: &[String], registry: &Registry, shutdown: &Cancellati
             }
             "Node" => {
                 let index = Arc::new(Graph::default());
-                for (group, resource) in graph::RESOURCES {
+                for (group, resource, fields) in graph::RESOURCES {
                     if let Some(store) = registry.store(group, resource) {
                         let index = index.clone();
                         let apply =
                             Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
-                        out.synced.push(follow(store.clone(), shutdown.clone(), apply));
+                        let fields = Selector::parse(fields).unwrap_or_default();
+                        out.synced.push(follow(store.clone(), fields, shutdown.clone(), apply));
                     }
                 }
                 chain.push(Arc::new(NodeAuthorizer::new(index, policy::role_rules("system:node"))));

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apimachinery::fields::Selector;
 use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::objects::text;
-use crate::registry::Store;
 use crate::registry::options::ListOptions;
 use crate::registry::store::ChangeKind;
+use crate::registry::{Entry, Store};
 
 /// Takes one change: namespace, name, and the object's new state or `None` when it is gone.
 pub(crate) type Apply = Box<dyn Fn(&str, &str, Option<&Value>) + Send + Sync>;
@@ -45,8 +45,13 @@ impl Synced {
     }
 }
 
-/// Starts to follow one resource until `shutdown`.
-pub(crate) fn follow(store: Arc<Store>, shutdown: CancellationToken, apply: Apply) -> watch::Receiver<bool> {
+/// Starts to follow the objects of one resource that `fields` selects, until `shutdown`.
+pub(crate) fn follow(
+    store: Arc<Store>,
+    fields: Selector,
+    shutdown: CancellationToken,
+    apply: Apply,
+) -> watch::Receiver<bool> {
     let (done, synced) = watch::channel(false);
     tokio::spawn(async move {
         let mut known = HashSet::new();
@@ -54,7 +59,7 @@ pub(crate) fn follow(store: Arc<Store>, shutdown: CancellationToken, apply: Appl
         loop {
             let watched = tokio::select! {
                 () = shutdown.cancelled() => return,
-                watched = once(&store, &apply, &mut known, &done) => watched,
+                watched = once(&store, &fields, &apply, &mut known, &done) => watched,
             };
             pause = if watched { PAUSE } else { (pause * 2).min(MAX_PAUSE) };
             tokio::select! {
@@ -69,8 +74,18 @@ pub(crate) fn follow(store: Arc<Store>, shutdown: CancellationToken, apply: Appl
 type Key = (String, String);
 
 /// One list and the watch behind it, until it breaks; false when it did not come to the watch.
-async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done: &watch::Sender<bool>) -> bool {
-    let list = match store.list("", &ListOptions::default()).await {
+async fn once(
+    store: &Arc<Store>,
+    fields: &Selector,
+    apply: &Apply,
+    known: &mut HashSet<Key>,
+    done: &watch::Sender<bool>,
+) -> bool {
+    let selected = ListOptions {
+        fields: Some(fields.clone()),
+        ..Default::default()
+    };
+    let list = match store.list("", &selected).await {
         Ok(list) => list,
         Err(error) => {
             tracing::warn!(resource = %store.group_resource(), %error, "cannot list");
@@ -79,7 +94,7 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
     };
     let mut present = HashSet::with_capacity(list.items.len());
     for e in &list.items {
-        let key = key(&e.value());
+        let key = key(e);
         apply(&key.0, &key.1, Some(&e.value()));
         present.insert(key);
     }
@@ -90,7 +105,7 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
     done.send_replace(true);
     let options = ListOptions {
         resource_version: list.resource_version.to_string(),
-        ..Default::default()
+        ..selected
     };
     let mut stream = match store.watch("", &options).await {
         Ok(stream) => stream,
@@ -107,7 +122,7 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
                 return true;
             }
         };
-        let key = key(&change.entry.value());
+        let key = key(&change.entry);
         match change.kind {
             ChangeKind::Added | ChangeKind::Modified => {
                 apply(&key.0, &key.1, Some(&change.entry.value()));
@@ -123,9 +138,6 @@ async fn once(store: &Arc<Store>, apply: &Apply, known: &mut HashSet<Key>, done:
     true
 }
 
-fn key(obj: &Value) -> Key {
-    (
-        text(obj, "/metadata/namespace").to_owned(),
-        text(obj, "/metadata/name").to_owned(),
-    )
+fn key(entry: &Entry) -> Key {
+    (entry.index.namespace.clone(), entry.index.name.clone())
 }

@@ -15,17 +15,26 @@ fn as_json(row: &Resource) -> bool {
     matches!(row.group, "apiextensions.k8s.io" | "apiregistration.k8s.io")
 }
 
-/// The bytes to store for a hub object; resourceVersion and selfLink are not stored.
-pub(crate) fn encode(row: &Resource, obj: &Value) -> Result<Bytes> {
-    let mut stored = obj.clone();
-    meta::remove(&mut stored, "resourceVersion");
-    meta::remove(&mut stored, "selfLink");
+/// The bytes to store for a hub object. resourceVersion and selfLink are not stored: they are taken off while the
+/// bytes are made.
+pub(crate) fn encode(row: &Resource, obj: &mut Value) -> Result<Bytes> {
+    let unstored = ["resourceVersion", "selfLink"].map(|field| (field, meta::take(obj, field)));
+    let bytes = stored(row, obj);
+    for (field, value) in unstored {
+        if let Some(value) = value {
+            meta::set(obj, field, value);
+        }
+    }
+    bytes
+}
+
+fn stored(row: &Resource, obj: &Value) -> Result<Bytes> {
     if as_json(row) {
-        let mut bytes = json::encode(&stored);
+        let mut bytes = json::encode(obj);
         bytes.push(b'\n');
         return Ok(bytes.into());
     }
-    let raw = message(row, &stored)?;
+    let raw = message(row, obj)?;
     let hub = row.api_version();
     Ok(proto::wrap(row.storage_version.unwrap_or(&hub), row.kind, &raw).into())
 }

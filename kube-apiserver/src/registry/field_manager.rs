@@ -195,10 +195,7 @@ fn prefix(agent: &str) -> String {
 /// Takes the owners out. Strategies see objects without them: decoding to a type and back would cost more than all
 /// else they do, and no rule of a kind is about owners.
 pub(crate) fn take_owners(object: &mut Value) -> Option<Value> {
-    object
-        .pointer_mut("/metadata")?
-        .as_object_mut()?
-        .remove("managedFields")
+    meta::take(object, "managedFields")
 }
 
 /// Puts back what [`take_owners`] took.

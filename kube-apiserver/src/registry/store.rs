@@ -21,6 +21,7 @@ use api::gates::{Dropped, Gates};
 use apimachinery::field::quote;
 use apimachinery::gvk::{GroupKind, GroupResource};
 use apimachinery::status::{ApiError, Result};
+use apimachinery::validation::is_path_segment_name;
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -143,10 +144,12 @@ impl Store {
         if name.is_empty() {
             return Err(ApiError::bad_request("Name parameter required."));
         }
-        if let Some(why) = unfit_for_path(name) {
+        let unfit = is_path_segment_name(name);
+        if !unfit.is_empty() {
             return Err(ApiError::bad_request(format!(
-                "Name parameter invalid: {}: {why}",
-                quote(name)
+                "Name parameter invalid: {}: {}",
+                quote(name),
+                unfit.join(";")
             )));
         }
         Ok(if self.row.namespaced {
@@ -217,14 +220,4 @@ impl Store {
             other => ApiError::generic(500, "", other.to_string()),
         }
     }
-}
-
-/// Why a name cannot be a path segment (upstream `IsPathSegmentName`).
-fn unfit_for_path(name: &str) -> Option<String> {
-    if matches!(name, "." | "..") {
-        return Some(format!("may not be '{name}'"));
-    }
-    let found = ["/", "%"].into_iter().filter(|part| name.contains(part));
-    let all: Vec<String> = found.map(|part| format!("may not contain '{part}'")).collect();
-    (!all.is_empty()).then(|| all.join(";"))
 }

@@ -10,6 +10,22 @@ use serde_json::Value;
 
 use crate::request::RequestContext;
 
+/// What a kind's rules say of a write.
+pub(crate) struct Checked {
+    /// All that is wrong with it.
+    pub(crate) errors: ErrorList,
+    /// Texts for `Warning` headers; none when there are errors.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Checked {
+    /// Warnings are asked for only when the write is right.
+    fn new(errors: ErrorList, warnings: impl FnOnce() -> Vec<String>) -> Self {
+        let warnings = if errors.is_empty() { warnings() } else { vec![] };
+        Checked { errors, warnings }
+    }
+}
+
 /// The rules of one kind, called by the generic store at fixed points. Objects are JSON values in
 /// the served version the request used.
 pub(crate) trait Strategy: Send + Sync {
@@ -26,6 +42,16 @@ pub(crate) trait Strategy: Send + Sync {
     /// Texts for `Warning` headers; `old` is there on updates.
     fn warnings(&self, _obj: &Value, _old: Option<&Value>) -> Vec<String> {
         vec![]
+    }
+    /// All of a create: prepared, then checked.
+    fn create(&self, ctx: &RequestContext, obj: &mut Value) -> Checked {
+        self.prepare_for_create(ctx, obj);
+        Checked::new(self.validate_create(ctx, obj), || self.warnings(obj, None))
+    }
+    /// All of an update: prepared, then checked.
+    fn update(&self, ctx: &RequestContext, obj: &mut Value, old: &Value) -> Checked {
+        self.prepare_for_update(ctx, obj, old);
+        Checked::new(self.validate_update(ctx, obj, old), || self.warnings(obj, Some(old)))
     }
     /// Whether PUT on a missing object creates it.
     fn allow_create_on_update(&self) -> bool {
@@ -94,7 +120,7 @@ pub(crate) trait TypedStrategy: Send + Sync {
     }
 }
 
-/// Adapter: a [`TypedStrategy`] as a [`Strategy`]. Decodes, runs the rule, encodes once.
+/// Adapter: a [`TypedStrategy`] as a [`Strategy`]. A whole write decodes each object once and encodes once.
 pub(crate) struct Typed<S>(pub(crate) S);
 
 impl<S: TypedStrategy> Typed<S> {
@@ -123,13 +149,18 @@ impl<S: TypedStrategy> Typed<S> {
             return;
         };
         f(&mut typed);
-        if let Ok(mut new) = serde_json::to_value(&typed) {
+        Self::write_back(obj, &typed, filled);
+    }
+
+    /// Replaces an object by its typed form, keeping apiVersion and kind.
+    fn write_back(obj: &mut Value, typed: &S::Object, filled: bool) {
+        if let Ok(mut new) = serde_json::to_value(typed) {
             if filled {
                 zero_times::restore(&mut new);
             }
             for key in ["apiVersion", "kind"] {
-                if let (Some(v), Some(map)) = (obj.get(key), new.as_object_mut()) {
-                    map.insert(key.to_owned(), v.clone());
+                if let (Some(v), Some(map)) = (obj.get_mut(key), new.as_object_mut()) {
+                    map.insert(key.to_owned(), v.take());
                 }
             }
             *obj = new;
@@ -168,6 +199,31 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         let old = old.and_then(|old| Self::decode(old).ok());
         let warnings = Self::decode(obj).map(|o| self.0.warnings(&o, old.as_ref()));
         warnings.unwrap_or_default()
+    }
+    fn create(&self, ctx: &RequestContext, obj: &mut Value) -> Checked {
+        let (mut typed, filled) = match Self::decode_filled(obj) {
+            Ok(decoded) => decoded,
+            Err(e) => return Checked::new(vec![e], Vec::new),
+        };
+        self.0.prepare_create(ctx, &mut typed);
+        let checked = Checked::new(self.0.validate_create(ctx, &typed), || self.0.warnings(&typed, None));
+        if checked.errors.is_empty() {
+            Self::write_back(obj, &typed, filled);
+        }
+        checked
+    }
+    fn update(&self, ctx: &RequestContext, obj: &mut Value, old: &Value) -> Checked {
+        let ((mut typed, filled), old) = match (Self::decode_filled(obj), Self::decode(old)) {
+            (Ok(decoded), Ok(old)) => (decoded, old),
+            (Err(e), _) | (_, Err(e)) => return Checked::new(vec![e], Vec::new),
+        };
+        self.0.prepare_update(ctx, &mut typed, &old);
+        let errors = self.0.validate_update(ctx, &typed, &old);
+        let checked = Checked::new(errors, || self.0.warnings(&typed, Some(&old)));
+        if checked.errors.is_empty() {
+            Self::write_back(obj, &typed, filled);
+        }
+        checked
     }
     fn allow_create_on_update(&self) -> bool {
         self.0.allow_create_on_update()

@@ -31,11 +31,11 @@ pub(crate) enum Ref {
     Pod,
 }
 
-/// The resources the graph is fed with, by (group, resource).
-pub(crate) const RESOURCES: [(&str, &str); 3] = [
-    ("", "pods"),
-    ("", "persistentvolumes"),
-    ("storage.k8s.io", "volumeattachments"),
+/// The resources the graph is fed with, by (group, resource, field selector): pods of no node lead nowhere.
+pub(crate) const RESOURCES: [(&str, &str, &str); 3] = [
+    ("", "pods", "spec.nodeName!="),
+    ("", "persistentvolumes", ""),
+    ("storage.k8s.io", "volumeattachments", ""),
 ];
 
 /// The graph.

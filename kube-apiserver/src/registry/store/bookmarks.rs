@@ -67,7 +67,7 @@ pub(super) fn weave(
         last: cadence
             .and_then(|c| c.life)
             .and_then(|l| l.checked_sub(BEFORE_END))
-            .map(|l| now + l),
+            .and_then(|l| now.checked_add(l)),
         next: None,
         seen: after,
     };

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Entry, Hooks, Store, codec, meta};
 use crate::registry::field_manager;
+use crate::registry::strategy::Checked;
 use crate::request::RequestContext;
 use crate::storage::Write;
 
@@ -56,16 +57,20 @@ impl Store {
         let attempts = if generated { NAME_ATTEMPTS } else { 1 };
         let mut name = String::new();
         for _ in 0..attempts {
-            let mut obj = obj.clone();
+            // Only a generated name is tried again, with the object as it was.
+            let mut obj = if generated {
+                obj.clone()
+            } else {
+                std::mem::take(&mut obj)
+            };
             if generated {
                 let name = names::generate_name(&generate);
                 meta::metadata_mut(&mut obj).insert("name".into(), Value::String(name));
             }
             let owners = field_manager::take_owners(&mut obj);
             self.dropped.apply(&mut obj, None);
-            self.strategy.prepare_for_create(ctx, &mut obj);
+            let Checked { mut errors, warnings } = self.strategy.create(ctx, &mut obj);
             name = meta::name(&obj).to_owned();
-            let mut errors = self.strategy.validate_create(ctx, &obj);
             if name.is_empty() && !errors.iter().any(|e| e.field == "metadata.name") {
                 let path = Path::new("metadata").child("name");
                 errors.push(Error::required(&path, "name or generateName is required"));
@@ -73,7 +78,6 @@ impl Store {
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, &name, errors));
             }
-            let warnings = self.strategy.warnings(&obj, None);
             field_manager::put_owners(&mut obj, owners);
             warnings.into_iter().for_each(|w| ctx.warn(w));
             hooks.validate(Some(&obj), None).await?;
@@ -87,8 +91,14 @@ impl Store {
     }
 
     /// Writes a new key; `None`: it exists.
-    async fn write_new(&self, ctx: &RequestContext, ns: &str, name: &str, obj: Value) -> Result<Option<Arc<Entry>>> {
-        let bytes = codec::encode(self.row, &obj)?;
+    async fn write_new(
+        &self,
+        ctx: &RequestContext,
+        ns: &str,
+        name: &str,
+        mut obj: Value,
+    ) -> Result<Option<Arc<Entry>>> {
+        let bytes = codec::encode(self.row, &mut obj)?;
         if ctx.dry_run {
             let (kv, _) = self.read(ns, name, "create").await?;
             return Ok(kv.is_none().then(|| self.wrap(0, obj)));

@@ -49,57 +49,66 @@ impl Store {
     ) -> Result<Deleted> {
         let key = self.key(ns, name)?;
         let (mut current, _) = self.read(ns, name, "delete").await?;
-        let mut marked_already = false;
+        // The object as this call has marked it.
+        let mut marked: Option<Arc<Entry>> = None;
         for _ in 0..ROUNDS {
-            let Some(kv) = current else {
+            let now = current.as_ref().map(|kv| Ok((kv.mod_rev, self.entry(kv)?.value())));
+            let now = now.transpose()?;
+            // Someone else removed what we marked; one that has come back since is not ours to remove
+            // (upstream `ignoreNotFound`).
+            if let Some(entry) = &marked
+                && now
+                    .as_ref()
+                    .is_none_or(|(_, obj)| meta::uid(obj) != meta::uid(&entry.value()))
+            {
+                return Ok(Deleted {
+                    entry: entry.clone(),
+                    gone: true,
+                });
+            }
+            let Some((rev, obj)) = now else {
                 return Err(ApiError::not_found(&self.gr, name));
             };
-            let mut obj = Arc::unwrap_or_clone(self.entry(&kv)?.value());
-            self.preconditions(name, options, &obj, kv.mod_rev, marked_already)?;
-            if !marked_already {
+            let mut obj = Arc::unwrap_or_clone(obj);
+            self.preconditions(name, options, &obj, rev, marked.as_deref())?;
+            if marked.is_none() {
                 hooks.validate(None, Some(&obj)).await?;
             } else if self.pending(&obj) {
                 // Someone put a finalizer on it since we marked it.
                 return Ok(Deleted {
-                    entry: self.wrap(kv.mod_rev, obj),
+                    entry: self.wrap(rev, obj),
                     gone: false,
                 });
             }
-            let mark = if marked_already {
+            let mark = if marked.is_some() {
                 Marked::Now
             } else {
                 self.mark(&mut obj, options)
             };
             if ctx.dry_run || options.dry_run {
                 return Ok(Deleted {
-                    entry: self.wrap(kv.mod_rev, obj),
+                    entry: self.wrap(rev, obj),
                     gone: matches!(mark, Marked::Now),
                 });
             }
             let outcome = match mark {
                 Marked::Already => {
                     return Ok(Deleted {
-                        entry: self.wrap(kv.mod_rev, obj),
+                        entry: self.wrap(rev, obj),
                         gone: false,
                     });
                 }
-                Marked::Now => self.storage.delete(&key, kv.mod_rev).await,
+                Marked::Now => self.storage.delete(&key, rev).await,
                 Marked::Write { .. } => {
-                    let bytes = codec::encode(self.row, &obj)?;
-                    self.storage.update(&key, bytes, kv.mod_rev, self.ttl).await
+                    let bytes = codec::encode(self.row, &mut obj)?;
+                    self.storage.update(&key, bytes, rev, self.ttl).await
                 }
             };
             match (outcome.map_err(|e| self.failed(e, "delete"))?, mark) {
                 (Write::Done(rev), Marked::Write { then_remove: true }) => {
                     meta::set_revision(&mut obj, rev);
-                    marked_already = true;
+                    marked = Some(self.wrap(rev, obj));
                     current = self.read(ns, name, "delete").await?.0;
-                    if current.is_none() {
-                        return Ok(Deleted {
-                            entry: self.wrap(rev, obj),
-                            gone: true,
-                        });
-                    }
                 }
                 (Write::Done(rev), mark) => {
                     if matches!(mark, Marked::Now) {
@@ -117,7 +126,14 @@ impl Store {
         Err(ApiError::conflict(&self.gr, name, super::update::MODIFIED))
     }
 
-    fn preconditions(&self, name: &str, options: &DeleteOptions, obj: &Value, rev: i64, ours: bool) -> Result<()> {
+    fn preconditions(
+        &self,
+        name: &str,
+        options: &DeleteOptions,
+        obj: &Value,
+        rev: i64,
+        marked: Option<&Entry>,
+    ) -> Result<()> {
         let uid = meta::uid(obj);
         if let Some(want) = &options.uid
             && want != uid
@@ -127,10 +143,10 @@ impl Store {
             );
             return Err(self.refused(name, why));
         }
-        // Our own mark moved the version on; the client's precondition held before it.
-        if let Some(want) = &options.resource_version
-            && !ours
-            && *want != rev.to_string()
+        // Our own mark moved the version on: what the client asked for held before it.
+        let wanted = options.resource_version.as_ref();
+        if let Some(want) = wanted.map(|want| marked.map_or_else(|| want.clone(), |entry| entry.rev.to_string()))
+            && want != rev.to_string()
         {
             let why = format!(
                 "the ResourceVersion in the precondition ({want}) does not match the ResourceVersion in record ({rev}). The object might have been modified"
@@ -213,13 +229,13 @@ impl Store {
             };
             let started = meta::deletion_timestamp(obj)
                 .and_then(|t| apimachinery::time::parse(t).ok())
-                .map_or(now, |t| t - jiff::SignedDuration::from_secs(running));
-            let mut end = started + jiff::SignedDuration::from_secs(wanted);
+                .map_or(now, |t| meta::later(t, running.saturating_neg()));
+            let mut end = meta::later(started, wanted);
             if end < now {
                 end = now;
                 wanted = wanted.min(1);
             }
-            meta::mark_deleted(obj, end - jiff::SignedDuration::from_secs(wanted), wanted);
+            meta::mark_deleted(obj, meta::later(end, wanted.saturating_neg()), wanted);
             return Grace::Set(wanted);
         }
         meta::mark_deleted(obj, now, seconds);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use apimachinery::codec::json;
 use apimachinery::status::{ApiError, Cause, Result};
+use apimachinery::validation::is_path_segment_name;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
@@ -165,7 +166,9 @@ impl Store {
             request.at_least = Some(0);
         }
 
-        if let Some(name) = selection.single_name()
+        if let Some(name) = selection
+            .single_name()
+            .filter(|name| is_path_segment_name(name).is_empty())
             && !paging
             && request.revision == 0
             && (!self.row.namespaced || !ns.is_empty())

@@ -18,9 +18,19 @@ pub(super) fn set_revision(obj: &mut Value, rev: i64) {
     }
 }
 
+/// `at` and so many seconds; the end of time when that is later than time goes.
+pub(super) fn later(at: jiff::Timestamp, seconds: i64) -> jiff::Timestamp {
+    let end = if seconds < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    };
+    at.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(end)
+}
+
 /// Marks for deletion at `now` + `grace` seconds.
 pub(super) fn mark_deleted(obj: &mut Value, now: jiff::Timestamp, grace: i64) {
-    let at = now + jiff::SignedDuration::from_secs(grace);
+    let at = later(now, grace);
     let meta = metadata_mut(obj);
     meta.insert(
         "deletionTimestamp".into(),

@@ -2,19 +2,24 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apimachinery::meta;
 use apimachinery::status::ApiError;
+use async_trait::async_trait;
+use bytes::Bytes;
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{ChangeKind, ChangeStream, Store};
-use crate::registry::NoHooks;
 use crate::registry::options::{DeleteOptions, ListOptions};
 use crate::registry::strategy::RAW;
+use crate::registry::{Hooks, NoHooks};
 use crate::request::{Query, RequestContext};
 use crate::resources;
 use crate::storage::memory::Memory;
+use crate::storage::{CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchStream, Write};
 
 fn store(group: &str, plural: &str) -> Arc<Store> {
     let row = resources::find(group, "v1", plural).unwrap();
@@ -27,6 +32,13 @@ fn ctx() -> RequestContext {
 
 fn cm(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": name}}, "data": {"k": "v"}})
+}
+
+fn pod(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+        "terminationGracePeriodSeconds": 30, "restartPolicy": "Always", "dnsPolicy": "Default", "schedulerName": "s",
+        "containers": [{"name": "c", "image": "i", "imagePullPolicy": "Always",
+            "terminationMessagePolicy": "File", "terminationMessagePath": "/m"}]}})
 }
 
 async fn create(s: &Store, obj: Value) -> Arc<super::Entry> {
@@ -391,4 +403,177 @@ async fn quiet_watches_get_bookmarks_of_what_they_filtered_out() {
     let (kind, mark) = event(&mut w).await;
     assert_eq!(kind, ChangeKind::Bookmark);
     assert_eq!(meta::resource_version(&mark), other.rev.to_string());
+}
+
+/// A storage in which somebody else is at work: after each update of a key it does one more thing to it.
+struct Busy {
+    inner: Arc<Memory>,
+    then: Mutex<Vec<Other>>,
+}
+
+enum Other {
+    /// Removes the key.
+    Removes,
+    /// Removes it and writes another object under it.
+    Replaces(Bytes),
+    /// Writes it again.
+    Rewrites,
+}
+
+impl Busy {
+    async fn interfere(&self, key: &str, value: Bytes) {
+        let next = self.then.lock().pop();
+        let (Some(other), (Some(kv), _)) = (next, self.inner.get(key).await.unwrap()) else {
+            return;
+        };
+        match other {
+            Other::Removes => drop(self.inner.delete(key, kv.mod_rev).await.unwrap()),
+            Other::Rewrites => drop(self.inner.update(key, value, kv.mod_rev, None).await.unwrap()),
+            Other::Replaces(bytes) => {
+                self.inner.delete(key, kv.mod_rev).await.unwrap();
+                self.inner.create(key, bytes, None).await.unwrap();
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for Busy {
+    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+        self.inner.get(key).await
+    }
+    async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {
+        self.inner.list(req).await
+    }
+    async fn current_revision(&self) -> Result<i64, StorageError> {
+        self.inner.current_revision().await
+    }
+    async fn create(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Write, StorageError> {
+        self.inner.create(key, value, ttl).await
+    }
+    async fn update(&self, key: &str, value: Bytes, rev: i64, ttl: Option<Duration>) -> Result<Write, StorageError> {
+        let done = self.inner.update(key, value.clone(), rev, ttl).await;
+        self.interfere(key, value).await;
+        done
+    }
+    async fn delete(&self, key: &str, expected: i64) -> Result<Write, StorageError> {
+        self.inner.delete(key, expected).await
+    }
+    async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError> {
+        self.inner.watch(prefix, after).await
+    }
+    async fn compact(&self, rev: i64) -> Result<(), StorageError> {
+        self.inner.compact(rev).await
+    }
+    async fn compact_turn(&self, version: i64, rev: i64) -> Result<CompactTurn, StorageError> {
+        self.inner.compact_turn(version, rev).await
+    }
+    async fn health(&self) -> Result<(), StorageError> {
+        self.inner.health().await
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_others_interfere_with_removes_what_it_marked_or_nothing() {
+    let at_once = |version: Option<i64>| DeleteOptions {
+        grace_period_seconds: Some(0),
+        resource_version: version.map(|v| v.to_string()),
+        ..DeleteOptions::default()
+    };
+    // Somebody else's pod of the same name.
+    let another = {
+        let s = store("", "pods");
+        let entry = create(&s, pod("a")).await;
+        let (kv, _) = s.read("default", "a", "get").await.unwrap();
+        (meta::uid(&entry.value()).to_owned(), kv.unwrap().value)
+    };
+    for (other, versioned, code, left) in [
+        (Other::Removes, false, 200, None),
+        (Other::Replaces(another.1.clone()), false, 200, Some(&another.0)),
+        (Other::Rewrites, false, 200, None),
+        (Other::Rewrites, true, 409, None),
+    ] {
+        let row = resources::find("", "v1", "pods").unwrap();
+        let busy = Busy {
+            inner: Arc::default(),
+            then: Mutex::new(vec![other]),
+        };
+        let s = Arc::new(Store::new(row, Arc::new(busy), "/registry", None));
+        let first = create(&s, pod("a")).await;
+        let options = at_once(versioned.then_some(first.rev));
+        let outcome = s.delete(&ctx(), "default", "a", &options, &NoHooks).await;
+        assert_eq!(outcome.as_ref().map_or_else(|e| e.code, |_| 200), code);
+        if let Ok(deleted) = outcome {
+            assert!(deleted.gone);
+            assert_eq!(meta::uid(&deleted.entry.value()), meta::uid(&first.value()));
+        }
+        if code == 200 {
+            let now = s.get("default", "a").await.ok();
+            assert_eq!(now.map(|e| meta::uid(&e.value()).to_owned()).as_ref(), left);
+        }
+    }
+}
+
+/// Admission during which somebody else creates the object.
+struct Faster(Arc<Store>);
+
+#[async_trait]
+impl Hooks for Faster {
+    fn creates(&self) -> bool {
+        true
+    }
+    async fn admit(&self, _obj: &mut Value, old: Option<&Value>) -> Result<(), ApiError> {
+        if old.is_none() {
+            create(&self.0, cm("a")).await;
+        }
+        Ok(())
+    }
+    async fn validate(&self, _obj: Option<&Value>, _old: Option<&Value>) -> Result<(), ApiError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_apply_whose_object_another_has_just_created_goes_on_as_an_update() {
+    let s = store("", "configmaps");
+    let mut wanted = cm("a");
+    wanted["data"]["k"] = "mine".into();
+    let change = move |_: &Value| Ok(wanted.clone());
+    let hooks = Faster(s.clone());
+    let (entry, created) = s
+        .update(&ctx(), "default", "a", s.strategy, &change, &hooks)
+        .await
+        .unwrap();
+    assert!(!created);
+    assert_eq!(entry.value()["data"]["k"], "mine");
+}
+
+#[tokio::test]
+async fn a_name_that_no_key_can_have_selects_nothing() {
+    let s = store("", "configmaps");
+    create(&s, cm("a")).await;
+    for name in ["a/b", "..", "a%b"] {
+        let options = options(&format!("fieldSelector=metadata.name%3D{}", name.replace('%', "%25")));
+        assert!(s.list("default", &options).await.unwrap().items.is_empty(), "{name}");
+        let watch = watching(&format!("fieldSelector=metadata.name%3D{}", name.replace('%', "%25")));
+        assert!(s.watch("default", &watch).await.is_ok(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_grace_period_longer_than_time_ends_with_it() {
+    let s = store("", "pods");
+    let mut obj = pod("a");
+    obj["spec"]["nodeName"] = "n".into();
+    create(&s, obj).await;
+    for seconds in [i64::MAX, i64::MAX - 1] {
+        let options = DeleteOptions {
+            grace_period_seconds: Some(seconds),
+            ..DeleteOptions::default()
+        };
+        let deleted = s.delete(&ctx(), "default", "a", &options, &NoHooks).await.unwrap();
+        assert!(!deleted.gone);
+    }
+    assert_eq!(super::meta::later(jiff::Timestamp::MAX, 1), jiff::Timestamp::MAX);
+    assert_eq!(super::meta::later(jiff::Timestamp::MIN, -1), jiff::Timestamp::MIN);
 }

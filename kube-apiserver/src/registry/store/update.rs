@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Entry, Hooks, Store, codec, meta};
 use crate::registry::field_manager;
-use crate::registry::strategy::Strategy;
+use crate::registry::strategy::{Checked, Strategy};
 use crate::request::RequestContext;
 use crate::storage::Write;
 
@@ -47,7 +47,14 @@ impl Store {
                     );
                     return Err(ApiError::conflict(&self.gr, name, why));
                 }
-                return Ok((self.create(ctx, ns, without_version(obj), hooks).await?, true));
+                match self.create(ctx, ns, without_version(obj), hooks).await {
+                    // Someone was faster: it is an update now.
+                    Err(e) if e.is_already_exists() => {
+                        current = self.read(ns, name, "update").await?.0;
+                        continue;
+                    }
+                    done => return Ok((done?, true)),
+                }
             };
             let mut old = Arc::unwrap_or_clone(self.entry(&kv)?.value());
             let mut new = change(&old)?;
@@ -58,9 +65,7 @@ impl Store {
                 field_manager::take_owners(&mut old),
             );
             self.dropped.apply(&mut new, Some(&old));
-            strategy.prepare_for_update(ctx, &mut new, &old);
-            let errors = strategy.validate_update(ctx, &new, &old);
-            let warnings = strategy.warnings(&new, Some(&old));
+            let Checked { errors, warnings } = strategy.update(ctx, &mut new, &old);
             field_manager::put_owners(&mut new, owners.0);
             field_manager::put_owners(&mut old, owners.1);
             field_manager::ignore_times(&mut new, &old);
@@ -70,7 +75,7 @@ impl Store {
             warnings.into_iter().for_each(|w| ctx.warn(w));
             hooks.validate(Some(&new), Some(&old)).await?;
 
-            let bytes = codec::encode(self.row, &new)?;
+            let bytes = codec::encode(self.row, &mut new)?;
             let gone = self.finished(&new, &old);
             let outcome = if gone {
                 if ctx.dry_run {

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use apimachinery::status::{ApiError, Result};
+use apimachinery::validation::is_path_segment_name;
 use futures::{Stream, StreamExt as _};
 use serde_json::json;
 
@@ -101,7 +102,11 @@ impl Store {
                 rv => rv,
             }
         };
-        let prefix = match selection.single_name() {
+        // A name no key can have selects nothing.
+        let single = selection
+            .single_name()
+            .filter(|name| is_path_segment_name(name).is_empty());
+        let prefix = match single {
             Some(name) if !self.row.namespaced || !ns.is_empty() => self.key(ns, name)?,
             _ => self.scope(ns),
         };
