@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: component::memory::Allocator = component::memory::Allocator;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     if let Some(text) = etcd_shim::version_requested() {

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use component::{flags, logging, signals};
 use kube_apiserver::{options, server};
 
+#[global_allocator]
+static ALLOCATOR: component::memory::Allocator = component::memory::Allocator;
+
 fn main() -> ExitCode {
     let table = options::table();
     let values = flags::parse_or_exit(&table);

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use kube_controller_manager::{Config, Options, flag_table, run};
 
+#[global_allocator]
+static ALLOCATOR: component::memory::Allocator = component::memory::Allocator;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let values = component::flags::parse_or_exit(&flag_table());

@@ -2,6 +2,9 @@
 
 use kube_scheduler::{Options, options};
 
+#[global_allocator]
+static ALLOCATOR: component::memory::Allocator = component::memory::Allocator;
+
 fn main() -> std::process::ExitCode {
     let values = component::flags::parse_or_exit(&options::table());
     component::logging::init(&component::logging::Config::from_values(&values));

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use kubelet::options::{self, Options};
 
+#[global_allocator]
+static ALLOCATOR: component::memory::Allocator = component::memory::Allocator;
+
 fn main() -> ExitCode {
     let values = component::flags::parse_or_exit(&options::table());
     let options = Options::from_values(&values);

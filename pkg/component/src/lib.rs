@@ -29,6 +29,7 @@ pub mod flags;
 pub mod guard;
 pub mod health;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod sd_notify;
 pub mod secure_serving;
