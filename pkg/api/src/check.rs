@@ -211,16 +211,6 @@ fn is_unset(key: &str, value: &Value) -> bool {
     }
 }
 
-/// A value of upstream's internal types, which have no JSON names: Go field names in Go's order, all
-/// of them (what `json.Marshal` makes of the struct in `field.Error.ErrorBody`).
-pub(crate) fn go_struct(fields: &[(&str, Value)]) -> String {
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
-    format!("{{{}}}", fields.join(","))
-}
-
 /// Rewrites every amount of a list in canonical form, rounded up to thousandths
 /// (`SetDefaults_ResourceList`).
 pub(crate) fn canonical_list(list: &mut Option<BTreeMap<String, RawQuantity>>) {

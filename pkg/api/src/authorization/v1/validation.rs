@@ -1,6 +1,6 @@
 //! Validation of authorization.k8s.io/v1 (pkg/apis/authorization/validation/validation.go).
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path, quote};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::validation::is_valid_label_value;
 use k8s_openapi::api::authorization::v1::{NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -79,8 +79,7 @@ pub fn access_review(metadata: &ObjectMeta, spec: &SubjectAccessReviewSpec, revi
 }
 
 fn url_value(url: &NonResourceAttributes) -> BadValue {
-    let (path, verb) = (quote(text(&url.path)), quote(text(&url.verb)));
-    BadValue::Raw(format!("{{\"Path\":{path},\"Verb\":{verb}}}"))
+    crate::internal::shown("authorization.NonResourceAttributes", url)
 }
 
 /// `validateResourceAttributes`: selectors are given in one form. Operators may be unknown ones.

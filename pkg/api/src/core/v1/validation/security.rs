@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext};
 
 use super::options::Options;
 use super::windows;
-use crate::check::{descending_path, go_struct, list, one_of, required, to_value, unix_id};
+use crate::check::{descending_path, list, one_of, required, unix_id};
+use crate::internal::shown;
 
 /// `validatePodSpecSecurityContext`. Upstream's internal type keeps the host namespaces in the security
 /// context, which is why the errors of `shareProcessNamespace` have its path.
@@ -122,7 +123,7 @@ pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_u
     if c.allow_privilege_escalation == Some(false) {
         let mut refuse = |what: &str| {
             let rule = format!("cannot set `allowPrivilegeEscalation` to false and {what}");
-            errs.push(Error::invalid(path, BadValue::Raw(internal(c)), rule));
+            errs.push(Error::invalid(path, shown("core.SecurityContext", c), rule));
         };
         if c.privileged == Some(true) {
             refuse("`privileged` to true");
@@ -134,27 +135,6 @@ pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_u
     }
     windows::options(errs, c.windows_options.as_ref(), &path.child("windowsOptions"));
     app_armor(errs, c.app_armor_profile.as_ref(), &path.child("appArmorProfile"));
-}
-
-/// The context as upstream's internal type prints it.
-fn internal(c: &SecurityContext) -> String {
-    let capabilities = c.capabilities.as_ref().map_or("null".to_string(), |c| {
-        go_struct(&[("Add", to_value(&c.add)), ("Drop", to_value(&c.drop))])
-    });
-    let rest = go_struct(&[
-        ("Privileged", to_value(&c.privileged)),
-        ("SELinuxOptions", to_value(&c.se_linux_options)),
-        ("WindowsOptions", to_value(&c.windows_options)),
-        ("RunAsUser", to_value(&c.run_as_user)),
-        ("RunAsGroup", to_value(&c.run_as_group)),
-        ("RunAsNonRoot", to_value(&c.run_as_non_root)),
-        ("ReadOnlyRootFilesystem", to_value(&c.read_only_root_filesystem)),
-        ("AllowPrivilegeEscalation", to_value(&c.allow_privilege_escalation)),
-        ("ProcMount", to_value(&c.proc_mount)),
-        ("SeccompProfile", to_value(&c.seccomp_profile)),
-        ("AppArmorProfile", to_value(&c.app_armor_profile)),
-    ]);
-    rest.replacen('{', &format!("{{\"Capabilities\":{capabilities},"), 1)
 }
 
 const PROFILES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
@@ -174,10 +154,9 @@ fn seccomp(errs: &mut ErrorList, profile: Option<&SeccompProfile>, path: &Path) 
             errs.push(Error::required(&local, "must be set when seccomp type is Localhost"));
         }
         (true, Some(profile)) => descending_path(errs, &local, profile),
-        (false, Some(profile)) => {
-            let shown = go_struct(&[("Type", to_value(&p.type_)), ("LocalhostProfile", to_value(profile))]);
+        (false, Some(_)) => {
             let rule = "can only be set when seccomp type is Localhost";
-            errs.push(Error::invalid(&local, BadValue::Raw(shown), rule));
+            errs.push(Error::invalid(&local, shown("core.SeccompProfile", p), rule));
         }
         (false, None) => {}
     }

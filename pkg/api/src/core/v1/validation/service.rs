@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
 use serde_json::{Value, json};
 
 use super::endpoints::non_special_ip;
 use crate::check::{
-    dns_label, dns_subdomain, go_struct, invalid_each, is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, list, one_of,
-    port, port_or_name, qualified_name, required_one_of, sloppy_ip, text, to_value,
+    dns_label, dns_subdomain, invalid_each, is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, list, one_of, port,
+    port_or_name, qualified_name, required_one_of, sloppy_ip, text, to_value,
 };
 use crate::core::v1::defaults::externally_accessible;
+use crate::internal::shown;
 use crate::meta;
 
 const TOP: &str = "spec";
@@ -274,15 +275,9 @@ fn duplicate_ports(errs: &mut ErrorList, ports: &[ServicePort], type_: &str, pat
     }
     for (index, p) in ports.iter().enumerate() {
         if !seen.insert((text(&p.protocol), p.port)) {
-            let shown = go_struct(&[
-                ("Name", json!("")),
-                ("Protocol", json!(p.protocol)),
-                ("AppProtocol", Value::Null),
-                ("Port", json!(p.port)),
-                ("TargetPort", json!(0)),
-                ("NodePort", json!(0)),
-            ]);
-            errs.push(Error::duplicate(&path.index(index), BadValue::Raw(shown)));
+            // Upstream keeps a port's number and protocol only.
+            let key = json!({"protocol": p.protocol, "port": p.port});
+            errs.push(Error::duplicate(&path.index(index), shown("core.ServicePort", &key)));
         }
     }
 }

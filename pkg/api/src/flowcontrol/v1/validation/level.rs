@@ -8,7 +8,8 @@ use k8s_openapi::api::flowcontrol::v1::{
 
 use super::mandatory;
 use super::schema::condition_types;
-use crate::check::{equal, list, one_of, shown, text, to_value};
+use crate::check::{equal, list, one_of, text, to_value};
+use crate::internal;
 use crate::meta;
 
 /// What only a retired version used (`PriorityLevelPreserveZeroConcurrencySharesKey`).
@@ -42,7 +43,8 @@ pub fn priority_level_configuration_create(obj: &PriorityLevelConfiguration) -> 
         }
         if !equal(&to_value(&have), &wanted) {
             let rule = format!("spec of '{name}'{except} must equal the fixed value");
-            errs.push(Error::invalid(&path, shown(spec), rule));
+            let value = internal::shown("flowcontrol.PriorityLevelConfigurationSpec", spec);
+            errs.push(Error::invalid(&path, value, rule));
         }
     }
     conditions(&mut errs, obj);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaSpec, NonResourcePolicyRule, PolicyRulesWithSubjects, ResourcePolicyRule, Subject,
 };
 
 use super::mandatory;
 use crate::check::{dns_label, dns_subdomain, equal, invalid_each, list, one_of, required, shown, text, to_value};
+use crate::internal;
 use crate::meta;
 
 /// Highest precedence (`FlowSchemaMaxMatchingPrecedence`).
@@ -34,7 +35,8 @@ pub fn flow_schema_create(obj: &FlowSchema) -> ErrorList {
     schema_spec(&mut errs, spec, name, &path);
     if mandatory::flow_schema(name).is_some_and(|wanted| !equal(&to_value(spec), &wanted)) {
         let rule = format!("spec of '{name}' must equal the fixed value");
-        errs.push(Error::invalid(&path, shown(spec), rule));
+        let value = internal::shown("flowcontrol.FlowSchemaSpec", spec);
+        errs.push(Error::invalid(&path, value, rule));
     }
     conditions(&mut errs, obj);
     errs
@@ -89,7 +91,7 @@ fn schema_spec(errs: &mut ErrorList, spec: &FlowSchemaSpec, name: &str, path: &P
     if let Some(method) = &spec.distinguisher_method {
         let known = ["ByNamespace", "ByUser"];
         if !known.contains(&method.type_.as_str()) {
-            let value = BadValue::Raw(format!("{{\"Type\":{}}}", apimachinery::field::quote(&method.type_)));
+            let value = internal::shown("flowcontrol.FlowDistinguisherMethod", method);
             let path = path.child("distinguisherMethod").child("type");
             errs.push(Error::not_supported(&path, value, &known));
         }
