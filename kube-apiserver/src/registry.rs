@@ -237,3 +237,39 @@ fn tracked(writer: &Writer, old: &Value, change: ChangeFn<'_>) -> Result<Value> 
 fn context(row: &Resource, verb: &str, ns: &str, name: &str) -> RequestContext {
     RequestContext::internal_for(verb, row.group, row.version, row.plural, ns, name)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::storage::ListRequest;
+    use crate::storage::memory::Memory;
+
+    #[tokio::test]
+    async fn some_resources_have_a_store_of_their_own() {
+        let (main, other): (Arc<dyn Storage>, Arc<dyn Storage>) =
+            (Arc::new(Memory::default()), Arc::new(Memory::default()));
+        let place = Override {
+            group: String::new(),
+            resource: "configmaps".to_owned(),
+            servers: vec![],
+        };
+        let registry = Registry::with_overrides(main.clone(), Config::default(), &[(place, other.clone())]);
+        for (resource, kind) in [("configmaps", "ConfigMap"), ("serviceaccounts", "ServiceAccount")] {
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a", "namespace": "n"}});
+            registry.create("", resource, "n", object).await.unwrap();
+        }
+        let keys = async |storage: &Arc<dyn Storage>| -> Vec<String> {
+            let all = ListRequest {
+                prefix: "/registry/".to_owned(),
+                ..Default::default()
+            };
+            let page = storage.list(&all).await.unwrap();
+            page.items.into_iter().map(|kv| kv.key).collect()
+        };
+        assert_eq!(keys(&main).await, ["/registry/serviceaccounts/n/a"]);
+        assert_eq!(keys(&other).await, ["/registry/configmaps/n/a"]);
+    }
+}

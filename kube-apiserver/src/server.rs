@@ -101,7 +101,12 @@ pub async fn run(
     for storage in overrides.iter().map(|(_, storage)| storage).chain([&storage]) {
         tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
     }
-    let counting = measured::count(storage.clone(), options.etcd_prefix.clone(), shutdown.clone());
+    let (usual, others) = (storage.clone(), overrides.clone());
+    let place = move |group: &str, resource: &str| {
+        let other = others.iter().find(|(o, _)| o.group == group && o.resource == resource);
+        other.map_or(&usual, |(_, other)| other).clone()
+    };
+    let counting = measured::count(place, options.etcd_prefix.clone(), shutdown.clone());
     let counted_from = progress.clone();
     tokio::spawn(async move {
         counted_from.wait().await;

@@ -116,6 +116,13 @@ pub(crate) enum StorageError {
     Other(String),
 }
 
+impl StorageError {
+    /// Whether an error of the API is the store's word that a value is too large.
+    pub(crate) fn was_too_large(error: &apimachinery::status::ApiError) -> bool {
+        error.code == 500 && error.message == StorageError::TooLarge.to_string()
+    }
+}
+
 /// A versioned, ordered map with watches.
 #[async_trait]
 pub(crate) trait Storage: Send + Sync {

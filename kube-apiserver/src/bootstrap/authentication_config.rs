@@ -39,19 +39,27 @@ pub(crate) fn data(client_ca: Option<&CertPool>, proxy: Option<&RequestHeader>) 
 /// part in it too.
 pub(crate) async fn reconcile(objects: &dyn Objects, data: &Value) -> Result<(), ApiError> {
     let now = apimachinery::time::now().as_second();
+    let combined = |have: &Value| {
+        // Someone's mistake stays as it is until they mend it: what the list said is not ours to drop.
+        let new = combined(have, data, now);
+        new.map_err(|why| tracing::error!("configmaps/{NAME} in kube-system is not brought up to date: {why}"))
+    };
     let result = match find(objects, "", "configmaps", "kube-system", NAME).await? {
         None => {
             let object = json!({
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": NAME, "namespace": "kube-system"},
-                "data": combined(&Value::Null, data, now),
+                "data": combined(&Value::Null).unwrap_or_default(),
             });
             objects.create("", "configmaps", "kube-system", object).await
         }
         Some(have) => {
+            let Ok(all) = combined(&have["data"]) else {
+                return Ok(());
+            };
             let mut new = (*have).clone();
-            new["data"] = combined(&have["data"], data, now);
+            new["data"] = all;
             if new == *have {
                 return Ok(());
             }
@@ -65,8 +73,8 @@ pub(crate) async fn reconcile(objects: &dyn Objects, data: &Value) -> Result<(),
 }
 
 /// Both sets of values in one, each value once, without expired certificates (upstream
-/// `combinedClusterAuthenticationInfo`). `now` in seconds since the epoch.
-fn combined(old: &Value, own: &Value, now: i64) -> Value {
+/// `combinedClusterAuthenticationInfo`). `now` in seconds since the epoch. The error names a list that is none.
+fn combined(old: &Value, own: &Value, now: i64) -> Result<Value, String> {
     let mut all = json!({});
     let keys = [old, own]
         .into_iter()
@@ -77,7 +85,7 @@ fn combined(old: &Value, own: &Value, now: i64) -> Value {
         let value = if key.ends_with("-ca-file") {
             bundle(&[old, own], now)
         } else if key.starts_with("requestheader-") {
-            list(&[old, own])
+            list(&[old, own]).map_err(|e| format!("{key}: {e}"))?
         } else if own.is_empty() {
             old.to_owned()
         } else {
@@ -87,21 +95,20 @@ fn combined(old: &Value, own: &Value, now: i64) -> Value {
             all[key] = value.into();
         }
     }
-    all
+    Ok(all)
 }
 
-/// JSON lists of strings.
-fn list(parts: &[&str]) -> String {
+/// JSON lists of strings; an empty text is none.
+fn list(parts: &[&str]) -> Result<String, serde_json::Error> {
     let mut all: Vec<String> = vec![];
-    for item in parts
-        .iter()
-        .flat_map(|p| serde_json::from_str::<Vec<String>>(p).unwrap_or_default())
-    {
-        if !all.contains(&item) {
-            all.push(item);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        for item in serde_json::from_str::<Vec<String>>(part)? {
+            if !all.contains(&item) {
+                all.push(item);
+            }
         }
     }
-    json!(all).to_string()
+    Ok(json!(all).to_string())
 }
 
 /// PEM bundles of certificates.
@@ -150,13 +157,33 @@ mod tests {
         let old = json!({"client-ca-file": other, "requestheader-allowed-names": "[\"a\",\"b\"]", "more": "x"});
         let own =
             json!({"client-ca-file": format!("# mine\n{ca}{other}"), "requestheader-allowed-names": "[\"b\",\"c\"]"});
-        let all = combined(&old, &own, now);
+        let all = combined(&old, &own, now).unwrap();
         assert_eq!(
             all,
             json!({"client-ca-file": format!("{other}{ca}"), "requestheader-allowed-names": "[\"a\",\"b\",\"c\"]", "more": "x"})
         );
-        assert_eq!(combined(&all, &own, now), all);
+        assert_eq!(combined(&all, &own, now).unwrap(), all);
         let far = 100_000_000_000;
-        assert_eq!(combined(&old, &own, far).get("client-ca-file"), None);
+        assert_eq!(combined(&old, &own, far).unwrap().get("client-ca-file"), None);
+    }
+
+    #[tokio::test]
+    async fn a_malformed_list_is_left_to_whoever_wrote_it() {
+        let old = json!({"requestheader-allowed-names": "front-proxy", "client-ca-file": ""});
+        let own = json!({"requestheader-allowed-names": "[\"b\"]"});
+        let e = combined(&old, &own, 0).unwrap_err();
+        assert!(e.starts_with("requestheader-allowed-names: "), "{e}");
+
+        let objects = crate::objects::memory::MemoryObjects::with(&[(
+            "",
+            "configmaps",
+            json!({"metadata": {"name": NAME, "namespace": "kube-system"}, "data": old}),
+        )]);
+        reconcile(&*objects, &own).await.unwrap();
+        let have = find(&*objects, "", "configmaps", "kube-system", NAME)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(have["data"], old);
     }
 }

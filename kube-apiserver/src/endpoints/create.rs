@@ -10,6 +10,10 @@ use super::admit::Admit;
 use super::{Call, codec, negotiate, owner_references, respond, settle, subresources};
 use crate::admission::Operation;
 use crate::authz::reviews::{Reviews, is_review};
+use crate::storage::StorageError;
+
+/// Bytes of a body that may be too large for the store once its owners are written beside it.
+const LARGE: usize = 256 << 10;
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let review = is_review(call.row.group, call.row.plural);
@@ -43,9 +47,18 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     owner_references::deduplicate(&call.ctx, &mut obj, false);
     call.writer().track(&Value::Null, &mut obj);
     let admit = Admit::new(&call.api, &call.ctx, Operation::Create);
-    let entry = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
-        Some(a) => a.create(&store, &call.ctx, call.namespace(), obj, &admit).await?,
-        None => store.create(&call.ctx, call.namespace(), obj, &admit).await?,
+    let create = async |obj: Value| match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
+        Some(a) => a.create(&store, &call.ctx, call.namespace(), obj, &admit).await,
+        None => store.create(&call.ctx, call.namespace(), obj, &admit).await,
+    };
+    let spare = (bytes.len() > LARGE).then(|| obj.clone());
+    let entry = match (create(obj).await, spare) {
+        // Nothing was written, and the owners can be most of it.
+        (Err(e), Some(mut obj)) if StorageError::was_too_large(&e) => {
+            meta::remove(&mut obj, "managedFields");
+            create(obj).await?
+        }
+        (created, _) => created?,
     };
     respond::object(StatusCode::CREATED, &out, &call.query, call.row, &entry)
 }

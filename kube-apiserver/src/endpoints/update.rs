@@ -7,9 +7,10 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::admit::Admit;
-use super::{Call, codec, negotiate, owner_references, respond, settle};
+use super::{Call, codec, negotiate, owner_references, patch, respond, settle};
 use crate::admission::Operation;
-use crate::registry::field_manager;
+use crate::registry::{ChangeFn, field_manager};
+use crate::storage::StorageError;
 
 pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let out = call.output()?;
@@ -51,21 +52,31 @@ pub(super) fn check_name(obj: &Value, name: &str) -> Result<()> {
 pub(super) async fn replace(
     call: &Call,
     out: &negotiate::Output,
-    change: crate::registry::ChangeFn<'_>,
+    change: ChangeFn<'_>,
     creates: bool,
 ) -> Result<Response<Body>> {
     let store = call.store()?;
     let admit = Admit::new(&call.api, &call.ctx, Operation::Update).creating(creates);
     let strategy = call.strategy(store);
     let (ns, name) = (call.namespace(), call.ctx.info.name.as_str());
-    let (entry, created) = match call
-        .api
-        .allocators
-        .as_ref()
-        .filter(|a| a.concerns(call.row) && call.sub.is_none())
-    {
-        Some(a) => a.update(store, &call.ctx, ns, name, change, &admit).await?,
-        None => store.update(&call.ctx, ns, name, strategy, change, &admit).await?,
+    let allocators = call.api.allocators.as_ref();
+    let allocators = allocators.filter(|a| a.concerns(call.row) && call.sub.is_none());
+    let update = async |change: ChangeFn<'_>| match allocators {
+        Some(a) => a.update(store, &call.ctx, ns, name, change, &admit).await,
+        None => store.update(&call.ctx, ns, name, strategy, change, &admit).await,
+    };
+    let applies = || patch::Kind::of(&call.head.headers) == Some(patch::Kind::Apply);
+    let (entry, created) = match update(change).await {
+        // Nothing was written, and the owners can be most of it.
+        Err(e) if StorageError::was_too_large(&e) && !applies() => {
+            let without_owners = |old: &Value| {
+                let mut new = change(old)?;
+                meta::remove(&mut new, "managedFields");
+                Ok(new)
+            };
+            update(&without_owners).await?
+        }
+        updated => updated?,
     };
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     respond::object(status, out, &call.query, call.row, &entry)

@@ -166,8 +166,8 @@ impl Storage for Measured {
     }
 }
 
-/// Counts the objects of every kind each minute, until `shutdown`.
-pub(crate) async fn count(storage: Arc<dyn Storage>, prefix: String, shutdown: CancellationToken) {
+/// Counts the objects of every kind each minute, until `shutdown`. `place`: the store of a group's resource.
+pub(crate) async fn count(place: impl Fn(&str, &str) -> Arc<dyn Storage>, prefix: String, shutdown: CancellationToken) {
     loop {
         for (words, (group, resource)) in KEYS.iter() {
             let request = ListRequest {
@@ -176,6 +176,7 @@ pub(crate) async fn count(storage: Arc<dyn Storage>, prefix: String, shutdown: C
                 at_least: Some(0),
                 ..Default::default()
             };
+            let storage = place(group, resource);
             let count = storage.list(&request).await.map_or(-1, |page| page.count);
             OBJECTS.with_label_values(&[group, resource]).set(count);
             let long = if group.is_empty() {

@@ -8,6 +8,8 @@ use component::flags::Values;
 
 use crate::storage::etcd::TlsFiles;
 
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// Where the objects are kept.
 #[derive(Debug, Clone)]
 pub(crate) enum StorageOptions {
@@ -42,6 +44,15 @@ impl StorageOptions {
         }
         if let Some(backend) = v.non_empty("storage-backend").filter(|b| b != "etcd3") {
             errors.push(format!("--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3' (got {backend:?})"));
+        }
+        let media = v.string("storage-media-type");
+        if !matches!(media.as_str(), "" | "application/json" | PROTOBUF | "application/yaml") {
+            errors.push(format!(
+                "--storage-media-type {media:?} invalid, allowed values: application/json, {PROTOBUF}, application/yaml"
+            ));
+        } else if !media.is_empty() && media != PROTOBUF {
+            // Reading understands JSON, so that what another server wrote is no hindrance.
+            tracing::warn!("--storage-media-type={media} is not followed: objects are stored as {PROTOBUF}");
         }
         let tls = TlsFiles {
             ca: path("etcd-cafile"),
@@ -83,6 +94,21 @@ fn parse(text: &str) -> Option<Override> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_media_type_is_refused() {
+        let values = crate::options::table()
+            .parse(["--etcd-servers=http://a", "--storage-media-type=foo"])
+            .unwrap();
+        let mut errors = vec![];
+        StorageOptions::from_values(&values, &mut errors);
+        assert_eq!(
+            errors,
+            [
+                "--storage-media-type \"foo\" invalid, allowed values: application/json, application/vnd.kubernetes.protobuf, application/yaml"
+            ]
+        );
+    }
 
     #[test]
     fn overrides_name_a_resource_and_its_servers() {

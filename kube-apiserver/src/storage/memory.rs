@@ -15,6 +15,9 @@ use super::{
     CompactTurn, Event, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchItem, WatchStream, Write,
 };
 
+/// Bytes of a value that etcd's default `--max-request-bytes` lets through.
+const MAX_VALUE: usize = 1536 << 10;
+
 /// Events a watcher may lag behind before it is cut off.
 const WATCH_BUFFER: usize = 4096;
 
@@ -151,6 +154,9 @@ impl Storage for Memory {
     }
 
     async fn create(&self, key: &str, value: Bytes, ttl: Option<Duration>) -> Result<Write, StorageError> {
+        if value.len() > MAX_VALUE {
+            return Err(StorageError::TooLarge);
+        }
         let rev = {
             let mut s = self.0.lock();
             let now = s.now();
@@ -170,6 +176,9 @@ impl Storage for Memory {
         expected: i64,
         ttl: Option<Duration>,
     ) -> Result<Write, StorageError> {
+        if value.len() > MAX_VALUE {
+            return Err(StorageError::TooLarge);
+        }
         let rev = {
             let mut s = self.0.lock();
             let now = s.now();

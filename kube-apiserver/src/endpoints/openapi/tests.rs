@@ -216,25 +216,6 @@ fn what_is_kept_of_all_documents_is_small() {
     assert!(v3 + v2.len() + pb.len() < 3 << 20);
 }
 
-/// Writes every document in both forms where `OPENAPI_OUT` says, for a comparison with gnostic's own encoder.
-#[test]
-fn documents_can_be_written_out() {
-    let Ok(dir) = std::env::var("OPENAPI_OUT") else { return };
-    let mut all = vec![(
-        "v2".to_owned(),
-        document_v2(),
-        proto::v2::encode as fn(&Value) -> Vec<u8>,
-    )];
-    for part in parts() {
-        let name = format!("v3.{}", part.name().replace('/', "__"));
-        all.push((name, document(part), proto::v3::encode));
-    }
-    for (name, json, encode) in all {
-        std::fs::write(format!("{dir}/{name}.pb"), encode(&json)).unwrap();
-        std::fs::write(format!("{dir}/{name}.json"), json.to_string()).unwrap();
-    }
-}
-
 #[test]
 fn accept_decides_the_form() {
     for (path, accept, code, content_type) in [

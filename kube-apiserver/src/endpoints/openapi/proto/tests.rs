@@ -87,7 +87,7 @@ fn paths_of_v2_have_operations_parameters_and_responses() {
     assert_eq!(text(item, &[(9, 0), (2, 0), (1, 0)]), Some("#/parameters/pretty"));
     assert_eq!(text(item, &[(9, 1), (1, 0), (2, 0), (4, 0), (4, 0)]), Some("n"));
     assert_eq!(text(item, &[(9, 2), (1, 0), (2, 0), (3, 0), (6, 0)]), Some("boolean"));
-    assert_eq!(dig(item, &[(9, 2), (1, 0), (2, 0), (3, 0), (19, 0)]), Some(&[1][..]));
+    assert_eq!(dig(item, &[(9, 2), (1, 0), (2, 0), (3, 0), (20, 0)]), Some(&[1][..]));
     assert_eq!(dig(&bytes, &[(12, 0), (1, 0), (2, 0)]), Some(&[][..]));
     assert_eq!(text(&bytes, &[(13, 0), (1, 0), (2, 0), (2, 0), (3, 0)]), Some("header"));
 }

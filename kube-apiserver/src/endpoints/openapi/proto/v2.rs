@@ -80,8 +80,8 @@ fn parameter(m: &mut Message, v: &Value) {
             m.flag(4, &v["required"]);
             m.part(5, &v["schema"], schema);
         }),
-        Some("path") => m.part(2, v, |m, v| m.part(4, v, |m, v| simple(m, v, [5, 18]))),
-        _ => m.part(2, v, |m, v| m.part(3, v, |m, v| simple(m, v, [6, 19]))),
+        Some("path") => m.part(2, v, |m, v| m.part(4, v, |m, v| simple(m, v, [5, 19]))),
+        _ => m.part(2, v, |m, v| m.part(3, v, |m, v| simple(m, v, [6, 20]))),
     }
 }
 
