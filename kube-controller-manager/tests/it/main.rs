@@ -4,6 +4,7 @@
 mod cluster;
 mod mirroring;
 mod protection;
+mod quota;
 mod replication;
 
 use client::params::DeleteOptions;
