@@ -404,6 +404,20 @@ mod tests {
     }
 
     #[test]
+    fn structures_are_escaped_as_gos_json_and_texts_are_not() {
+        let path = Path::new("p");
+        let list = serde_json::json!(["<&>"]);
+        assert_eq!(
+            Error::invalid(&path, &list, "").to_string(),
+            "p: Invalid value: [\"\\u003c\\u0026\\u003e\"]"
+        );
+        assert_eq!(
+            Error::invalid(&path, "<&>", "").to_string(),
+            "p: Invalid value: \"<&>\""
+        );
+    }
+
+    #[test]
     fn equal_errors_are_listed_once() {
         let error = Error::required(&Path::new("a"), "");
         assert_eq!(

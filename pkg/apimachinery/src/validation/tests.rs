@@ -70,3 +70,26 @@ fn messages_are_upstreams() {
     assert_eq!(is_valid_port(0), ["must be between 1 and 65535, inclusive"]);
     assert_eq!(is_qualified_name("")[0], "name part must be non-empty");
 }
+
+/// `validation.MaxLenError` and `content.MaxLenError` differ, and so do the rules that use them.
+#[test]
+fn names_are_long_in_characters_and_labels_in_bytes() {
+    let long = "a".repeat(300);
+    let first = |said: Vec<String>| said.first().cloned().unwrap_or_default();
+    let cases = [
+        (is_dns1123_label(&long), "must be no more than 63 characters"),
+        (is_dns1123_subdomain(&long), "must be no more than 253 characters"),
+        (is_dns1035_label(&long), "must be no more than 63 characters"),
+        (is_valid_port_name(&long), "must be no more than 15 characters"),
+        (is_config_map_key(&long), "must be no more than 253 characters"),
+        (is_valid_label_value(&long), "must be no more than 63 bytes"),
+        (is_qualified_name(&long), "name part must be no more than 63 bytes"),
+        (
+            is_qualified_name(&format!("{long}/a")),
+            "prefix part must be no more than 253 bytes",
+        ),
+    ];
+    for (said, want) in cases {
+        assert_eq!(first(said), want);
+    }
+}
