@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn a_stage_can_be_switched_as_a_whole() {
         let none = set(&[]);
-        assert!(enabled(&none, "ComponentStatusz") && !enabled(&none, "UnknownVersionInteroperabilityProxy"));
+        assert!(enabled(&none, "ComponentStatusz") && !enabled(&none, "APIServingWithRoutine"));
         let all = set(&[("AllAlpha", "true"), ("AllBeta", "false"), ("ComponentStatusz", "true")]);
         assert!(enabled(&all, "ComponentStatusz"));
-        assert!(enabled(&all, "UnknownVersionInteroperabilityProxy"));
+        assert!(enabled(&all, "APIServingWithRoutine"));
         assert!(!enabled(&all, "ComponentFlagz") && !enabled(&all, "Nope"));
     }
 
