@@ -6,8 +6,8 @@
 //! # type
 //! #   name kind [omit] [^] [<field] [=name]
 //! core.Taint
-//! 	Key str
-//! 	TimeAdded time
+//!     Key str
+//!     TimeAdded time
 //! ```
 //!
 //! Kinds: `str bool int float bytes quantity intstr time any raw orArray orBool orStrings`, another type; prefix `*` pointer, `[]` list, `{}`
