@@ -10,10 +10,10 @@
 //!     TimeAdded time
 //! ```
 //!
-//! Kinds: `str bool int float bytes quantity intstr time any raw orArray orBool orStrings`, another type; prefix `*` pointer, `[]` list, `{}`
-//! map. `omit`: left out when empty (types of `meta`, which have JSON names). `^`: the value stands one level higher
-//! in the API (`hostNetwork`); `<`: in this field of the API, which Go inlines. A name is the API's but for upper and
-//! lower case, or `=` says the API's.
+//! Kinds: `str bool int float bytes quantity intstr time any raw orArray orBool orStrings`, another type; prefix `*`
+//! pointer, `[]` list, `{}` map. `omit`: left out when empty (types of `meta`, which have JSON names). `^`: the value
+//! stands one level higher in the API (`hostNetwork`); `<`: in this field of the API, which Go inlines. A name is the
+//! API's but for upper and lower case, or `=` says the API's.
 
 mod diff;
 #[cfg(test)]
