@@ -20,6 +20,8 @@ install_packages() {
 		command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
 	done
 	[[ -x $(cni_bin_dir)/ptp ]] || missing+=(containernetworking-plugins)
+	# A compiler comes without the C library's headers.
+	[[ -e /usr/include/stdio.h ]] || missing+=(libc6-dev)
 	kubectl_is_there || missing+=(kubectl)
 	command -v cargo >/dev/null || ! $BUILD || fail "cargo is not on PATH: install Rust (https://rustup.rs)"
 	((${#missing[@]})) || return 0
