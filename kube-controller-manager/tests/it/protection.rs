@@ -6,6 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttributesClass;
+use rules::pods::is_pod_ready;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, deployment};
@@ -32,7 +33,10 @@ async fn a_budget_lets_pods_be_evicted_until_it_is_spent() {
     cluster.create::<PodDisruptionBudget>("default", budget).await;
     allowed(&cluster, 0).await;
     let pod = cluster
-        .until::<Pod, _>("a pod", |r| r.list_namespace("default").first().cloned())
+        // One that does not run yet goes whatever the budget says.
+        .until::<Pod, _>("a ready pod", |r| {
+            r.list_namespace("default").into_iter().find(|pod| is_pod_ready(pod))
+        })
         .await;
     let name = pod.metadata.name.as_deref().unwrap();
     let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}});
