@@ -6,6 +6,7 @@ use apimachinery::status::ApiError;
 use async_trait::async_trait;
 use base64::Engine as _;
 use serde_json::Value;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
@@ -156,7 +157,22 @@ pub(super) fn common_name(request: &str) -> Result<String, &'static str> {
 }
 
 fn texts<'a, 'b: 'a>(names: impl Iterator<Item = &'a AttributeTypeAndValue<'b>>) -> Vec<String> {
-    names.filter_map(|n| n.as_str().ok()).map(str::to_owned).collect()
+    names
+        .map(|name| name.as_str().map_or_else(|_| odd_text(name), str::to_owned))
+        .collect()
+}
+
+/// A text in one of the encodings that Go reads as well (`encoding/asn1` BMPString, T61String): whatever a signer
+/// would read must not pass unseen here.
+fn odd_text(name: &AttributeTypeAndValue<'_>) -> String {
+    let bytes = name.as_slice();
+    if name.attr_value().tag() == Tag::BmpString {
+        let units = bytes
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
+        return String::from_utf16_lossy(&units.collect::<Vec<_>>());
+    }
+    bytes.iter().copied().map(char::from).collect()
 }
 
 fn with_subject<T>(request: &str, read: impl FnOnce(&X509Name<'_>) -> T) -> Result<T, &'static str> {
@@ -169,4 +185,29 @@ fn with_subject<T>(request: &str, read: impl FnOnce(&X509Name<'_>) -> T) -> Resu
         .ok_or("PEM block type must be CERTIFICATE REQUEST")?;
     let (_, csr) = X509CertificationRequest::from_der(&pem.contents).map_err(|_| "malformed certificate request")?;
     Ok(read(&csr.certification_request_info.subject))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use base64::Engine as _;
+    use rcgen::DnValue;
+
+    use super::*;
+
+    #[test]
+    fn an_organization_is_seen_in_every_encoding() {
+        for value in [
+            DnValue::Utf8String("system:masters".to_owned()),
+            DnValue::BmpString("system:masters".try_into().unwrap()),
+            DnValue::TeletexString("system:masters".try_into().unwrap()),
+        ] {
+            let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+            params.distinguished_name.push(rcgen::DnType::OrganizationName, value);
+            let request = params.serialize_request(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            let request = base64::engine::general_purpose::STANDARD.encode(request.pem().unwrap());
+            assert_eq!(organizations(&request), ["system:masters"]);
+        }
+    }
 }

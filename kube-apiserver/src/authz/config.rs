@@ -78,7 +78,7 @@ pub(crate) fn build(modes: &[String], registry: &Registry, shutdown: &Cancellati
                         let index = index.clone();
                         let apply =
                             Box::new(move |ns: &str, name: &str, obj: Option<&_>| index.apply(resource, ns, name, obj));
-                        let fields = Selector::parse(fields).unwrap_or_default();
+                        let fields = Selector::parse(fields).expect("selectors of the table parse");
                         out.synced.push(follow(store.clone(), fields, shutdown.clone(), apply));
                     }
                 }
