@@ -1,16 +1,18 @@
 //! What both controllers that write EndpointSlices share: whose a slice is, writing a plan, and knowing which news
 //! of slices is one's own.
 //!
-//! Upstream: staging endpointslice/util/endpointslice_tracker.go, `NewPortMapKey`.
+//! Upstream: staging endpointslice/util, `NewPortMapKey`.
 
-use std::collections::HashMap;
+mod tracker;
+
 use std::sync::Arc;
 
 use client::informer::Event;
-use client::object::key;
+use client::object::{key, split_key};
 use client::{Api, Client, DeleteOptions};
 use k8s_openapi::api::discovery::v1::{EndpointPort, EndpointSlice};
-use parking_lot::Mutex;
+
+use tracker::Tracker;
 
 /// Label of a slice: who writes it.
 pub(crate) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
@@ -58,8 +60,7 @@ pub(crate) fn port_key(ports: &[EndpointPort]) -> PortKey {
 pub(crate) struct Writer {
     client: Client,
     manager: &'static str,
-    /// Generations of slices as we wrote them, by UID: older ones in the cache are stale; `None` is deleted.
-    written: Mutex<HashMap<String, Option<i64>>>,
+    tracker: Tracker,
 }
 
 impl Writer {
@@ -67,7 +68,7 @@ impl Writer {
         Self {
             client,
             manager,
-            written: Mutex::default(),
+            tracker: Tracker::default(),
         }
     }
 
@@ -75,72 +76,52 @@ impl Writer {
     /// Upstream: `onEndpointSliceAdd/Update/Delete`.
     pub(crate) fn concerned(&self, event: &Event<EndpointSlice>) -> Vec<String> {
         let mut keys = Vec::new();
-        if let Event::Updated { old, new } = event
-            && service_of(old, self.manager) != service_of(new, self.manager)
-        {
-            keys.extend(service_of(old, self.manager));
-        }
         let slice = event.object();
-        let Some(service) = service_of(slice, self.manager) else {
-            return keys;
-        };
-        let uid = slice.metadata.uid.clone().unwrap_or_default();
-        let ours = {
-            let mut written = self.written.lock();
-            let known = written.get(&uid).copied();
-            match event {
-                Event::Deleted(_) => {
-                    written.remove(&uid);
-                    known == Some(None)
-                }
-                _ => known
-                    .flatten()
-                    .is_some_and(|generation| generation >= slice.metadata.generation.unwrap_or(0)),
-            }
-        };
-        if !ours {
-            keys.push(service);
+        let service = service_of(slice, self.manager);
+        if let Event::Updated { old, .. } = event
+            && let Some(before) = service_of(old, self.manager)
+            && Some(&before) != service.as_ref()
+        {
+            // The cache will never show it there again.
+            self.tracker.forget_slice(&before, slice);
+            keys.push(before);
         }
+        keys.extend(service.filter(|service| !self.tracker.is_own(service, event)));
         keys
     }
 
-    /// The cache is behind what we wrote. Upstream: `EndpointSliceTracker.StaleSlices`.
-    pub(crate) fn is_stale(&self, cached: &[Arc<EndpointSlice>]) -> bool {
-        let written = self.written.lock();
-        cached.iter().any(
-            |slice| match written.get(slice.metadata.uid.as_deref().unwrap_or_default()) {
-                Some(Some(generation)) => slice.metadata.generation.unwrap_or(0) < *generation,
-                Some(None) => true,
-                None => false,
-            },
-        )
+    /// The cached slices of a Service, those that are being deleted too, are behind what we wrote.
+    pub(crate) fn is_stale(&self, service: &str, cached: &[Arc<EndpointSlice>]) -> bool {
+        self.tracker.is_stale(service, cached)
     }
 
-    fn note(&self, slice: &EndpointSlice, deleted: bool) {
-        let generation = (!deleted).then(|| slice.metadata.generation.unwrap_or(0));
-        self.written
-            .lock()
-            .insert(slice.metadata.uid.clone().unwrap_or_default(), generation);
+    /// The Service has no slices of ours to wait for any more.
+    pub(crate) fn forget(&self, service: &str) {
+        self.tracker.forget(service);
     }
 
-    /// Carries a plan out. A namespace that is going takes no new slices, and that is no error.
-    pub(crate) async fn apply(&self, namespace: &str, plan: Plan) -> anyhow::Result<()> {
-        let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), namespace);
+    /// Carries out a plan for a Service. A namespace that is going takes no new slices, and that is no error.
+    pub(crate) async fn apply(&self, service: &str, plan: Plan) -> anyhow::Result<()> {
+        let api: Api<EndpointSlice> = Api::namespaced(self.client.clone(), split_key(service).0);
         for slice in plan.create {
             match api.create(&slice).await {
-                Ok(created) => self.note(&created, false),
+                Ok(created) => self.tracker.wrote(service, &created),
                 Err(error) if error.is_namespace_terminating() => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
         for slice in plan.update {
-            self.note(&api.update(&slice).await?, false);
+            self.tracker.wrote(service, &api.update(&slice).await?);
         }
         for slice in plan.delete {
             let name = slice.metadata.name.as_deref().unwrap_or_default();
+            self.tracker.deletes(service, &slice);
             match api.delete(name, &DeleteOptions::default()).await {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => self.note(&slice, true),
+                Err(error) if !error.is_not_found() => {
+                    self.tracker.wrote(service, &slice);
+                    return Err(error.into());
+                }
+                _ => {}
             }
         }
         Ok(())

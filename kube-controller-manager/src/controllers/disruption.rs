@@ -4,29 +4,30 @@
 //! Watches PodDisruptionBudgets and Pods; key = budget, and pods in a queue of their own. Upstream:
 //! pkg/controller/disruption/disruption.go.
 
+mod owners;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use apimachinery::labels::Selector;
+use apimachinery::labels::{Selector, go_string};
 use client::controller::Outcome;
 use client::events::{Recorder, reference};
 use client::informer::{Event, Reader};
-use client::object::{Resource, key, key_of, split_key};
+use client::object::{key_of, split_key};
 use client::workqueue::WorkQueue;
-use client::{Api, Client, Object};
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, ReplicationController};
+use client::{Api, Client};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::jiff::Timestamp;
 use rules::owners::controller_of;
 
 use crate::context::{ControllerContext, Work};
+use owners::Owners;
 
 const NAME: &str = "disruption-controller";
 /// Source of this controller's events.
@@ -36,16 +37,12 @@ const SOURCE: &str = "controllermanager";
 pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
     let budgets = ctx.informers.informer::<PodDisruptionBudget>();
     let pods = ctx.informers.informer::<Pod>();
+    let client = ctx.client("disruption-controller");
     let controller = Arc::new(Controller {
         budgets: budgets.reader(),
         pods: pods.reader(),
-        owners: Owners {
-            controllers: ctx.informers.informer::<ReplicationController>().reader(),
-            sets: ctx.informers.informer::<ReplicaSet>().reader(),
-            deployments: ctx.informers.informer::<Deployment>().reader(),
-            stateful_sets: ctx.informers.informer::<StatefulSet>().reader(),
-        },
-        client: ctx.client("disruption-controller"),
+        owners: Owners::new(ctx, client.clone()),
+        client,
         recorder: ctx.recorder(SOURCE),
         queue: WorkQueue::new("disruption"),
         stale_pods: WorkQueue::new("stale_pod_disruption"),
@@ -70,72 +67,6 @@ pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
     Some(Box::pin(async move {
         tokio::join!(budgets, stale);
     }))
-}
-
-/// What may control pods and has a scale.
-struct Owners {
-    controllers: Reader<ReplicationController>,
-    sets: Reader<ReplicaSet>,
-    deployments: Reader<Deployment>,
-    stateful_sets: Reader<StatefulSet>,
-}
-
-/// The UID of a controller and the pods it is told to have.
-type Scale = (String, i32);
-
-impl Owners {
-    /// The scale of what controls a pod: its Deployment, if the ReplicaSet has one. Upstream: `finders`. Kinds that
-    /// scale and are none of ours cannot exist while there are no custom resources.
-    fn scale(&self, reference: &OwnerReference, namespace: &str) -> Result<Option<Scale>, String> {
-        let (group, version) = reference
-            .api_version
-            .split_once('/')
-            .unwrap_or(("", reference.api_version.as_str()));
-        let found = match (group, reference.kind.as_str()) {
-            ("", "ReplicationController") => self
-                .find(&self.controllers, reference, namespace)
-                .map(|owner| owner.spec.as_ref().and_then(|spec| spec.replicas)),
-            ("apps" | "extensions", "ReplicaSet") => {
-                let Some(set) = self.find(&self.sets, reference, namespace) else {
-                    return Ok(None);
-                };
-                match controller_of(&set.metadata).filter(|owner| owner.kind == "Deployment") {
-                    Some(owner) => {
-                        let deployment = self.find(&self.deployments, owner, namespace);
-                        let replicas = |d: Arc<Deployment>| d.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-                        return Ok(deployment.map(|d| (owner.uid.clone(), replicas(d))));
-                    }
-                    None => Some(set.spec.as_ref().and_then(|spec| spec.replicas)),
-                }
-            }
-            ("apps", "StatefulSet") => self
-                .find(&self.stateful_sets, reference, namespace)
-                .map(|owner| owner.spec.as_ref().and_then(|spec| spec.replicas)),
-            ("apps", "DaemonSet") => return Err(no_scale(&Resource::of::<DaemonSet>())),
-            ("batch", "Job") => return Err(no_scale(&Resource::of::<Job>())),
-            (_, kind) => {
-                let version = if group.is_empty() {
-                    version.to_owned()
-                } else {
-                    format!("{group}/{version}")
-                };
-                return Err(format!("no matches for kind {kind:?} in version {version:?}"));
-            }
-        };
-        Ok(found.map(|replicas| (reference.uid.clone(), replicas.unwrap_or(1))))
-    }
-
-    fn find<K: Object>(&self, reader: &Reader<K>, reference: &OwnerReference, namespace: &str) -> Option<Arc<K>> {
-        let owner = reader.get_by_key(&key(namespace, &reference.name))?;
-        (owner.metadata().uid.as_deref() == Some(reference.uid.as_str())).then_some(owner)
-    }
-}
-
-fn no_scale(resource: &Resource) -> String {
-    format!(
-        "{}.{} does not implement the scale subresource",
-        resource.plural, resource.group
-    )
 }
 
 struct Controller {
@@ -191,37 +122,50 @@ impl Controller {
         let Some(budget) = self.budgets.get_by_key(key) else {
             return Ok(Outcome::Done);
         };
-        let (namespace, _) = split_key(key);
         let now = Timestamp::now();
-        let (status, recheck) = match self.look(&budget, namespace, now) {
-            Ok((status, recheck)) => (status, recheck),
-            // Whoever evicts must not go by numbers that nobody can vouch for.
-            Err(message) => (plan::failed(&budget, &message, now), None),
+        let failure = match self.look(&budget, split_key(key).0, now).await {
+            Ok((status, recheck)) => match self.write(&budget, status).await {
+                Ok(()) => return Ok(recheck.map_or(Outcome::Done, Outcome::After)),
+                Err(error) if error.is_conflict() => return Err(error.into()),
+                Err(error) => error.into(),
+            },
+            Err(error) => error,
         };
-        if budget.status.as_ref() != Some(&status) {
-            let next = PodDisruptionBudget {
-                status: Some(status),
-                ..(*budget).clone()
-            };
-            let api: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);
-            match api.update_status(&next).await {
-                Err(error) if error.is_not_found() => {}
-                other => {
-                    other?;
-                }
-            }
+        // Whoever evicts must not go by numbers that nobody can vouch for.
+        tracing::warn!(
+            key,
+            error = format!("{failure:#}"),
+            "the status of a budget is not known"
+        );
+        self.write(&budget, plan::failed(&budget, &format!("{failure:#}"), now))
+            .await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn write(&self, budget: &PodDisruptionBudget, status: PodDisruptionBudgetStatus) -> client::Result<()> {
+        if budget.status.as_ref() == Some(&status) {
+            return Ok(());
         }
-        Ok(recheck.map_or(Outcome::Done, Outcome::After))
+        let next = PodDisruptionBudget {
+            status: Some(status),
+            ..budget.clone()
+        };
+        let namespace = budget.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), namespace);
+        match api.update_status(&next).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The status that should be, and when to look again.
-    fn look(
+    async fn look(
         &self,
-        budget: &Arc<PodDisruptionBudget>,
+        budget: &PodDisruptionBudget,
         namespace: &str,
         now: Timestamp,
-    ) -> Result<(PodDisruptionBudgetStatus, Option<std::time::Duration>), String> {
-        let about = reference(&**budget);
+    ) -> anyhow::Result<(PodDisruptionBudgetStatus, Option<Duration>)> {
+        let about = reference(budget);
         let selector = selector(budget).inspect_err(|error| {
             self.recorder
                 .warning(&about, "NoPods", format!("Failed to get pods: {error}"));
@@ -233,17 +177,17 @@ impl Controller {
         }
         let mut scales = BTreeMap::new();
         if plan::needs_scales(budget) {
-            scales = self.scales(&pods, namespace).inspect_err(|error| {
-                let message = format!("Failed to calculate the number of expected pods: {error}");
+            scales = self.scales(&pods, namespace).await.inspect_err(|error| {
+                let message = format!("Failed to calculate the number of expected pods: {error:#}");
                 self.recorder
                     .warning(&about, "CalculateExpectedPodCountFailed", message);
             })?;
             if pods.iter().any(|pod| controller_of(&pod.metadata).is_none()) {
                 let message = format!(
-                    "Pods selected by this PodDisruptionBudget (selector: {selector}) were found to be unmanaged. As a \
-                     result, the status of the PDB cannot be calculated correctly, which may result in undefined \
-                     behavior. To account for these pods please set \".spec.minAvailable\" field of the PDB to an \
-                     integer value."
+                    "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, \
+                     the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To \
+                     account for these pods please set \".spec.minAvailable\" field of the PDB to an integer value.",
+                    label_selector(budget).map_or_else(|| "nil".to_owned(), go_string)
                 );
                 self.recorder.warning(&about, "UnmanagedPods", message);
             }
@@ -257,15 +201,19 @@ impl Controller {
     }
 
     /// The scales of everything that controls one of the pods. Upstream: `getExpectedScale`.
-    fn scales(&self, pods: &[Arc<Pod>], namespace: &str) -> Result<BTreeMap<String, i32>, String> {
+    async fn scales(&self, pods: &[Arc<Pod>], namespace: &str) -> anyhow::Result<BTreeMap<String, i32>> {
         let mut scales = BTreeMap::new();
         for pod in pods {
             let Some(owner) = controller_of(&pod.metadata) else {
                 continue;
             };
-            let Some((uid, replicas)) = self.owners.scale(owner, namespace)? else {
+            // A scale that had to be asked for is known by the owner's own UID.
+            if scales.contains_key(&owner.uid) {
+                continue;
+            }
+            let Some((uid, replicas)) = self.owners.scale(owner, namespace).await? else {
                 let name = pod.metadata.name.as_deref().unwrap_or_default();
-                return Err(format!("found no controllers for pod {name:?}"));
+                anyhow::bail!("found no controllers for pod {name:?}");
             };
             scales.insert(uid, replicas);
         }
@@ -294,10 +242,11 @@ impl Controller {
     }
 }
 
+fn label_selector(budget: &PodDisruptionBudget) -> Option<&LabelSelector> {
+    budget.spec.as_ref()?.selector.as_ref()
+}
+
 /// No selector matches nothing, an empty one everything.
-fn selector(budget: &PodDisruptionBudget) -> Result<Selector, String> {
-    match budget.spec.as_ref().and_then(|spec| spec.selector.as_ref()) {
-        None => Ok(Selector::nothing()),
-        Some(selector) => Selector::from_label_selector(selector).map_err(|error| error.to_string()),
-    }
+fn selector(budget: &PodDisruptionBudget) -> anyhow::Result<Selector> {
+    Ok(Selector::from_optional(label_selector(budget))?)
 }

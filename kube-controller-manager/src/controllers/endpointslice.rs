@@ -85,6 +85,7 @@ impl Controller {
         let (namespace, _) = split_key(key);
         // The slices of a deleted Service go with it, by their owner reference.
         let Some(service) = self.services.get_by_key(key) else {
+            self.writer.forget(key);
             return Ok(Outcome::Done);
         };
         let Some(selector) = service_pods::selector(&service) else {
@@ -93,16 +94,12 @@ impl Controller {
         if service.metadata.deletion_timestamp.is_some() {
             return Ok(Outcome::Done);
         }
-        let existing: Vec<_> = self
-            .slices
-            .by_index(BY_SERVICE, key)
-            .into_iter()
-            .filter(|s| s.metadata.deletion_timestamp.is_none())
-            .collect();
+        let mut existing = self.slices.by_index(BY_SERVICE, key);
         anyhow::ensure!(
-            !self.writer.is_stale(&existing),
+            !self.writer.is_stale(key, &existing),
             "EndpointSlice informer cache is out of date"
         );
+        existing.retain(|slice| slice.metadata.deletion_timestamp.is_none());
         let pods: Vec<_> = self
             .pods
             .list_namespace(namespace)
@@ -111,7 +108,7 @@ impl Controller {
             .collect();
         let zone = |node: &str| self.nodes.get("", node)?.metadata.labels.as_ref()?.get(ZONE).cloned();
         let plan = plan::plan(&service, &pods, &zone, &existing, self.max_endpoints);
-        let applied = self.writer.apply(namespace, plan).await;
+        let applied = self.writer.apply(key, plan).await;
         if let Err(error) = &applied {
             let message = format!("Error updating Endpoint Slices for Service {key}: {error}");
             self.recorder

@@ -13,7 +13,7 @@ use std::time::Duration;
 use client::controller::Outcome;
 use client::events::{Recorder, reference};
 use client::informer::{Event, Reader};
-use client::object::{key_of, split_key};
+use client::object::key_of;
 use client::workqueue::WorkQueue;
 use k8s_openapi::api::core::v1::{Endpoints, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -102,7 +102,6 @@ impl Controller {
     }
 
     async fn reconcile(&self, key: &str) -> anyhow::Result<Outcome> {
-        let (namespace, _) = split_key(key);
         let existing = self.slices.by_index(BY_ENDPOINTS, key);
         let mirrored = self
             .endpoints
@@ -114,11 +113,12 @@ impl Controller {
                 delete: existing,
                 ..slices::Plan::default()
             };
-            self.writer.apply(namespace, plan).await?;
+            self.writer.apply(key, plan).await?;
+            self.writer.forget(key);
             return Ok(Outcome::Done);
         };
         anyhow::ensure!(
-            !self.writer.is_stale(&existing),
+            !self.writer.is_stale(key, &existing),
             "EndpointSlice informer cache is out of date"
         );
         let mirror = plan::plan(&endpoints, &existing, self.max_endpoints);
@@ -138,7 +138,7 @@ impl Controller {
             self.recorder
                 .warning(&reference(&*endpoints), "TooManyAddressesToMirror", message);
         }
-        self.writer.apply(namespace, mirror.slices).await?;
+        self.writer.apply(key, mirror.slices).await?;
         Ok(Outcome::Done)
     }
 }

@@ -3,7 +3,7 @@
 use client::Patch;
 use client::params::DeleteOptions;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttributesClass;
 use rules::pods::is_pod_ready;
@@ -56,6 +56,47 @@ async fn a_budget_lets_pods_be_evicted_until_it_is_spent() {
         .until::<Pod, _>("the pod is evicted", |r| r.get("default", name).is_none().then_some(()))
         .await;
     allowed(&cluster, 2).await;
+    cluster.stop().await;
+}
+
+/// A pod of nobody's template that says who controls it.
+fn controlled(name: &str, owner: Value) -> Value {
+    json!({"metadata": {"name": name, "labels": {"app": name}, "ownerReferences": [owner]},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_asks_for_scales_that_no_cache_has() {
+    let cluster = Cluster::start().await;
+    let web: Deployment = cluster.create("default", deployment("web", "web:1", 4)).await;
+    let node: Node = {
+        let nodes: client::Api<Node> = client::Api::all(cluster.client.clone());
+        let node = json!({"metadata": {"name": "n1"}});
+        nodes.create(&serde_json::from_value(node).unwrap()).await.unwrap()
+    };
+    let owner = |api_version: &str, kind: &str, name: &str, uid: Option<String>| json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": true});
+    let of_web = owner("apps/v1", "Deployment", "web", web.metadata.uid);
+    cluster.create::<Pod>("default", controlled("lone", of_web)).await;
+    let of_node = owner("v1", "Node", "n1", node.metadata.uid);
+    cluster.create::<Pod>("default", controlled("mirror", of_node)).await;
+    for app in ["lone", "mirror"] {
+        let budget = json!({"metadata": {"name": app}, "spec": {"minAvailable": "50%",
+            "selector": {"matchLabels": {"app": app}}}});
+        cluster.create::<PodDisruptionBudget>("default", budget).await;
+    }
+    cluster
+        .until::<PodDisruptionBudget, _>("the Deployment's scale counts", |reader| {
+            let status = reader.get("default", "lone")?.status.clone()?;
+            (status.expected_pods == Some(4) && status.desired_healthy == Some(2)).then_some(())
+        })
+        .await;
+    cluster
+        .until::<PodDisruptionBudget, _>("nodes have no scale", |reader| {
+            let conditions = reader.get("default", "mirror")?.status.clone()?.conditions?;
+            let failed = conditions.iter().find(|c| c.reason == "SyncFailed")?;
+            (failed.message == "nodes does not implement the scale subresource").then_some(())
+        })
+        .await;
     cluster.stop().await;
 }
 

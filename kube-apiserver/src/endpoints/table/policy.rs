@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use apimachinery::labels::go_string;
 use serde_json::{Value, json};
 
 use super::Cells;
@@ -178,29 +179,9 @@ pub(super) const POLICY_BINDINGS: Cells = |o| {
         Some(p) if !text(p, "/name").is_empty() => {
             format!("{}/{}", or(p, "/namespace", "*"), text(p, "/name"))
         }
-        Some(p) if p["selector"].is_object() => go_selector(&p["selector"]),
+        Some(p) if p["selector"].is_object() => serde_json::from_value(p["selector"].clone())
+            .map_or_else(|_| "<unset>".to_owned(), |selector| go_string(&selector)),
         _ => "<unset>".to_owned(),
     };
     vec![name(o), json!(text(o, "/spec/policyName")), json!(parameters), age(o)]
 };
-
-/// A label selector as Go's generated `String` method prints it, which upstream shows here.
-fn go_selector(s: &Value) -> String {
-    let labels = s.get("matchLabels").and_then(Value::as_object);
-    let labels: String = labels
-        .into_iter()
-        .flatten()
-        .map(|(k, v)| format!("{k}: {},", scalar(Some(v))))
-        .collect();
-    let expressions: String = items(s, "/matchExpressions")
-        .iter()
-        .map(|e| {
-            let values = super::cells::texts(e, "/values").join(" ");
-            let (key, operator) = (text(e, "/key"), text(e, "/operator"));
-            format!("LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{values}],}},")
-        })
-        .collect();
-    format!(
-        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )
-}

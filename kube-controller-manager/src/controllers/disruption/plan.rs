@@ -86,7 +86,7 @@ pub(super) fn plan(
 
 fn expected_and_desired(budget: &PodDisruptionBudget, pods: &[Arc<Pod>], scales: &BTreeMap<String, i32>) -> (i32, i32) {
     let Some(spec) = &budget.spec else { return (0, 0) };
-    let scale: i32 = scales.values().sum();
+    let scale = scales.values().fold(0_i32, |sum, scale| sum.saturating_add(*scale));
     if let Some(max) = &spec.max_unavailable {
         return (scale, (scale - scaled(Some(max), scale, true)).max(0));
     }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -33,6 +31,7 @@ fn pods(ready: &[bool]) -> Vec<Arc<Pod>> {
 #[test]
 fn what_may_go_is_what_is_healthy_beyond_what_is_wanted() {
     let three = BTreeMap::from([("u".to_owned(), 3)]);
+    let huge = BTreeMap::from([("u".to_owned(), i32::MAX), ("v".to_owned(), i32::MAX)]);
     let none = BTreeMap::new();
     // spec, readiness, scales; expected, desired, healthy, allowed
     let cases = [
@@ -63,6 +62,13 @@ fn what_may_go_is_what_is_healthy_beyond_what_is_wanted() {
             vec![true, false, false],
             &three,
             (3, 0, 1, 1),
+        ),
+        // More pods than a number can have.
+        (
+            json!({"maxUnavailable": 0}),
+            vec![true],
+            &huge,
+            (i32::MAX, i32::MAX, 1, 0),
         ),
     ];
     for (spec, ready, scales, wanted) in cases {

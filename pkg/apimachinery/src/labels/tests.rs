@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use proptest::prelude::*;
+use serde_json::json;
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -109,6 +110,20 @@ fn requirement() -> impl Strategy<Value = Requirement> {
             };
             Requirement::new(&key, operator, values).unwrap()
         })
+}
+
+#[test]
+fn a_selector_prints_as_go_prints_it() {
+    let selector: LabelSelector = serde_json::from_value(json!({"matchLabels": {"b": "1", "a": ""},
+        "matchExpressions": [{"key": "k", "operator": "In", "values": ["x", "y"]},
+            {"key": "l", "operator": "Exists"}]}))
+    .unwrap();
+    assert_eq!(
+        go_string(&selector),
+        "&LabelSelector{MatchLabels:map[string]string{a: ,b: 1,},MatchExpressions:[]LabelSelectorRequirement{\
+         LabelSelectorRequirement{Key:k,Operator:In,Values:[x y],},\
+         LabelSelectorRequirement{Key:l,Operator:Exists,Values:[],},},}"
+    );
 }
 
 proptest! {
