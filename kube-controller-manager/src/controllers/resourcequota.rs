@@ -1,14 +1,12 @@
 //! resourcequota-controller: what the objects of a namespace use of each ResourceQuota, in its status.
 //!
-//! Watches ResourceQuotas, what has usage of its own (pods, services, claims) and what is only counted; key = quota.
+//! Watches ResourceQuotas, what has usage of its own (pods, services, claims of volumes and devices) and what is only counted; key = quota.
 //! Upstream: pkg/controller/resourcequota/resource_quota_controller.go. Upstream counts objects of every namespaced
 //! resource that discovery tells of; here it is the table below.
 
 mod plan;
-mod scopes;
 #[cfg(test)]
 mod tests;
-mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +24,10 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaim};
 use k8s_openapi::jiff::Timestamp;
+use rules::quota::resource_claims::{self, Classes};
+use rules::quota::{claims, count_name, old_name, pods, services};
 use rules::resources::ResourceList;
 
 use crate::context::{ControllerContext, Work};
@@ -51,9 +52,14 @@ pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
     };
     let controller = Arc::new(Controller {
         quotas: quotas.reader(),
-        pods: waker.watch(ctx, |pod| usage::of_pod(pod, Timestamp::now())),
-        services: waker.watch(ctx, usage::of_service),
-        claims: waker.watch(ctx, usage::of_claim),
+        pods: waker.watch(ctx, |pod| pods::usage(pod, Timestamp::now())),
+        services: waker.watch(ctx, services::usage),
+        claims: waker.watch(ctx, claims::usage),
+        // Its classes and its pod count too, but a change of those alone waits for the next full look.
+        resource_claims: waker.watch(ctx, |claim| {
+            resource_claims::usage(claim, &Classes::default(), &ResourceList::new())
+        }),
+        classes: ctx.informers.informer::<DeviceClass>().reader(),
         counters: counters(ctx, &waker),
         client: ctx.client("resourcequota-controller"),
         period: ctx.config.resource_quota_sync_period,
@@ -73,20 +79,19 @@ struct Counter {
 
 fn counters(ctx: &ControllerContext, waker: &Waker) -> Vec<Counter> {
     vec![
-        // These have had names of their own since before `count/`.
-        waker.counter::<ConfigMap>(ctx, Some("configmaps")),
-        waker.counter::<Secret>(ctx, Some("secrets")),
-        waker.counter::<ReplicationController>(ctx, Some("replicationcontrollers")),
-        waker.counter::<ResourceQuota>(ctx, Some("resourcequotas")),
-        waker.counter::<ServiceAccount>(ctx, None),
-        waker.counter::<Deployment>(ctx, None),
-        waker.counter::<ReplicaSet>(ctx, None),
-        waker.counter::<StatefulSet>(ctx, None),
-        waker.counter::<DaemonSet>(ctx, None),
-        waker.counter::<Job>(ctx, None),
-        waker.counter::<CronJob>(ctx, None),
-        waker.counter::<PodDisruptionBudget>(ctx, None),
-        waker.counter::<EndpointSlice>(ctx, None),
+        waker.counter::<ConfigMap>(ctx),
+        waker.counter::<Secret>(ctx),
+        waker.counter::<ReplicationController>(ctx),
+        waker.counter::<ResourceQuota>(ctx),
+        waker.counter::<ServiceAccount>(ctx),
+        waker.counter::<Deployment>(ctx),
+        waker.counter::<ReplicaSet>(ctx),
+        waker.counter::<StatefulSet>(ctx),
+        waker.counter::<DaemonSet>(ctx),
+        waker.counter::<Job>(ctx),
+        waker.counter::<CronJob>(ctx),
+        waker.counter::<PodDisruptionBudget>(ctx),
+        waker.counter::<EndpointSlice>(ctx),
     ]
 }
 
@@ -119,7 +124,7 @@ impl Waker {
         informer.reader()
     }
 
-    fn counter<K: Object + k8s_openapi::Resource>(&self, ctx: &ControllerContext, short: Option<&str>) -> Counter
+    fn counter<K: Object + k8s_openapi::Resource>(&self, ctx: &ControllerContext) -> Counter
     where
         K::Scope: 'static,
     {
@@ -131,13 +136,12 @@ impl Waker {
             }
         });
         let resource = Resource::of::<K>();
-        let count = match resource.group.as_ref() {
-            "" => format!("count/{}", resource.plural),
-            group => format!("count/{}.{group}", resource.plural),
-        };
+        let (group, plural) = (resource.group.as_ref(), resource.plural.as_ref());
+        let names = old_name(group, plural).map(str::to_owned);
+        let names = names.into_iter().chain([count_name(group, plural)]).collect();
         let reader = informer.reader();
         Counter {
-            names: short.map(str::to_owned).into_iter().chain([count]).collect(),
+            names,
             count: Box::new(move |namespace| reader.list_namespace(namespace).len()),
         }
     }
@@ -154,6 +158,8 @@ struct Controller {
     pods: Reader<Pod>,
     services: Reader<Service>,
     claims: Reader<PersistentVolumeClaim>,
+    resource_claims: Reader<ResourceClaim>,
+    classes: Reader<DeviceClass>,
     counters: Vec<Counter>,
     client: Client,
     /// `--resource-quota-sync-period`: how long a status that somebody else wrote may stay.
@@ -178,6 +184,8 @@ impl Controller {
             pods: self.pods.list_namespace(namespace),
             services: self.services.list_namespace(namespace),
             claims: self.claims.list_namespace(namespace),
+            resource_claims: self.resource_claims.list_namespace(namespace),
+            classes: Classes::new(self.classes.list().iter().map(|class| &**class)),
             counts,
         };
         if let Some(status) = plan::plan(&quota, &objects, Timestamp::now()) {

@@ -11,6 +11,7 @@ use client::workqueue::WorkQueue;
 use client::{Api, Client, Object, controller::Outcome};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::VolumeAttributesClass;
+use rules::volumes::attributes_classes_of_claim;
 
 use super::{finalizers, name};
 use crate::context::{ControllerContext, Work};
@@ -39,7 +40,7 @@ pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
     let controller = Arc::new(Controller {
         client: ctx.client("volumeattributesclass-protection-controller"),
         classes: classes.reader(),
-        claims: users(&ctx.informers.informer(), &queue, named_by_claim),
+        claims: users(&ctx.informers.informer(), &queue, attributes_classes_of_claim),
         volumes: users(&ctx.informers.informer(), &queue, named_by_volume),
     });
     Some(
@@ -71,21 +72,6 @@ fn users<K: Object>(
     informer.reader()
 }
 
-/// The classes that a claim wants, has or is getting. Upstream: `getPVCReferencedVACNames`.
-pub(crate) fn named_by_claim(claim: &PersistentVolumeClaim) -> BTreeSet<String> {
-    let (spec, status) = (claim.spec.as_ref(), claim.status.as_ref());
-    let modified = status.and_then(|status| status.modify_volume_status.as_ref());
-    [
-        spec.and_then(|spec| spec.volume_attributes_class_name.clone()),
-        status.and_then(|status| status.current_volume_attributes_class_name.clone()),
-        modified.and_then(|modified| modified.target_volume_attributes_class_name.clone()),
-    ]
-    .into_iter()
-    .flatten()
-    .filter(|class| !class.is_empty())
-    .collect()
-}
-
 fn named_by_volume(volume: &PersistentVolume) -> BTreeSet<String> {
     let class = volume
         .spec
@@ -107,23 +93,5 @@ impl Controller {
         let mut class = (*class).clone();
         class.metadata.finalizers = Some(wanted);
         finalizers::written(api.update(&class).await)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_claim_names_the_class_it_wants_has_and_gets() {
-        let claim = serde_json::from_value(json!({"spec": {"volumeAttributesClassName": "wanted"}, "status": {
-            "currentVolumeAttributesClassName": "had",
-            "modifyVolumeStatus": {"targetVolumeAttributesClassName": "target", "status": "InProgress"}}}))
-        .unwrap();
-        let names: Vec<String> = named_by_claim(&claim).into_iter().collect();
-        assert_eq!(names, ["had", "target", "wanted"]);
-        assert!(named_by_claim(&PersistentVolumeClaim::default()).is_empty());
     }
 }

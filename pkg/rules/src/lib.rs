@@ -7,7 +7,8 @@
 //!
 //! Where to start: [`taints`] and [`node_affinity`] (scheduler, node lifecycle, DaemonSet),
 //! [`resources`] and [`qos`] (scheduler, kubelet, quota), [`pods`] (controllers, kubelet),
-//! [`owners`] (controllers, garbage collector), [`hash`] (workload controllers, kubelet).
+//! [`owners`] (controllers, garbage collector), [`hash`] (workload controllers, kubelet),
+//! [`quota`] (API server, resourcequota-controller).
 
 pub mod hash;
 pub mod node_affinity;
@@ -15,5 +16,7 @@ pub mod owners;
 pub mod pods;
 pub mod ports;
 pub mod qos;
+pub mod quota;
 pub mod resources;
 pub mod taints;
+pub mod volumes;

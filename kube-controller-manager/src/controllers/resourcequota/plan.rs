@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use apimachinery::quantity::Quantity;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ResourceQuota, ResourceQuotaStatus, Service};
+use k8s_openapi::api::resource::v1::ResourceClaim;
 use k8s_openapi::jiff::Timestamp;
+use rules::quota::resource_claims::Classes;
+use rules::quota::{claims, number, pods, resource_claims, scopes, services};
 use rules::resources::{ResourceList, add_into, parse_list};
-
-use super::{scopes, usage};
 
 /// What there is in the namespace.
 #[derive(Default)]
@@ -18,6 +19,9 @@ pub(super) struct Objects<'a> {
     pub(super) pods: Vec<Arc<Pod>>,
     pub(super) services: Vec<Arc<Service>>,
     pub(super) claims: Vec<Arc<PersistentVolumeClaim>>,
+    pub(super) resource_claims: Vec<Arc<ResourceClaim>>,
+    /// The device classes of the cluster.
+    pub(super) classes: Classes,
     /// Numbers of what is only counted, by the name that the quota has for it.
     pub(super) counts: BTreeMap<&'a str, usize>,
 }
@@ -33,29 +37,37 @@ pub(super) fn plan(quota: &ResourceQuota, objects: &Objects<'_>, now: Timestamp)
     let scopes = quota.spec.as_ref().map(scopes::of_quota).unwrap_or_default();
     let mut total = ResourceList::new();
     for pod in objects.pods.iter().filter(|pod| scopes::include_pod(&scopes, pod)) {
-        add_into(&mut total, &usage::of_pod(pod, now));
+        add_into(&mut total, &pods::usage(pod, now));
     }
     for claim in objects
         .claims
         .iter()
         .filter(|claim| scopes::include_claim(&scopes, claim))
     {
-        add_into(&mut total, &usage::of_claim(claim));
+        add_into(&mut total, &claims::usage(claim));
     }
     // Nothing else has a scope.
     if scopes.is_empty() {
         for service in &objects.services {
-            add_into(&mut total, &usage::of_service(service));
+            add_into(&mut total, &services::usage(service));
+        }
+        for claim in &objects.resource_claims {
+            let charged = charged(claim, objects, now);
+            add_into(&mut total, &resource_claims::usage(claim, &objects.classes, &charged));
         }
     }
     let stored = quota.status.clone().unwrap_or_default();
     let (stored_hard, stored_used) = (parse_list(stored.hard.as_ref()), parse_list(stored.used.as_ref()));
     let amount = |name: &str| -> Option<Quantity> {
-        if usage::is_of_pods(name) || usage::is_of_services(name) || usage::is_of_claims(name) {
-            return Some(total.get(name).copied().unwrap_or_else(|| usage::number(0)));
+        if pods::uses(name)
+            || services::uses(name)
+            || claims::uses(name)
+            || resource_claims::uses(name, &objects.classes)
+        {
+            return Some(total.get(name).copied().unwrap_or_else(|| number(0)));
         }
         match objects.counts.get(name) {
-            Some(count) => Some(usage::number(if scopes.is_empty() { *count } else { 0 })),
+            Some(count) => Some(number(if scopes.is_empty() { *count } else { 0 })),
             // What nobody here can count stays as it was.
             None => stored_used.get(name).copied(),
         }
@@ -73,5 +85,18 @@ pub(super) fn plan(quota: &ResourceQuota, objects: &Objects<'_>, now: Timestamp)
     (!same).then(|| ResourceQuotaStatus {
         hard: Some(written(&hard)),
         used: Some(written(&used)),
+    })
+}
+
+/// What the pod for which the scheduler made a claim has been charged for already.
+fn charged(claim: &ResourceClaim, objects: &Objects<'_>, now: Timestamp) -> ResourceList {
+    let owner = resource_claims::pod_of(claim).and_then(|(name, _)| {
+        objects
+            .pods
+            .iter()
+            .find(|pod| pod.metadata.name.as_deref() == Some(name))
+    });
+    owner.map_or_else(ResourceList::new, |pod| {
+        resource_claims::charged(claim, pod, objects.resource_claims.iter().map(|claim| &**claim), now)
     })
 }

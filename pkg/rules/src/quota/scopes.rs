@@ -1,14 +1,19 @@
-//! Which pods and claims a quota with scopes looks at. Pure.
+//! Which pods and claims a quota with scopes looks at; nothing else has a scope.
 //!
-//! Upstream: pkg/quota/v1/evaluator/core `podMatchesScopeFunc`, `pvcMatchesScopeFunc`; generic `CalculateUsageStats`.
+//! Upstream: pkg/quota/v1/evaluator/core `podMatchesScopeFunc`, `pvcMatchesScopeFunc`; generic `Matches`.
 
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, Pod, PodAffinityTerm, ResourceQuotaSpec, ScopedResourceSelectorRequirement,
     WeightedPodAffinityTerm,
 };
 
-/// Scopes and scope selectors of a quota, as one list: a scope by itself asks that what it names exists.
-pub(super) fn of_quota(spec: &ResourceQuotaSpec) -> Vec<ScopedResourceSelectorRequirement> {
+use super::pods::is_terminating;
+use crate::qos::{BEST_EFFORT, pod_qos};
+use crate::volumes::attributes_classes_of_claim;
+
+/// Scopes and scope selectors of a quota, as one list: a scope by itself asks that what it names exists
+/// (`getScopeSelectorsFromQuota`).
+pub fn of_quota(spec: &ResourceQuotaSpec) -> Vec<ScopedResourceSelectorRequirement> {
     let plain = spec
         .scopes
         .iter()
@@ -25,13 +30,13 @@ pub(super) fn of_quota(spec: &ResourceQuotaSpec) -> Vec<ScopedResourceSelectorRe
     plain.chain(selected).collect()
 }
 
-/// All scopes look at the pod.
-pub(super) fn include_pod(scopes: &[ScopedResourceSelectorRequirement], pod: &Pod) -> bool {
+/// Whether all scopes look at the pod.
+pub fn include_pod(scopes: &[ScopedResourceSelectorRequirement], pod: &Pod) -> bool {
     let Some(spec) = &pod.spec else {
         return scopes.is_empty();
     };
-    let terminating = spec.active_deadline_seconds.is_some_and(|seconds| seconds >= 0);
-    let best_effort = || rules::qos::pod_qos(pod) == "BestEffort";
+    let terminating = is_terminating(spec);
+    let best_effort = || pod_qos(pod) == BEST_EFFORT;
     scopes.iter().all(|scope| match scope.scope_name.as_str() {
         "Terminating" => terminating,
         "NotTerminating" => !terminating,
@@ -46,9 +51,9 @@ pub(super) fn include_pod(scopes: &[ScopedResourceSelectorRequirement], pod: &Po
     })
 }
 
-/// All scopes look at the claim; only the one of its attributes does.
-pub(super) fn include_claim(scopes: &[ScopedResourceSelectorRequirement], claim: &PersistentVolumeClaim) -> bool {
-    let named = crate::controllers::vac_protection::named_by_claim(claim);
+/// Whether all scopes look at the claim; only the one of its attributes does.
+pub fn include_claim(scopes: &[ScopedResourceSelectorRequirement], claim: &PersistentVolumeClaim) -> bool {
+    let named = attributes_classes_of_claim(claim);
     let named: Vec<&str> = named.iter().map(String::as_str).collect();
     scopes
         .iter()
