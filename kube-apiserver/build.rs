@@ -8,8 +8,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::{env, fs};
+
+use crate_sources::Graph;
 
 #[path = "build/comments.rs"]
 mod comments;
@@ -23,14 +24,18 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=../Cargo.lock");
-    let metadata = metadata();
+    let graph = Graph::of(Path::new("."));
+    if let Err(why) = &graph {
+        println!("cargo::warning={}", why.trim().replace('\n', " "));
+    }
+    let source = |package: &str| graph.as_ref().ok()?.source(package);
     let mut all = Descriptions::new();
-    match source(&metadata, "k8s-pb") {
+    match source("k8s-pb") {
         Some(folder) => comments::read(&folder, &mut all),
         None => println!("cargo::warning=no source of k8s-pb: lists and query parameters have no descriptions"),
     }
     // The better source overwrites.
-    match source(&metadata, "k8s-openapi") {
+    match source("k8s-openapi") {
         Some(folder) => literals::read(&folder.join("v1_36"), &mut all),
         None => println!("cargo::warning=no source of k8s-openapi: OpenAPI has no descriptions"),
     }
@@ -82,33 +87,6 @@ fn stand_in(all: &mut Descriptions, served: &[String]) {
     for (key, text) in found {
         all.entry(key).or_insert(text);
     }
-}
-
-/// What Cargo knows about the workspace; from the network only when the sources are not here yet.
-fn metadata() -> String {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let run = |extra: &[&str]| {
-        let arguments = ["metadata", "--format-version", "1", "--all-features", "--locked"];
-        let output = Command::new(&cargo).args(arguments).args(extra).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    run(&["--offline"]).or_else(|| run(&[])).unwrap_or_default()
-}
-
-/// The `src` folder of a package, found in Cargo's answer by its manifest.
-fn source(metadata: &str, package: &str) -> Option<PathBuf> {
-    let mut manifests = metadata.split("\"manifest_path\":\"").skip(1);
-    manifests.find_map(|rest| {
-        let manifest = Path::new(rest.split('"').next()?);
-        let folder = manifest.parent()?;
-        let name = folder.file_name()?.to_str()?;
-        let version = name.strip_prefix(package)?;
-        let ours = version.is_empty() || version[1..].starts_with(|c: char| c.is_ascii_digit());
-        ours.then(|| folder.join("src"))
-    })
 }
 
 /// All files below a folder that end in `.rs`.

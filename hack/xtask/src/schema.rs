@@ -7,9 +7,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use crate_sources::Graph;
 
 mod openapi;
 mod overlay;
@@ -67,25 +67,12 @@ struct Sources {
 }
 
 impl Sources {
-    /// Asks Cargo where the sources are. k8s-pb is an optional dependency that nothing enables: it is fetched, never
-    /// compiled.
+    /// k8s-pb is an optional dependency that nothing enables: it is fetched, never compiled.
     fn find(root: &Path) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["metadata", "--format-version", "1", "--all-features", "--locked"])
-            .current_dir(root)
-            .output()
-            .context("run cargo metadata")?;
-        if !output.status.success() {
-            bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("read cargo's answer")?;
-        let folder = |name: &str| -> Result<PathBuf> {
-            let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let package = packages.iter().find(|package| package["name"] == name);
-            let manifest = package.and_then(|package| package["manifest_path"].as_str());
-            let manifest = manifest.with_context(|| format!("{name} is not in the dependency graph"))?;
-            Ok(Path::new(manifest).with_file_name("src"))
+        let graph = Graph::of(root).map_err(anyhow::Error::msg)?;
+        let folder = |name: &str| {
+            let source = graph.source(name);
+            source.with_context(|| format!("{name} is not in the dependency graph"))
         };
         Ok(Self {
             openapi: folder("k8s-openapi")?.join("v1_36"),

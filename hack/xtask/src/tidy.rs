@@ -44,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cri-proto", &[]),
     ("streaming", &[]),
     ("images", &[]),
+    ("crate-sources", &[]),
     ("api", &["apimachinery"]),
     ("rules", &["apimachinery", "api"]),
     ("client", &["apimachinery", "api"]),
@@ -64,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "component",
             "etcd-proto",
             "streaming",
+            "crate-sources",
         ],
     ),
     (
@@ -87,7 +89,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("kube-proxy", &["apimachinery", "api", "rules", "client", "component"]),
-    ("xtask", &["apimachinery"]),
+    ("xtask", &["apimachinery", "crate-sources"]),
     ("bench", &["apimachinery", "api", "client"]),
     ("e2e", &["apimachinery", "client"]),
 ];
