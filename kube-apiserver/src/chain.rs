@@ -1,8 +1,8 @@
 //! The order of the filters every request passes. Upstream: `apiserver/pkg/server/config.go`
 //! `DefaultBuildHandlerChain`.
 //!
-//! request info -> panic recovery -> audit id -> metrics -> deadline -> CORS -> authentication ->
-//! impersonation -> authorization -> max in flight -> dispatch.
+//! request info -> panic recovery -> audit id -> metrics -> CORS -> deadline -> authentication -> impersonation ->
+//! max in flight -> authorization -> dispatch.
 
 mod cors;
 mod headers;
@@ -117,7 +117,22 @@ impl Chain {
         Ok(running.answered(response))
     }
 
-    async fn filtered(
+    async fn filtered(&self, ctx: RequestContext, request: Request<Body>, long: bool) -> Result<Response<Body>> {
+        // Deadline: bounds all that follows, so that nobody waits longer than they said.
+        if long {
+            return self.identified(ctx, request, true).await;
+        }
+        let deadline = self.deadline(&request)?;
+        let answer = self.identified(ctx, request, false);
+        tokio::time::timeout(deadline, answer).await.map_err(|_| {
+            ApiError::timeout(
+                "request did not complete within requested timeout - context deadline exceeded",
+                0,
+            )
+        })?
+    }
+
+    async fn identified(
         &self,
         mut ctx: RequestContext,
         mut request: Request<Body>,
@@ -135,25 +150,19 @@ impl Chain {
         ctx.user = user?;
         // Impersonation: asks as someone else, if authorization lets it.
         impersonation::apply(&self.api.authorizer, &mut ctx, request.headers_mut()).await?;
+        // Max in flight: long-running requests, masters and probes are not counted. Before authorization, whose work
+        // is part of the load.
+        let _slot = if is_probe(&ctx.info) {
+            None
+        } else {
+            self.inflight.enter(&ctx, long).await?
+        };
         self.authorize(&self.api.authorizer, &ctx).await?;
-        // Max in flight: long-running requests and masters are not counted.
-        let _slot = self.inflight.enter(&ctx, long).await?;
-
-        let deadline = if long { None } else { Some(self.deadline(&request)?) };
-        let answer = self.dispatch(ctx, request);
-        match deadline {
-            None => answer.await,
-            Some(d) => tokio::time::timeout(d, answer).await.map_err(|_| {
-                ApiError::timeout(
-                    "request did not complete within requested timeout - context deadline exceeded",
-                    0,
-                )
-            })?,
-        }
+        self.dispatch(ctx, request).await
     }
 
     async fn authorize(&self, authorizer: &Union, ctx: &RequestContext) -> Result<()> {
-        if !ctx.info.is_resource && ALWAYS_ALLOWED.contains(&ctx.info.path.as_str()) {
+        if is_probe(&ctx.info) {
             return Ok(());
         }
         let begun = Instant::now();
@@ -168,10 +177,8 @@ impl Chain {
         let Some(text) = query.get("timeout").filter(|t| !t.is_empty()) else {
             return Ok(self.request_timeout);
         };
-        let wanted = component::flags::parse_duration(text).map_err(|_| {
-            ApiError::bad_request(format!(
-                "invalid timeout specified in the request URL - time: invalid duration {text:?}"
-            ))
+        let wanted = component::flags::parse_duration(text).map_err(|error| {
+            ApiError::bad_request(format!("invalid timeout specified in the request URL - {error}"))
         })?;
         Ok(if wanted.is_zero() {
             self.request_timeout
@@ -187,6 +194,11 @@ impl Chain {
         }
         self.documents.serve(&ctx, request).await
     }
+}
+
+/// A question about health, which anyone may ask at any time (upstream: the FlowSchema `probes` is exempt).
+fn is_probe(info: &RequestInfo) -> bool {
+    !info.is_resource && ALWAYS_ALLOWED.contains(&info.path.as_str())
 }
 
 /// Requests that live as long as the client wants (upstream `BasicLongRunningRequestCheck`).

@@ -16,7 +16,7 @@ use crate::admission::{self, World};
 use crate::authn::config::build as build_authentication;
 use crate::authz;
 use crate::bootstrap::identity_lease::Identity;
-use crate::bootstrap::{authentication_config, run};
+use crate::bootstrap::{authentication_config::Trusted, run};
 use crate::chain::{Chain, Inflight};
 use crate::documents::Documents;
 use crate::endpoints::{Api, discovery};
@@ -93,7 +93,10 @@ pub async fn run(
         service_cidrs: options.service_ranges.iter().map(|r| r.cidr()).collect(),
         kubernetes_ip: options.service_ranges.first().and_then(|r| r.first()),
         endpoint_reconciler: options.endpoint_reconciler.clone(),
-        authentication: authentication_config::data(authn.client_ca.as_deref(), authn.request_header.as_ref()),
+        authentication: Trusted {
+            client_ca: authn.client_ca.clone(),
+            proxy: authn.request_header.clone(),
+        },
         identity: Identity::of_this_process(),
     };
     let stop_bootstrap = shutdown.child_token();

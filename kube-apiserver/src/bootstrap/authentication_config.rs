@@ -2,6 +2,8 @@
 //!
 //! Upstream: `pkg/controlplane/controller/clusterauthenticationtrust`.
 
+use std::sync::Arc;
+
 use apimachinery::status::ApiError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,24 +17,35 @@ use crate::objects::{Objects, find, text};
 
 const NAME: &str = "extension-apiserver-authentication";
 
-/// The ConfigMap's data for these flags.
-pub(crate) fn data(client_ca: Option<&CertPool>, proxy: Option<&RequestHeader>) -> Value {
-    let mut data = json!({});
-    if let Some(ca) = client_ca {
-        data["client-ca-file"] = json!(ca.current().pem);
-    }
-    if let Some(p) = proxy {
-        let list = |l: &[String]| json!(json!(l).to_string());
-        data["requestheader-client-ca-file"] = json!(p.pool.current().pem);
-        data["requestheader-allowed-names"] = list(&p.allowed_names);
-        data["requestheader-username-headers"] = list(&p.username_headers);
-        data["requestheader-group-headers"] = list(&p.group_headers);
-        data["requestheader-extra-headers-prefix"] = list(&p.extra_prefixes);
-        if !p.uid_headers.is_empty() {
-            data["requestheader-uid-headers"] = list(&p.uid_headers);
+/// Whom this server trusts, by its flags.
+#[derive(Clone)]
+pub(crate) struct Trusted {
+    /// `--client-ca-file`.
+    pub(crate) client_ca: Option<Arc<CertPool>>,
+    /// `--requestheader-*`.
+    pub(crate) proxy: Option<RequestHeader>,
+}
+
+impl Trusted {
+    /// The ConfigMap's data, with the authorities that the files hold now.
+    pub(crate) fn data(&self) -> Value {
+        let mut data = json!({});
+        if let Some(ca) = &self.client_ca {
+            data["client-ca-file"] = json!(ca.current().pem);
         }
+        if let Some(p) = &self.proxy {
+            let list = |l: &[String]| json!(json!(l).to_string());
+            data["requestheader-client-ca-file"] = json!(p.pool.current().pem);
+            data["requestheader-allowed-names"] = list(&p.allowed_names);
+            data["requestheader-username-headers"] = list(&p.username_headers);
+            data["requestheader-group-headers"] = list(&p.group_headers);
+            data["requestheader-extra-headers-prefix"] = list(&p.extra_prefixes);
+            if !p.uid_headers.is_empty() {
+                data["requestheader-uid-headers"] = list(&p.uid_headers);
+            }
+        }
+        data
     }
-    data
 }
 
 /// Creates the ConfigMap, or adds to it what this server trusts: servers with other flags have their

@@ -13,6 +13,9 @@ const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 const API_VERSION: &str = "flowcontrol.apiserver.k8s.io/v1";
 /// `true`: the server keeps the spec as it is here.
 const AUTOUPDATE: &str = "apf.kubernetes.io/autoupdate-spec";
+/// Names of levels and schemas nobody can change. Upstream: `MandatoryFlowSchemas`,
+/// `MandatoryPriorityLevelConfigurations`.
+const MANDATORY: [&str; 2] = ["exempt", "catch-all"];
 
 /// One row of [`LEVELS`].
 type Level = (&'static str, i64, i64, Option<(i64, i64, i64)>);
@@ -145,21 +148,16 @@ enum Rule {
     Urls(&'static str, &'static [&'static str]),
 }
 
-/// Creates what is missing, corrects what differs and is not protected.
+/// Creates what is missing and corrects what is not an operator's own. Repeated each minute, as upstream does.
 pub(crate) async fn reconcile(objects: &dyn Objects) -> Result<(), ApiError> {
     for (resource, wanted) in all() {
         let name = text(&wanted, "/metadata/name").to_owned();
         let result = match find(objects, GROUP, resource, "", &name).await? {
             None => objects.create(GROUP, resource, "", wanted).await,
-            Some(have) => {
-                let auto = have.pointer("/metadata/annotations").and_then(|a| a.get(AUTOUPDATE));
-                if have["spec"] == wanted["spec"] || auto.is_some_and(|v| v != "true") {
-                    continue;
-                }
-                let mut new = (*have).clone();
-                new["spec"] = wanted["spec"].clone();
-                objects.update(GROUP, resource, "", new).await
-            }
+            Some(have) => match revised(&have, &wanted) {
+                Some(new) => objects.update(GROUP, resource, "", new).await,
+                None => continue,
+            },
         };
         match result {
             Err(e) if !e.is_already_exists() && !e.is_conflict() => return Err(e),
@@ -167,6 +165,33 @@ pub(crate) async fn reconcile(objects: &dyn Objects) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// The stored object as it should be; `None` when it may stay. Upstream: pkg/registry/flowcontrol/ensurer
+/// `ReviseIfNeeded`, `plcSpecEqualish`.
+fn revised(have: &Value, wanted: &Value) -> Option<Value> {
+    let annotation = have.pointer("/metadata/annotations").and_then(|a| a.get(AUTOUPDATE));
+    let said = annotation.and_then(Value::as_str).and_then(|v| v.parse::<bool>().ok());
+    // Without a word about it, an object is ours until somebody changes its spec.
+    let ours = MANDATORY.contains(&text(have, "/metadata/name"))
+        || said.unwrap_or_else(|| have["metadata"]["generation"].as_i64() == Some(1));
+    let mut spec = wanted["spec"].clone();
+    if spec["type"] == "Exempt" {
+        // What the exempt level lends is the operator's to say.
+        for field in ["nominalConcurrencyShares", "lendablePercent"] {
+            if let Some(value) = have.pointer("/spec/exempt").and_then(|exempt| exempt.get(field)) {
+                spec["exempt"][field] = value.clone();
+            }
+        }
+    }
+    let mut new = have.clone();
+    if ours {
+        new["spec"] = spec;
+    }
+    if said != Some(ours) {
+        new["metadata"]["annotations"][AUTOUPDATE] = ours.to_string().into();
+    }
+    (new != *have).then_some(new)
 }
 
 /// Says in the status of each FlowSchema that its level exists, as upstream's controller does.
@@ -185,14 +210,18 @@ pub(crate) async fn mark(registry: &Registry) -> Result<(), ApiError> {
         if items(&schema, "/status/conditions").iter().any(same) {
             continue;
         }
-        let be = if found { "exists" } else { "does not exist" };
+        let be = if found {
+            "and it exists"
+        } else {
+            "but there is no such object"
+        };
         let change = |old: &Value| {
             let mut new = old.clone();
             new["status"] = json!({"conditions": [{
                 "type": "Dangling",
                 "status": status,
                 "reason": reason,
-                "message": format!("the level {level:?} this schema refers to {be}"),
+                "message": format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} {be}"),
                 "lastTransitionTime": apimachinery::time::now_rfc3339(),
             }]});
             Ok(new)
@@ -295,5 +324,35 @@ fn subject(word: &str) -> Value {
             let (namespace, name) = name.split_once('/').expect("s:NAMESPACE/NAME");
             json!({"kind": "ServiceAccount", "serviceAccount": {"namespace": namespace, "name": name}})
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operators_changes_stay_unless_the_object_is_mandatory_or_says_otherwise() {
+        let stored = |name: &str, generation: i64, annotations: Value| {
+            json!({"metadata": {"name": name, "generation": generation, "annotations": annotations},
+                "spec": {"matchingPrecedence": 1}})
+        };
+        let wanted = json!({"spec": {"matchingPrecedence": 2}});
+        // object; its precedence and its annotation afterwards
+        for (have, precedence, says) in [
+            (stored("probes", 4, json!({AUTOUPDATE: "true"})), 2, "true"),
+            (stored("probes", 1, json!({AUTOUPDATE: "false"})), 1, "false"),
+            (stored("probes", 1, Value::Null), 2, "true"),
+            (stored("probes", 2, Value::Null), 1, "false"),
+            (stored("catch-all", 2, json!({AUTOUPDATE: "false"})), 2, "true"),
+        ] {
+            let new = revised(&have, &wanted).unwrap_or_else(|| have.clone());
+            assert_eq!(new["spec"]["matchingPrecedence"], precedence, "{have}");
+            assert_eq!(new["metadata"]["annotations"][AUTOUPDATE], says, "{have}");
+            assert_eq!(revised(&new, &wanted), None, "once is enough: {have}");
+        }
+        let exempt = |shares: i64| json!({"type": "Exempt", "exempt": {"nominalConcurrencyShares": shares, "lendablePercent": 0}});
+        let tuned = json!({"metadata": {"name": "exempt", "annotations": {AUTOUPDATE: "true"}}, "spec": exempt(7)});
+        assert_eq!(revised(&tuned, &json!({"spec": exempt(0)})), None);
     }
 }

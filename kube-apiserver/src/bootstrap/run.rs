@@ -1,6 +1,7 @@
 //! Runs the bootstrap: once before the server says it is ready, then the slow reconcilers.
 //!
-//! Periods as upstream's: endpoints and Service 10 s (`reconcilers`), namespaces 60 s.
+//! Periods as upstream's: endpoints, Service and identity 10 s (`reconcilers`, `IdentityLeaseRenewIntervalPeriod`);
+//! namespaces, trusted authorities and flow control a minute.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,10 +9,10 @@ use std::time::Duration;
 
 use apimachinery::status::ApiError;
 use parking_lot::Mutex;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::authentication_config::Trusted;
 use super::identity_lease::{self, Identity};
 use super::kubernetes_service::{self, Target};
 use super::{
@@ -24,7 +25,7 @@ use crate::services::Allocators;
 const RETRY: Duration = Duration::from_secs(1);
 const ENDPOINTS_PERIOD: Duration = Duration::from_secs(10);
 /// In rounds of [`ENDPOINTS_PERIOD`].
-const NAMESPACES_EVERY: u32 = 6;
+const MINUTE: u32 = 6;
 /// In rounds of [`ENDPOINTS_PERIOD`]: three minutes.
 const REPAIR_EVERY: u32 = 18;
 /// In rounds of [`ENDPOINTS_PERIOD`]: an hour.
@@ -43,8 +44,8 @@ pub(crate) struct Config {
     pub(crate) kubernetes_ip: Option<IpAddr>,
     /// `--endpoint-reconciler-type`: `lease`, `none` (or `master-count`, which acts as `lease`).
     pub(crate) endpoint_reconciler: String,
-    /// Data of `extension-apiserver-authentication`.
-    pub(crate) authentication: Value,
+    /// What `extension-apiserver-authentication` says of this server.
+    pub(crate) authentication: Trusted,
     /// Name of this server's lease.
     pub(crate) identity: Identity,
 }
@@ -148,7 +149,7 @@ async fn run_hook(
     match hook {
         "start-system-namespaces-controller" => namespaces::reconcile(objects).await,
         "start-cluster-authentication-info-controller" => {
-            authentication_config::reconcile(objects, &config.authentication).await
+            authentication_config::reconcile(objects, &config.authentication.data()).await
         }
         "start-kube-apiserver-identity-lease-controller" => identity_lease::begin(objects, &config.identity).await,
         "start-kube-apiserver-identity-lease-garbage-collector" => {
@@ -161,10 +162,7 @@ async fn run_hook(
         }
         "rbac/bootstrap-roles" => rbac::reconcile(objects).await,
         "scheduling/bootstrap-system-priority-classes" => priority_classes::reconcile(objects).await,
-        "priority-and-fairness-config-producer" => {
-            flow_control::reconcile(objects).await?;
-            flow_control::mark(registry).await
-        }
+        "priority-and-fairness-config-producer" => flow_control(registry).await,
         "bootstrap-controller" => {
             let Some(target) = target(config) else { return Ok(()) };
             kubernetes_service::reconcile_service(objects, &target).await?;
@@ -178,6 +176,11 @@ async fn run_hook(
         AUTOREGISTRATION => api_services::register(registry).await,
         _ => Ok(()),
     }
+}
+
+async fn flow_control(registry: &Registry) -> Result<(), ApiError> {
+    flow_control::reconcile(registry).await?;
+    flow_control::mark(registry).await
 }
 
 fn target(config: &Config) -> Option<Target> {
@@ -226,38 +229,37 @@ async fn reconcile(
             () = tokio::time::sleep(ENDPOINTS_PERIOD) => {}
         }
         round = round.wrapping_add(1);
-        if let Err(error) = kubernetes_service(config, registry).await {
-            tracing::warn!(%error, "cannot reconcile the kubernetes Service");
-        }
-        if let Err(error) = identity_lease::renew(registry, &config.identity).await {
-            tracing::warn!(%error, "cannot renew the lease of this server's identity");
-        }
-        if round.is_multiple_of(NAMESPACES_EVERY)
-            && let Err(error) = namespaces::reconcile(registry).await
-        {
-            tracing::warn!(%error, "cannot reconcile the system namespaces");
-        }
-        if round.is_multiple_of(NAMESPACES_EVERY)
-            && let Err(error) = api_services::mark_available(registry).await
-        {
-            tracing::warn!(%error, "cannot mark the local APIServices as available");
+        logged("reconcile the kubernetes Service", kubernetes_service(config, registry)).await;
+        let renewal = identity_lease::renew(registry, &config.identity);
+        logged("renew the lease of this server's identity", renewal).await;
+        if round.is_multiple_of(MINUTE) {
+            logged("reconcile the system namespaces", namespaces::reconcile(registry)).await;
+            let available = api_services::mark_available(registry);
+            logged("mark the local APIServices as available", available).await;
+            let trusted = config.authentication.data();
+            let publication = authentication_config::reconcile(registry, &trusted);
+            logged("publish whom this server trusts", publication).await;
+            logged("keep the objects of flow control", flow_control(registry)).await;
         }
         if round.is_multiple_of(REPAIR_EVERY) {
             repair(allocators).await;
         }
-        if round.is_multiple_of(SWEEP_EVERY)
-            && let Err(error) = identity_lease::sweep(registry, apimachinery::time::now()).await
-        {
-            tracing::warn!(%error, "cannot delete the leases of servers that are gone");
+        if round.is_multiple_of(SWEEP_EVERY) {
+            let sweep = identity_lease::sweep(registry, apimachinery::time::now());
+            logged("delete the leases of servers that are gone", sweep).await;
         }
     }
-    if let Err(error) = identity_lease::end(registry, &config.identity).await {
-        tracing::warn!(%error, "cannot delete the lease of this server's identity");
+    let end = identity_lease::end(registry, &config.identity);
+    logged("delete the lease of this server's identity", end).await;
+    if config.endpoint_reconciler != "none" {
+        logged("leave the endpoints of the kubernetes Service", leave(config, registry)).await;
     }
-    if config.endpoint_reconciler != "none"
-        && let Err(error) = leave(config, registry).await
-    {
-        tracing::warn!(%error, "cannot leave the endpoints of the kubernetes Service");
+}
+
+/// A step that fails is tried again in a later round.
+async fn logged(what: &str, step: impl Future<Output = Result<(), ApiError>>) {
+    if let Err(error) = step.await {
+        tracing::warn!(%error, "cannot {what}");
     }
 }
 

@@ -121,6 +121,13 @@ async fn refusals_have_upstreams_code_reason_and_message() {
             "secrets is forbidden: User \"nobody\" cannot list resource \"secrets\" in API group \"\" in the namespace \"default\"",
         ),
         (
+            // How long to wait is looked at before who asks.
+            Caller::new(&server, "nobody").get("/api/v1/secrets?timeout=5").await,
+            400,
+            "BadRequest",
+            "invalid timeout specified in the request URL - time: missing unit in duration \"5\"",
+        ),
+        (
             admin.call(Method::POST, CMS, "text/plain", cm("c")).await,
             415,
             "UnsupportedMediaType",
