@@ -19,6 +19,7 @@ use crate::request::RequestContext;
 
 pub(crate) mod certificates;
 pub(crate) mod claim_resize;
+pub(crate) mod config_file;
 pub(crate) mod default_classes;
 pub(crate) mod default_toleration_seconds;
 pub(crate) mod limit_ranger;
@@ -35,6 +36,8 @@ pub(crate) mod storage_protection;
 pub(crate) mod taint_nodes;
 
 /// What a write does.
+pub(crate) use config_file::Configurations;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// POST, also of subresources, and PUT that creates.
@@ -125,6 +128,8 @@ pub(crate) struct World {
     /// How long pods stay on nodes that fail, unless they say.
     pub(crate) toleration_seconds: default_toleration_seconds::TolerationSeconds,
 }
+    /// `--admission-control-config-file`.
+    pub(crate) configurations: Configurations,
 
 /// The enabled plugins in order.
 #[derive(Clone, Default)]

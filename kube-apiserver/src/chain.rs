@@ -1,8 +1,8 @@
 //! The order of the filters every request passes. Upstream: `apiserver/pkg/server/config.go`
 //! `DefaultBuildHandlerChain`.
 //!
-//! request info -> panic recovery -> audit id -> metrics -> CORS -> deadline -> authentication -> impersonation ->
-//! max in flight -> authorization -> dispatch.
+//! request info -> panic recovery -> audit id -> draining -> metrics -> CORS -> deadline -> authentication ->
+//! impersonation -> max in flight -> authorization -> dispatch.
 
 mod cors;
 mod headers;
@@ -25,6 +25,7 @@ use regex::bytes::Regex;
 
 use crate::authz::Union;
 use crate::documents::Documents;
+use crate::draining::{self, Draining};
 use crate::endpoints::{Api, respond};
 use crate::metrics::{Labels, Running, identity};
 use crate::request::{Query, RequestContext, RequestInfo};
@@ -42,6 +43,8 @@ pub(crate) struct Chain {
     pub(crate) documents: Documents,
     /// Concurrency limits.
     pub(crate) inflight: Inflight,
+    /// Whether requests are still taken.
+    pub(crate) draining: Arc<Draining>,
     /// `--request-timeout`.
     pub(crate) request_timeout: Duration,
     /// `Strict-Transport-Security` of every answer (upstream `filters/hsts.go`).
@@ -69,6 +72,14 @@ impl Chain {
             request.version() == Version::HTTP_2 && self.goaway_chance > 0.0 && rand::random_bool(self.goaway_chance);
         let audit_id = headers::audit_id(request.headers());
         let long = long_running(&info);
+        // A server that stops: the client is sent elsewhere before anything is done for it.
+        let under_way = match self.draining.enter(&request, &info, long) {
+            Ok(under_way) => under_way,
+            Err(mut refusal) => {
+                headers::finish(refusal.headers_mut(), &audit_id);
+                return Ok(refusal);
+            }
+        };
         let query = Query::parse(request.uri().query().unwrap_or(""));
         let labels = Labels::new(
             request.method(),
@@ -114,7 +125,7 @@ impl Chain {
         if go_away {
             response.extensions_mut().insert(GoAway);
         }
-        Ok(running.answered(response))
+        Ok(draining::until_the_end(under_way, running.answered(response)))
     }
 
     async fn filtered(&self, ctx: RequestContext, request: Request<Body>, long: bool) -> Result<Response<Body>> {

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use component::health::Checks;
-use component::zpages;
+use component::{debug, zpages};
 use http::{Method, Request, Response, StatusCode};
 
 use crate::authn::oidc_discovery::{self, Metadata};
 use crate::endpoints::negotiate::Output;
-use crate::endpoints::{discovery, method_not_allowed, openapi, respond};
+use crate::endpoints::{body, discovery, method_not_allowed, openapi, respond};
 use crate::request::RequestContext;
 
 /// The documents of one server.
@@ -24,6 +24,8 @@ pub(crate) struct Documents {
     pub(crate) flags: Option<BTreeMap<String, String>>,
     /// Whether there is a `/statusz`.
     pub(crate) statusz: bool,
+    /// `--profiling`: whether there are `/debug/pprof` and `/debug/flags`.
+    pub(crate) profiling: bool,
 }
 
 /// What the process calls itself on its own pages.
@@ -41,6 +43,11 @@ impl Documents {
             if sub.is_empty() || sub.starts_with('/') {
                 return Ok(checks.respond(sub.trim_start_matches('/'), query).await.map(Body::new));
             }
+        }
+        if self.profiling && debug::concerns(path) {
+            let method = request.method().clone();
+            let body = body::read(request.into_body()).await?;
+            return Ok(debug::respond(&method, path, &body).map(Body::new));
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(method_not_allowed());

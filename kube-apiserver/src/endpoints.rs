@@ -32,13 +32,13 @@ use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::{Request, Response};
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use crate::admission::Chain;
 use crate::authn::Authenticator;
 use crate::authn::token_request::TokenRequests;
 use crate::authz::Union;
 use crate::authz::rbac::Rbac;
+use crate::draining::Draining;
 use crate::proxy::Nodes;
 use crate::registry::field_manager::{self, Writer};
 use crate::registry::strategy::Strategy;
@@ -68,8 +68,8 @@ pub(crate) struct Api {
     pub(crate) nodes: Arc<Nodes>,
     /// Cluster IPs and node ports.
     pub(crate) allocators: Option<Arc<Allocators>>,
-    /// Ends all watches.
-    pub(crate) shutdown: CancellationToken,
+    /// Tells watches when to end.
+    pub(crate) draining: Arc<Draining>,
     /// `--min-request-timeout`: watches live at least this long.
     pub(crate) min_request_timeout: Duration,
 }

@@ -11,6 +11,7 @@ pub(crate) mod authz;
 pub(crate) mod bootstrap;
 pub(crate) mod chain;
 pub(crate) mod documents;
+pub(crate) mod draining;
 pub(crate) mod endpoints;
 pub(crate) mod metrics;
 pub(crate) mod objects;

@@ -9,10 +9,13 @@ use api::gates::Gates;
 use component::flags::{Table, Values};
 
 use crate::admission::default_toleration_seconds::TolerationSeconds;
+use crate::admission::{self, Configurations};
 use crate::authn::config::Settings;
 use crate::authn::{self, Anonymous};
 use crate::authz;
+use crate::draining;
 use crate::proxy::NodesConfig;
+use crate::registry::Settings as StoreSettings;
 use crate::services::service_range::ServiceRange;
 
 mod runtime_config;
@@ -28,8 +31,8 @@ pub(crate) use web::WebOptions;
 pub(crate) enum ServingCertificate {
     /// `--tls-cert-file`, `--tls-private-key-file`.
     Files(PathBuf, PathBuf),
-    /// Made at start, kept in `--cert-dir` by upstream; here in memory.
-    SelfSigned,
+    /// Made at start, and kept in `--cert-dir` if that is not empty.
+    SelfSigned(Option<PathBuf>),
 }
 
 /// What the flags say, typed and valid.
@@ -41,7 +44,12 @@ pub struct Options {
     pub(crate) event_ttl: Duration,
     /// Fields that are not there.
     pub(crate) gates: Gates,
+    /// What flags say of every store.
+    pub(crate) store: StoreSettings,
     pub(crate) watch_cache: bool,
+    /// Resources without a copy in memory, as group and resource (`--watch-cache-sizes` of 0).
+    pub(crate) uncached: Vec<(String, String)>,
+    pub(crate) allow_privileged: bool,
     pub(crate) bind: IpAddr,
     pub(crate) port: u16,
     pub(crate) advertise: Option<IpAddr>,
@@ -52,6 +60,7 @@ pub struct Options {
     pub(crate) authorization_modes: Vec<String>,
     pub(crate) enable_admission: Vec<String>,
     pub(crate) disable_admission: Vec<String>,
+    pub(crate) admission_configurations: Configurations,
     pub(crate) toleration_seconds: TolerationSeconds,
     pub(crate) nodes: NodesConfig,
     pub(crate) service_ranges: Vec<ServiceRange>,
@@ -59,9 +68,12 @@ pub struct Options {
     pub(crate) endpoint_reconciler: String,
     pub(crate) max_reads: usize,
     pub(crate) max_writes: usize,
+    /// `--enable-priority-and-fairness`: requests beyond the limits wait.
+    pub(crate) queue_requests: bool,
     pub(crate) request_timeout: Duration,
     pub(crate) min_request_timeout: Duration,
-    pub(crate) shutdown_delay: Duration,
+    pub(crate) draining: draining::Options,
+    pub(crate) profiling: bool,
     pub(crate) health: HealthOptions,
     pub(crate) overrides: Vec<Override>,
     pub(crate) runtime_config: RuntimeConfig,
@@ -113,10 +125,10 @@ impl Options {
         }
         let certificate = match (path("tls-cert-file"), path("tls-private-key-file")) {
             (Some(cert), Some(key)) => ServingCertificate::Files(cert, key),
-            (None, None) => ServingCertificate::SelfSigned,
+            (None, None) => ServingCertificate::SelfSigned(path("cert-dir")),
             _ => {
                 errors.push("--tls-cert-file and --tls-private-key-file must be given together".to_owned());
-                ServingCertificate::SelfSigned
+                ServingCertificate::SelfSigned(None)
             }
         };
 
@@ -165,9 +177,13 @@ impl Options {
         let max_reads = inflight("max-requests-inflight", &mut errors);
         let max_writes = inflight("max-mutating-requests-inflight", &mut errors);
 
-        if !v.bool("allow-privileged") {
-            tracing::warn!("--allow-privileged=false is not enforced: privileged containers are allowed");
+        let queue_requests = v.bool("enable-priority-and-fairness");
+        if queue_requests && max_reads + max_writes == 0 {
+            errors.push("invalid configuration: MaxRequestsInFlight=0 and MaxMutatingRequestsInFlight=0; they must add up to something positive".to_owned());
         }
+        let enable_admission = [v.strings("enable-admission-plugins"), v.strings("admission-control")].concat();
+        let disable_admission = v.strings("disable-admission-plugins");
+        let admission_configurations = configurations(v, &enable_admission, &disable_admission, &mut errors);
         let options = Options {
             storage,
             overrides,
@@ -178,7 +194,10 @@ impl Options {
             etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),
             compaction: v.duration("etcd-compaction-interval"),
             event_ttl: v.duration("event-ttl"),
+            store: storage::settings(v),
             watch_cache: v.bool("watch-cache"),
+            uncached: storage::uncached(v, &mut errors),
+            allow_privileged: v.bool("allow-privileged"),
             bind: v.ip("bind-address").unwrap_or(IpAddr::from([0, 0, 0, 0])),
             port: u16::try_from(port).unwrap_or(0),
             advertise: v.ip("advertise-address"),
@@ -187,8 +206,9 @@ impl Options {
             client_ca: path("client-ca-file"),
             authentication: settings(v, &mut errors),
             authorization_modes: modes,
-            enable_admission: [v.strings("enable-admission-plugins"), v.strings("admission-control")].concat(),
-            disable_admission: v.strings("disable-admission-plugins"),
+            enable_admission,
+            disable_admission,
+            admission_configurations,
             toleration_seconds: TolerationSeconds {
                 not_ready: v.int("default-not-ready-toleration-seconds"),
                 unreachable: v.int("default-unreachable-toleration-seconds"),
@@ -205,9 +225,15 @@ impl Options {
             endpoint_reconciler: reconciler,
             max_reads,
             max_writes,
+            queue_requests,
             request_timeout: timeout,
             min_request_timeout: Duration::from_secs(v.int("min-request-timeout").max(1).unsigned_abs()),
-            shutdown_delay: v.duration("shutdown-delay-duration"),
+            draining: draining::Options {
+                delay: v.duration("shutdown-delay-duration"),
+                send_retry_after: v.bool("shutdown-send-retry-after"),
+                watch_grace: v.duration("shutdown-watch-termination-grace-period"),
+            },
+            profiling: v.bool("profiling"),
             health: HealthOptions {
                 etcd: v.duration("etcd-healthcheck-timeout"),
                 etcd_ready: v.duration("etcd-readycheck-timeout"),
@@ -244,6 +270,19 @@ impl Options {
         self.port = 0;
         self
     }
+}
+
+/// What the file of `--admission-control-config-file` says to the plugins that run.
+fn configurations(v: &Values, enable: &[String], disable: &[String], errors: &mut Vec<String>) -> Configurations {
+    let Some(file) = v.non_empty("admission-control-config-file") else {
+        return Configurations::default();
+    };
+    // Unknown names are reported when the chain is built.
+    let enabled = admission::plugins::enabled(enable, disable).unwrap_or_default();
+    Configurations::read(Path::new(&file), &enabled).unwrap_or_else(|wrong| {
+        errors.push(wrong);
+        Configurations::default()
+    })
 }
 
 /// Who may ask without credentials: the flag's word, or the file's of `--authentication-config`.
@@ -332,6 +371,7 @@ fn settings(v: &Values, errors: &mut Vec<String>) -> Settings {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::registry::codec::Form;
 
     #[test]
     fn kubeadms_command_line_is_understood() {
@@ -372,6 +412,71 @@ mod tests {
         assert_eq!((o.health.livez_grace.as_secs(), o.health.etcd.as_secs()), (3, 4));
         let errors = Options::parse(["--etcd-servers=https://127.0.0.1:2379", "--tls-min-version=SSL"]).unwrap_err();
         assert_eq!(errors, ["unknown tls version \"SSL\""]);
+    }
+
+    /// Flags of features that are not there yet; they warn.
+    const LATER: [&str; 11] = [
+        "aggregator-reject-forwarding-redirect",
+        "audit-",
+        "authentication-token-webhook-",
+        "authorization-policy-file",
+        "authorization-webhook-",
+        "egress-selector-config-file",
+        "enable-aggregator-routing",
+        "encryption-provider-config",
+        "oidc-",
+        "proxy-client-",
+        "tracing-config-file",
+    ];
+
+    #[test]
+    fn a_flag_that_acts_is_read() {
+        let table = table();
+        let mut unread = vec![];
+        for flag in table.flags() {
+            // As in a command line that says what is so anyway.
+            let arg = format!("--{}={}", flag.name, flag.default);
+            let Ok(values) = table.parse([arg]) else { continue };
+            let _ = Options::from_values(&values);
+            let _ = component::logging::Config::from_values(&values);
+            if flag.effect == component::flags::Effect::Acts && !values.unused().is_empty() {
+                unread.push(flag.name);
+            }
+        }
+        // These end the program before anything is read.
+        unread.retain(|name| !["help", "version", "vmodule"].contains(name));
+        let (later, forgotten): (Vec<&str>, Vec<&str>) = unread
+            .into_iter()
+            .partition(|name| LATER.iter().any(|l| name.starts_with(l)));
+        assert_eq!(forgotten, [] as [&str; 0]);
+        assert!(
+            LATER.iter().all(|l| later.iter().any(|name| name.starts_with(l))),
+            "{later:?}"
+        );
+    }
+
+    #[test]
+    fn flags_of_stopping_and_storing_reach_their_places() {
+        let o = Options::parse([
+            "--etcd-servers=https://127.0.0.1:2379",
+            "--shutdown-delay-duration=3s",
+            "--shutdown-send-retry-after",
+            "--shutdown-watch-termination-grace-period=9s",
+            "--profiling=false",
+            "--storage-media-type=application/json",
+            "--delete-collection-workers=4",
+            "--enable-garbage-collector=false",
+            "--watch-cache-sizes=pods#0,deployments.apps#0,nodes#100",
+            "--cert-dir=/c",
+        ])
+        .unwrap();
+        assert_eq!((o.draining.delay.as_secs(), o.draining.watch_grace.as_secs()), (3, 9));
+        assert!(o.draining.send_retry_after && !o.profiling && !o.allow_privileged);
+        assert_eq!((o.store.form, o.store.delete_workers), (Form::Json, 4));
+        assert!(!o.store.garbage_collector);
+        let uncached = [("", "pods"), ("apps", "deployments")];
+        assert_eq!(o.uncached, uncached.map(|(g, r)| (g.to_owned(), r.to_owned())));
+        assert!(matches!(o.certificate, ServingCertificate::SelfSigned(Some(dir)) if dir == Path::new("/c")));
     }
 
     #[test]

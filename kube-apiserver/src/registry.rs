@@ -46,7 +46,7 @@ use serde_json::Value;
 
 pub(crate) use cache::CachedObjects;
 pub(crate) use entry::Entry;
-pub(crate) use store::{ChangeFn, Hooks, NoHooks, Store};
+pub(crate) use store::{ChangeFn, Hooks, NoHooks, Settings, Store};
 
 use crate::objects::Objects;
 use crate::options::Override;
@@ -65,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) event_ttl: Duration,
     /// `--feature-gates`.
     pub(crate) gates: Gates,
+    /// What flags say of every store.
+    pub(crate) settings: Settings,
 }
 
 impl Default for Config {
@@ -73,6 +75,7 @@ impl Default for Config {
             prefix: "/registry".to_owned(),
             event_ttl: Duration::from_secs(3600),
             gates: Gates::default(),
+            settings: Settings::default(),
         }
     }
 }
@@ -112,7 +115,7 @@ impl Registry {
             let shared = stores.get(hub.group).and_then(|g| g.get(hub.plural)).cloned();
             let store = shared.unwrap_or_else(|| {
                 let store = Store::new(hub, place(hub), &config.prefix, ttl);
-                Arc::new(store.with_gates(&config.gates))
+                Arc::new(store.with_gates(&config.gates).with_settings(config.settings))
             });
             stores.entry(hub.group).or_default().insert(hub.plural, store.clone());
             stores.entry(row.group).or_default().insert(row.plural, store);
@@ -132,6 +135,11 @@ impl Registry {
     /// The etcd key of a path below the prefix: `key("masterleases/10.0.0.1")`.
     pub(crate) fn key(&self, path: &str) -> String {
         format!("{}/{path}", self.config.prefix)
+    }
+
+    /// How objects are written.
+    pub(crate) fn form(&self) -> codec::Form {
+        self.config.settings.form
     }
 
     /// The store of a resource, `None` for virtual ones (reviews, bindings).

@@ -19,10 +19,11 @@ use crate::bootstrap::identity_lease::Identity;
 use crate::bootstrap::{authentication_config::Trusted, run};
 use crate::chain::{Chain, Inflight};
 use crate::documents::Documents;
+use crate::draining::Draining;
 use crate::endpoints::{Api, discovery};
 use crate::metrics::storage as measured;
 use crate::objects::Objects;
-use crate::options::{HealthOptions, Options, ServingCertificate, StorageOptions};
+use crate::options::{HealthOptions, Options, Override, ServingCertificate, StorageOptions};
 use crate::proxy::Nodes;
 use crate::registry::{self, CachedObjects, Registry};
 use crate::resources;
@@ -32,8 +33,10 @@ use crate::storage::memory::Memory;
 use crate::storage::{Storage, compact};
 use crate::watchcache::WatchCache;
 
-/// Time open requests get once the server goes down.
+/// Time that requests of no known length get once the server goes down.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Time that connections without requests get then (upstream's `shutdownTimeout` of `--shutdown-send-retry-after`).
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Runs until `shutdown`, then drains. `when_ready` is told the bound address once
 /// the bootstrap is done.
@@ -47,15 +50,22 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     serving::install_crypto_provider();
     component::features::publish(&options.features);
+    api::capabilities::allow_privileged(options.allow_privileged);
     resources::serve(|row| options.runtime_config.serves(row));
-    let storage = open_storage(&options, None, &shutdown)?;
-    let overrides = options.overrides.iter();
-    let overrides = overrides.map(|o| Ok((o.clone(), open_storage(&options, Some(&o.servers), &shutdown)?)));
-    let overrides = overrides.collect::<anyhow::Result<Vec<_>>>()?;
+    let (storage, plain) = open_storage(&options, None, &shutdown)?;
+    let (mut overrides, mut stores) = (vec![], vec![storage.clone()]);
+    for o in &options.overrides {
+        let (cached, plain) = open_storage(&options, Some(&o.servers), &shutdown)?;
+        let bypassed = options.uncached.contains(&(o.group.clone(), o.resource.clone()));
+        stores.push(cached.clone());
+        overrides.push((o.clone(), if bypassed { plain } else { cached }));
+    }
+    overrides.extend(bypasses(&options, &plain));
     let config = registry::Config {
         prefix: options.etcd_prefix.clone(),
         event_ttl: options.event_ttl,
         gates: options.gates.clone(),
+        settings: options.store,
     };
     let registry = Registry::with_overrides(storage.clone(), config, &overrides);
     let objects: Arc<dyn Objects> = CachedObjects::start(&registry, &shutdown);
@@ -67,6 +77,7 @@ pub async fn run(
         authorizer: authz.union.clone(),
         rbac: authz.rbac.clone(),
         toleration_seconds: options.toleration_seconds,
+        configurations: options.admission_configurations.clone(),
     };
     let plugins = admission::Chain::new(&world, &options.enable_admission, &options.disable_admission).map_err(all)?;
     tracing::info!(plugins = ?plugins.names(), "admission");
@@ -76,6 +87,8 @@ pub async fn run(
         options.node_ports,
     ));
 
+    // Open connections are cut a little after the requests under way were waited for.
+    let (patience, cut) = (options.request_timeout, CancellationToken::new());
     let server = serving::Server::bind_shared(SocketAddr::new(options.bind, options.port), options.web.sharing)
         .await
         .with_context(|| format!("cannot listen on {}:{}", options.bind, options.port))?
@@ -84,7 +97,8 @@ pub async fn run(
             max_streams: options.web.max_streams,
             ..Default::default()
         })
-        .grace(DRAIN);
+        .grace(patience + DRAIN)
+        .cut(cut.clone());
     let address = server.local_addr()?;
 
     let bootstrap = run::Config {
@@ -101,8 +115,8 @@ pub async fn run(
     };
     let stop_bootstrap = shutdown.child_token();
     let (progress, bootstrapping) = run::start(bootstrap, registry.clone(), Some(allocators.clone()), stop_bootstrap);
-    for storage in overrides.iter().map(|(_, storage)| storage).chain([&storage]) {
-        tokio::spawn(compact::run(storage.clone(), options.compaction, shutdown.clone()));
+    for storage in stores {
+        tokio::spawn(compact::run(storage, options.compaction, shutdown.clone()));
     }
     let (usual, others) = (storage.clone(), overrides.clone());
     let place = move |group: &str, resource: &str| {
@@ -116,8 +130,7 @@ pub async fn run(
         counting.await;
     });
 
-    // Requests are still taken for `--shutdown-delay-duration` after the signal.
-    let closing = CancellationToken::new();
+    let draining = Arc::new(Draining::new(options.draining));
     let api = Arc::new(Api {
         registry,
         authenticator: authn.authenticator,
@@ -127,7 +140,7 @@ pub async fn run(
         tokens: authn.tokens,
         nodes: Arc::new(Nodes::new(&options.nodes)?),
         allocators: Some(allocators),
-        shutdown: closing.clone(),
+        draining: draining.clone(),
         min_request_timeout: options.min_request_timeout,
     });
     let health = health(&storage, &progress, &authz.synced, &shutdown, options.health);
@@ -138,8 +151,10 @@ pub async fn run(
             openid: authn.openid,
             flags: component::features::enabled(&options.features, "ComponentFlagz").then(|| options.printed.clone()),
             statusz: component::features::enabled(&options.features, "ComponentStatusz"),
+            profiling: options.profiling,
         },
-        inflight: Inflight::new(options.max_reads, options.max_writes),
+        inflight: Inflight::new(options.max_reads, options.max_writes, options.queue_requests),
+        draining: draining.clone(),
         request_timeout: options.request_timeout,
         transport_security: transport_security(&options)?,
         origins: options.web.cors_allowed_origins.clone(),
@@ -159,38 +174,76 @@ pub async fn run(
         }
     });
     tracing::info!(%address, version = component::version::GIT_VERSION, "serving");
-    let (delay, begin, end) = (options.shutdown_delay, shutdown.clone(), closing.clone());
-    tokio::spawn(async move {
+    // The socket closes with this.
+    let closing = CancellationToken::new();
+    let (stopping, begin, end) = (options.draining, shutdown.clone(), closing.clone());
+    let stopped = tokio::spawn(async move {
         begin.cancelled().await;
         component::sd_notify::stopping();
-        tokio::time::sleep(delay).await;
-        end.cancel();
+        // Requests are still taken while this server leaves the Endpoints, and for the delay of the flag.
+        let left = tokio::time::timeout(DRAIN, bootstrapping);
+        let _ = tokio::join!(tokio::time::sleep(stopping.delay), left);
+        if stopping.send_retry_after {
+            draining.stop(patience).await;
+            end.cancel();
+            // For the goodbyes of HTTP/2.
+            tokio::time::sleep(GOODBYE).await;
+        } else {
+            end.cancel();
+            draining.stop(patience).await;
+            tokio::time::sleep(DRAIN).await;
+        }
+        cut.cancel();
     });
     let service = tower::service_fn(move |request| chain.clone().serve(request));
     server.serve(service, closing).await;
-    bootstrapping.await.ok();
+    stopped.abort();
     Ok(())
 }
 
-/// The store of the flags, or one with other servers, measured and with its copy in memory.
+/// Places of the resources that `--watch-cache-sizes` takes out of the copy: the store itself.
+fn bypasses(options: &Options, plain: &Arc<dyn Storage>) -> Vec<(Override, Arc<dyn Storage>)> {
+    let elsewhere = |group: &str, resource: &str| {
+        let mut overrides = options.overrides.iter();
+        overrides.any(|o| o.group == group && o.resource == resource)
+    };
+    let uncached = options.uncached.iter().filter(|(g, r)| !elsewhere(g, r));
+    uncached
+        .map(|(group, resource)| {
+            let place = Override {
+                group: group.clone(),
+                resource: resource.clone(),
+                servers: vec![],
+            };
+            (place, plain.clone())
+        })
+        .collect()
+}
+
+/// The store of the flags, or one with other servers: with its copy in memory, and without. Both are measured.
 fn open_storage(
     options: &Options,
     others: Option<&[String]>,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Arc<dyn Storage>> {
+) -> anyhow::Result<(Arc<dyn Storage>, Arc<dyn Storage>)> {
     let storage: Arc<dyn Storage> = match &options.storage {
-        StorageOptions::Etcd { servers, tls } => {
+        StorageOptions::Etcd {
+            servers,
+            tls,
+            lease_reuse,
+        } => {
             let dialer = Dialer::new(others.unwrap_or(servers), tls)?;
-            Arc::new(Etcd::new(dialer, &options.etcd_prefix))
+            Arc::new(Etcd::new(dialer, &options.etcd_prefix, *lease_reuse))
         }
         StorageOptions::Memory => Arc::new(Memory::default()),
     };
-    let storage: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
-    Ok(if options.watch_cache {
-        WatchCache::start(storage, &options.etcd_prefix, shutdown.clone())
+    let plain: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
+    let cached = if options.watch_cache {
+        WatchCache::start(plain.clone(), &options.etcd_prefix, shutdown.clone())
     } else {
-        storage
-    })
+        plain.clone()
+    };
+    Ok((cached, plain))
 }
 
 fn all(errors: Vec<String>) -> anyhow::Error {
@@ -200,7 +253,7 @@ fn all(errors: Vec<String>) -> anyhow::Error {
 fn tls(options: &Options) -> anyhow::Result<Tls> {
     let tls = match &options.certificate {
         ServingCertificate::Files(cert, key) => Tls::from_files(cert, key)?,
-        ServingCertificate::SelfSigned => {
+        ServingCertificate::SelfSigned(dir) => {
             let names = [
                 "localhost",
                 "kubernetes",
@@ -210,7 +263,12 @@ fn tls(options: &Options) -> anyhow::Result<Tls> {
             ];
             let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
             names.push(advertise_address(options).to_string());
-            Tls::self_signed(&names)?
+            match dir {
+                Some(dir) => {
+                    Tls::self_signed_in(dir, "apiserver", &names).context("error creating self-signed certificates")?
+                }
+                None => Tls::self_signed(&names)?,
+            }
         }
     };
     let tls = match &options.client_ca {

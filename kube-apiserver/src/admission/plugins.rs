@@ -144,8 +144,11 @@ pub(crate) fn enabled(enable: &[String], disable: &[String]) -> Result<Vec<&'sta
 
 /// Instances of the named plugins, in table order.
 pub(crate) fn build(world: &World, names: &[&'static str]) -> Vec<(&'static str, Arc<dyn Plugin>)> {
-    ALL.iter()
-        .filter(|(name, ..)| names.contains(name))
+    let enabled = || ALL.iter().filter(|(name, ..)| names.contains(name));
+    for (name, ..) in enabled().filter(|(name, _, make)| make.is_none() && world.configurations.of(name).is_some()) {
+        tracing::warn!("the configuration of the admission plugin {name} has no effect in this version");
+    }
+    enabled()
         .filter_map(|(name, _, make)| Some((*name, make.as_ref()?(world))))
         .collect()
 }

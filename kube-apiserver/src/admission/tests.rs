@@ -15,6 +15,7 @@ fn world(objects: Arc<MemoryObjects>) -> World {
         authorizer: Union::default(),
         rbac: None,
         toleration_seconds: Default::default(),
+        configurations: Default::default(),
     }
 }
 

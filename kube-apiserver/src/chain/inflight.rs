@@ -10,22 +10,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::request::RequestContext;
 
-/// Longest wait for a slot.
+/// Longest wait for a slot, unless there is no queue.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The two limits.
 pub(crate) struct Inflight {
     reads: Option<Arc<Semaphore>>,
     writes: Option<Arc<Semaphore>>,
+    patience: Duration,
 }
 
 impl Inflight {
-    /// `--max-requests-inflight`, `--max-mutating-requests-inflight`; 0 is no limit.
-    pub(crate) fn new(reads: usize, writes: usize) -> Self {
+    /// `--max-requests-inflight`, `--max-mutating-requests-inflight`; 0 is no limit. `queue`: who finds no slot waits
+    /// for one (`--enable-priority-and-fairness`).
+    pub(crate) fn new(reads: usize, writes: usize, queue: bool) -> Self {
         let limit = |n: usize| (n > 0).then(|| Arc::new(Semaphore::new(n)));
         Inflight {
             reads: limit(reads),
             writes: limit(writes),
+            patience: if queue { PATIENCE } else { Duration::ZERO },
         }
     }
 
@@ -40,12 +43,42 @@ impl Inflight {
             &self.writes
         };
         let Some(limit) = limit else { return Ok(None) };
-        match tokio::time::timeout(PATIENCE, limit.clone().acquire_owned()).await {
+        match tokio::time::timeout(self.patience, limit.clone().acquire_owned()).await {
             Ok(Ok(slot)) => Ok(Some(slot)),
             _ => Err(ApiError::too_many_requests(
                 "Too many requests, please try again later.",
                 1,
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::request::UserInfo;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_slot_waits_only_where_there_is_a_queue() {
+        let get = RequestContext::internal_for("get", "", "v1", "pods", "n", "p");
+        let get = RequestContext {
+            user: UserInfo::new("jane", &[]),
+            ..get
+        };
+        for (queue, waits) in [(true, 15), (false, 0)] {
+            let inflight = Inflight::new(1, 0, queue);
+            let _slot = inflight.enter(&get, false).await.unwrap();
+            let begun = tokio::time::Instant::now();
+            let refusal = inflight.enter(&get, false).await.unwrap_err();
+            assert_eq!((refusal.code, refusal.retry_after()), (429, Some(1)));
+            assert_eq!(begun.elapsed().as_secs(), waits);
+            let write = RequestContext::internal_for("create", "", "v1", "pods", "n", "");
+            assert!(inflight.enter(&write, false).await.unwrap().is_none(), "0 is no limit");
+            assert!(
+                inflight.enter(&get, true).await.unwrap().is_none(),
+                "long requests are free"
+            );
         }
     }
 }

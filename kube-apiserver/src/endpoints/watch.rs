@@ -47,11 +47,11 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         row: call.row,
         first: true,
     };
-    let shutdown = call.api.shutdown.clone();
+    let draining = call.api.draining.clone();
     let end = async move {
         tokio::select! {
             () = tokio::time::sleep(life) => {}
-            () = shutdown.cancelled() => {}
+            () = draining.watch_ends() => {}
         }
     };
     let frames = Box::pin(frames.encode(changes)).take_until(Box::pin(end));

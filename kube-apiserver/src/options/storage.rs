@@ -3,12 +3,13 @@
 //! Upstream: `apiserver/pkg/server/options/etcd.go`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use component::flags::Values;
 
+use crate::registry::Settings;
+use crate::registry::codec::Form;
 use crate::storage::etcd::TlsFiles;
-
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// Where the objects are kept.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(crate) enum StorageOptions {
         servers: Vec<String>,
         /// Certificates.
         tls: TlsFiles,
+        /// `--lease-reuse-duration-seconds`.
+        lease_reuse: Duration,
     },
     /// In this process, forgotten at exit: for tests.
     Memory,
@@ -46,21 +49,56 @@ impl StorageOptions {
             errors.push(format!("--storage-backend invalid, allowed values: etcd3. If not specified, it will default to 'etcd3' (got {backend:?})"));
         }
         let media = v.string("storage-media-type");
-        if !matches!(media.as_str(), "" | "application/json" | PROTOBUF | "application/yaml") {
+        if Form::of(&media).is_none() {
             errors.push(format!(
-                "--storage-media-type {media:?} invalid, allowed values: application/json, {PROTOBUF}, application/yaml"
+                "--storage-media-type {media:?} invalid, allowed values: application/json, application/vnd.kubernetes.protobuf, application/yaml"
             ));
-        } else if !media.is_empty() && media != PROTOBUF {
-            // Reading understands JSON, so that what another server wrote is no hindrance.
-            tracing::warn!("--storage-media-type={media} is not followed: objects are stored as {PROTOBUF}");
         }
         let tls = TlsFiles {
             ca: path("etcd-cafile"),
             cert: path("etcd-certfile"),
             key: path("etcd-keyfile"),
         };
-        StorageOptions::Etcd { servers, tls }
+        // A negative duration is none at all.
+        let lease_reuse = u64::try_from(v.int("lease-reuse-duration-seconds")).unwrap_or(0);
+        StorageOptions::Etcd {
+            servers,
+            tls,
+            lease_reuse: Duration::from_secs(lease_reuse),
+        }
     }
+}
+
+/// What the flags say of every store.
+pub(super) fn settings(v: &Values) -> Settings {
+    Settings {
+        form: Form::of(&v.string("storage-media-type")).unwrap_or_default(),
+        delete_workers: usize::try_from(v.int("delete-collection-workers")).unwrap_or(1),
+        garbage_collector: v.bool("enable-garbage-collector"),
+    }
+}
+
+/// Group and resource of those whose size in `--watch-cache-sizes` is 0 (upstream `ParseWatchCacheSizes`); other sizes
+/// say nothing.
+pub(super) fn uncached(v: &Values, errors: &mut Vec<String>) -> Vec<(String, String)> {
+    let mut all = vec![];
+    for text in v.strings("watch-cache-sizes") {
+        let parts: Vec<&str> = text.split('#').collect();
+        let [resource, size] = parts[..] else {
+            errors.push(format!("invalid value of watch cache size: {text}"));
+            continue;
+        };
+        match size.parse::<i64>() {
+            Err(_) => errors.push(format!("invalid size of watch cache size: {text}")),
+            Ok(..=-1) => errors.push(format!("watch cache size cannot be negative: {text}")),
+            Ok(0) => {
+                let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+                all.push((group.to_owned(), resource.to_owned()));
+            }
+            Ok(_) => tracing::warn!("Dropping watch-cache-size for {resource} - watchCache size is now dynamic"),
+        }
+    }
+    all
 }
 
 /// Reads `group/resource#servers` texts; malformed ones go to `errors`.
@@ -108,6 +146,21 @@ mod tests {
                 "--storage-media-type \"foo\" invalid, allowed values: application/json, application/vnd.kubernetes.protobuf, application/yaml"
             ]
         );
+    }
+
+    #[test]
+    fn malformed_sizes_of_watch_caches_are_refused() {
+        for (text, want) in [
+            ("pods", "invalid value of watch cache size: pods"),
+            ("pods#a", "invalid size of watch cache size: pods#a"),
+            ("pods#-1", "watch cache size cannot be negative: pods#-1"),
+        ] {
+            let flag = format!("--watch-cache-sizes={text}");
+            let values = crate::options::table().parse([flag]).unwrap();
+            let mut errors = vec![];
+            uncached(&values, &mut errors);
+            assert_eq!(errors, [want]);
+        }
     }
 
     #[test]

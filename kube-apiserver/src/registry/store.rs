@@ -29,7 +29,7 @@ pub(crate) use list::List;
 pub(crate) use update::ChangeFn;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
-use super::codec;
+use super::codec::{self, Form};
 use super::entries::Entries;
 pub(crate) use super::entry::Entry;
 use super::field_manager;
@@ -80,6 +80,28 @@ pub(crate) struct Store {
     entries: Entries,
     /// Fields whose gates are off.
     dropped: Dropped,
+    settings: Settings,
+}
+
+/// What flags say of every store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    /// `--storage-media-type`.
+    pub(crate) form: Form,
+    /// `--delete-collection-workers`: objects of a collection that are deleted at once.
+    pub(crate) delete_workers: usize,
+    /// `--enable-garbage-collector`: whether deletions set the collector's finalizers.
+    pub(crate) garbage_collector: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            form: Form::default(),
+            delete_workers: 1,
+            garbage_collector: true,
+        }
+    }
 }
 
 impl Store {
@@ -95,7 +117,13 @@ impl Store {
             ttl,
             entries: Entries::default(),
             dropped: Gates::default().dropped(row.group, row.plural),
+            settings: Settings::default(),
         }
+    }
+
+    /// The same with other settings than the flags' defaults.
+    pub(crate) fn with_settings(self, settings: Settings) -> Self {
+        Store { settings, ..self }
     }
 
     /// The same with other gates than v1.36's defaults.

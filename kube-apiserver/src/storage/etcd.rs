@@ -43,11 +43,11 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// A store on the given endpoints; connects on first use.
-    pub(crate) fn new(dialer: Dialer, root: &str) -> Self {
+    /// A store on the given endpoints; connects on first use. `lease_reuse`: how long a lease takes further keys.
+    pub(crate) fn new(dialer: Dialer, root: &str, lease_reuse: Duration) -> Self {
         Etcd {
             dialer,
-            leases: lease::Leases::default(),
+            leases: lease::Leases::new(lease_reuse),
             root: root.to_owned(),
         }
     }

@@ -20,6 +20,7 @@ pub mod apps;
 pub mod authorization;
 pub mod autoscaling;
 pub mod batch;
+pub mod capabilities;
 pub mod certificates;
 pub mod coordination;
 pub mod core;

@@ -24,6 +24,7 @@ mod answers;
 pub mod authn;
 pub mod authz;
 pub mod config_file;
+pub mod debug;
 pub mod features;
 pub mod flags;
 pub mod guard;

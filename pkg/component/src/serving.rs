@@ -91,6 +91,7 @@ pub struct Server {
     tls: Option<Tls>,
     limits: Limits,
     grace: Duration,
+    cut: CancellationToken,
 }
 
 /// What a client may ask of a connection.
@@ -153,6 +154,7 @@ impl Server {
             tls: None,
             limits: Limits::default(),
             grace: Duration::from_secs(10),
+            cut: CancellationToken::new(),
         }
     }
 
@@ -177,6 +179,13 @@ impl Server {
         self
     }
 
+    /// Ends what is still open when `cut` is cancelled, if that is before the end of the grace.
+    #[must_use]
+    pub fn cut(mut self, cut: CancellationToken) -> Self {
+        self.cut = cut;
+        self
+    }
+
     /// The address really bound.
     ///
     /// # Errors
@@ -194,7 +203,12 @@ impl Server {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        connection::serve(self.listener, self.tls, self.limits, self.grace, service, shutdown).await;
+        let end = connection::End {
+            shutdown,
+            grace: self.grace,
+            cut: self.cut,
+        };
+        connection::serve(self.listener, self.tls, self.limits, service, end).await;
     }
 }
 

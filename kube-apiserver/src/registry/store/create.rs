@@ -98,7 +98,7 @@ impl Store {
         name: &str,
         mut obj: Value,
     ) -> Result<Option<Arc<Entry>>> {
-        let bytes = codec::encode(self.row, &mut obj)?;
+        let bytes = codec::encode(self.row, self.settings.form, &mut obj)?;
         if ctx.dry_run {
             let (kv, _) = self.read(ns, name, "create").await?;
             return Ok(kv.is_none().then(|| self.wrap(0, obj)));

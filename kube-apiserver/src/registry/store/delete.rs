@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use apimachinery::gvk::GroupResource;
 use apimachinery::status::{ApiError, Result};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use super::{Entry, Hooks, List, Store, codec, meta};
@@ -100,7 +102,7 @@ impl Store {
                 }
                 Marked::Now => self.storage.delete(&key, rev).await,
                 Marked::Write { .. } => {
-                    let bytes = codec::encode(self.row, &mut obj)?;
+                    let bytes = codec::encode(self.row, self.settings.form, &mut obj)?;
                     self.storage.update(&key, bytes, rev, self.ttl).await
                 }
             };
@@ -279,6 +281,9 @@ impl Store {
         if self.row.plural == "events" && self.row.group.is_empty() {
             return all;
         }
+        if !self.settings.garbage_collector {
+            return now.to_vec();
+        }
         if orphan {
             all.push(ORPHAN.to_owned());
         }
@@ -298,13 +303,16 @@ impl Store {
         hooks: &dyn Hooks,
     ) -> Result<List> {
         let found = self.list(ns, list).await?;
-        for entry in &found.items {
+        let deletions = found.items.iter().map(|entry| {
             let (ns, name) = (entry.index.namespace.as_str(), entry.index.name.as_str());
-            match self.delete(ctx, ns, name, options, hooks).await {
-                Err(e) if !e.is_not_found() => return Err(e),
-                _ => {}
-            }
-        }
+            let deleted = self.delete(ctx, ns, name, options, hooks);
+            let gone_before = |e: ApiError| if e.is_not_found() { Ok(()) } else { Err(e) };
+            deleted.map(move |done| done.map(drop).or_else(gone_before)).boxed()
+        });
+        let deletions: Vec<BoxFuture<'_, Result<()>>> = deletions.collect();
+        // The first error stops those that have not begun.
+        let workers = futures::stream::iter(deletions).buffer_unordered(self.settings.delete_workers.max(1));
+        workers.try_collect::<()>().await?;
         Ok(found)
     }
 }

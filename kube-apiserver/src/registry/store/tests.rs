@@ -577,3 +577,66 @@ async fn a_grace_period_longer_than_time_ends_with_it() {
     assert_eq!(super::meta::later(jiff::Timestamp::MAX, 1), jiff::Timestamp::MAX);
     assert_eq!(super::meta::later(jiff::Timestamp::MIN, -1), jiff::Timestamp::MIN);
 }
+
+/// Counts the deletions that are under way.
+#[derive(Default)]
+struct Together {
+    now: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait]
+impl Hooks for Together {
+    async fn admit(&self, _obj: &mut Value, _old: Option<&Value>) -> Result<(), ApiError> {
+        Ok(())
+    }
+    async fn validate(&self, _obj: Option<&Value>, _old: Option<&Value>) -> Result<(), ApiError> {
+        use std::sync::atomic::Ordering::SeqCst;
+        let now = self.now.fetch_add(1, SeqCst) + 1;
+        self.most.fetch_max(now, SeqCst);
+        tokio::task::yield_now().await;
+        self.now.fetch_sub(1, SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn as_many_objects_of_a_collection_are_deleted_at_once_as_there_are_workers() {
+    for workers in [1, 3] {
+        let row = resources::find("", "v1", "configmaps").unwrap();
+        let settings = super::Settings {
+            delete_workers: workers,
+            ..Default::default()
+        };
+        let s = Store::new(row, Arc::new(Memory::default()), "/registry", None).with_settings(settings);
+        for n in 0..7 {
+            create(&s, cm(&format!("c{n}"))).await;
+        }
+        let together = Together::default();
+        let all = ListOptions::default();
+        let found = s
+            .delete_collection(&ctx(), "default", &all, &DeleteOptions::default(), &together)
+            .await
+            .unwrap();
+        assert_eq!(found.items.len(), 7);
+        assert_eq!(together.most.into_inner(), workers);
+        assert!(s.list("default", &all).await.unwrap().items.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn without_a_garbage_collector_nothing_waits_for_it() {
+    let row = resources::find("", "v1", "configmaps").unwrap();
+    let settings = super::Settings {
+        garbage_collector: false,
+        ..Default::default()
+    };
+    let s = Store::new(row, Arc::new(Memory::default()), "/registry", None).with_settings(settings);
+    create(&s, cm("a")).await;
+    let options = DeleteOptions {
+        propagation_policy: Some("Foreground".to_owned()),
+        ..Default::default()
+    };
+    let deleted = s.delete(&ctx(), "default", "a", &options, &NoHooks).await.unwrap();
+    assert!(deleted.gone);
+}

@@ -75,7 +75,7 @@ impl Store {
             warnings.into_iter().for_each(|w| ctx.warn(w));
             hooks.validate(Some(&new), Some(&old)).await?;
 
-            let bytes = codec::encode(self.row, &mut new)?;
+            let bytes = codec::encode(self.row, self.settings.form, &mut new)?;
             let gone = self.finished(&new, &old);
             let outcome = if gone {
                 if ctx.dry_run {

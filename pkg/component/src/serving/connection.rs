@@ -18,14 +18,18 @@ use tokio_util::task::TaskTracker;
 
 use super::{BoxError, GoAway, Limits, PeerAddr, PeerCerts, Tls};
 
-pub(super) async fn serve<S, B>(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    limits: Limits,
-    grace: Duration,
-    service: S,
-    shutdown: CancellationToken,
-) where
+/// When and how a server ends.
+pub(super) struct End {
+    /// No more connections from then on.
+    pub(super) shutdown: CancellationToken,
+    /// How long open requests may go on after it.
+    pub(super) grace: Duration,
+    /// Cancelled when that is over: what is still open then is cut.
+    pub(super) cut: CancellationToken,
+}
+
+pub(super) async fn serve<S, B>(listener: TcpListener, tls: Option<Tls>, limits: Limits, service: S, end: End)
+where
     S: tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -34,8 +38,7 @@ pub(super) async fn serve<S, B>(
     let tls = tls.map(Arc::new);
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let connections = TaskTracker::new();
-    // Cancelled when the grace is over: what is still open then is cut.
-    let cut = CancellationToken::new();
+    let End { shutdown, grace, cut } = end;
     loop {
         let place = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -65,7 +68,12 @@ pub(super) async fn serve<S, B>(
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(grace, connections.wait()).await.is_err() {
+    let over = tokio::select! {
+        () = connections.wait() => false,
+        () = tokio::time::sleep(grace) => true,
+        () = cut.cancelled() => true,
+    };
+    if over {
         tracing::info!(
             "{} connections were open when the grace period ended",
             connections.len()

@@ -1,5 +1,9 @@
 //! A serving certificate for who has none (upstream `client-go/util/cert`
-//! `GenerateSelfSignedCertKey`): in memory, valid for a year, for the given names and addresses.
+//! `GenerateSelfSignedCertKey`): valid for a year, for the given names and addresses, in memory or kept in a directory.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 
@@ -30,4 +34,58 @@ pub fn self_signed(names: &[String]) -> Result<(String, String), TlsError> {
         .self_signed(&key)
         .map_err(|error| TlsError::SelfSigned(error.to_string()))?;
     Ok((cert.pem(), key.serialize_pem()))
+}
+
+/// The pair in `dir`, made if there is none: the files of certificate (which serves as its own authority) and key.
+pub(super) fn in_directory(dir: &Path, name: &str, names: &[String]) -> Result<(PathBuf, PathBuf), TlsError> {
+    let (cert, key) = (dir.join(format!("{name}.crt")), dir.join(format!("{name}.key")));
+    match (cert.exists(), key.exists()) {
+        (true, true) => return Ok((cert, key)),
+        (false, false) => {}
+        (there, _) => {
+            let (path, other) = if there { (key, cert) } else { (cert, key) };
+            let reason = format!("is missing, but {} is there", other.display());
+            return Err(TlsError::Pem { path, reason });
+        }
+    }
+    let (cert_pem, key_pem) = self_signed(names)?;
+    write(&cert, &cert_pem, 0o644)?;
+    write(&key, &key_pem, 0o600)?;
+    tracing::info!("Generated self-signed cert ({}, {})", cert.display(), key.display());
+    Ok((cert, key))
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), TlsError> {
+    let written = || {
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(mode);
+        options.open(path)?.write_all(text.as_bytes())
+    };
+    written().map_err(|source| TlsError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_pair_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("deeper");
+        let (cert, key) = in_directory(&at, "apiserver", &["a".to_owned()]).unwrap();
+        assert_eq!((&cert, &key), (&at.join("apiserver.crt"), &at.join("apiserver.key")));
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        let first = std::fs::read(&cert).unwrap();
+        in_directory(&at, "apiserver", &["b".to_owned()]).unwrap();
+        assert_eq!(std::fs::read(&cert).unwrap(), first);
+        std::fs::remove_file(&cert).unwrap();
+        assert!(in_directory(&at, "apiserver", &[]).is_err(), "half a pair is no pair");
+    }
 }

@@ -40,6 +40,15 @@ pub enum TlsError {
         #[source]
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("open {path}")]
+    Write {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A file is no PEM of the wanted kind.
     #[error("{path}: {reason}")]
     Pem {
@@ -125,6 +134,16 @@ impl Tls {
     pub fn self_signed(names: &[String]) -> Result<Self, TlsError> {
         let (cert, key) = super::self_signed(names)?;
         Self::from_pem(cert, key)
+    }
+
+    /// As [`Tls::self_signed`], with the pair kept in `dir` as `name.crt` and `name.key`: one that is there is served
+    /// (upstream `SecureServingOptions.MaybeDefaultWithSelfSignedCerts`).
+    ///
+    /// # Errors
+    /// As [`Tls::self_signed`]; half a pair, or files that cannot be read or written.
+    pub fn self_signed_in(dir: &Path, name: &str, names: &[String]) -> Result<Self, TlsError> {
+        let (cert, key) = super::self_signed::in_directory(dir, name, names)?;
+        Self::from_files(cert, key)
     }
 
     /// Tells clients which authorities sign client certificates (they choose by it). Only a hint.

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{AppArmorProfile, PodSecurityContext, PodSpec, S
 
 use super::options::Options;
 use super::windows;
+use crate::capabilities;
 use crate::check::{descending_path, list, one_of, required, unix_id};
 use crate::internal::shown;
 
@@ -106,6 +107,7 @@ fn is_sysctl_name(name: &str) -> bool {
 
 /// `ValidateSecurityContext`. Privileged containers are allowed, as with `--allow-privileged`.
 pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_users: bool, path: &Path) {
+    privileged(errs, c, path, capabilities::privileged());
     unix_id(errs, &path.child("runAsUser"), c.run_as_user);
     unix_id(errs, &path.child("runAsGroup"), c.run_as_group);
     if let Some(mount) = &c.proc_mount {
@@ -135,6 +137,13 @@ pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_u
     }
     windows::options(errs, c.windows_options.as_ref(), &path.child("windowsOptions"));
     app_armor(errs, c.app_armor_profile.as_ref(), &path.child("appArmorProfile"));
+}
+
+/// Privileged containers are for clusters that allow them (`--allow-privileged`).
+fn privileged(errs: &mut ErrorList, c: &SecurityContext, path: &Path, allowed: bool) {
+    if c.privileged == Some(true) && !allowed {
+        errs.push(Error::forbidden(&path.child("privileged"), "disallowed by cluster policy"));
+    }
 }
 
 const PROFILES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
@@ -250,5 +259,35 @@ pub(super) fn app_armor_matches(errs: &mut ErrorList, annotation: &str, profile:
     if !same {
         let rule = "apparmor type in annotation and field must match";
         errs.push(Error::forbidden(&path.child("type"), rule));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn privileged_containers_need_a_cluster_that_allows_them() {
+        let path = Path::new("spec");
+        for (asked, allowed, want) in [
+            (Some(true), true, 0),
+            (Some(true), false, 1),
+            (Some(false), false, 0),
+            (None, false, 0),
+        ] {
+            let context = SecurityContext {
+                privileged: asked,
+                ..Default::default()
+            };
+            let mut errs = ErrorList::new();
+            privileged(&mut errs, &context, &path, allowed);
+            assert_eq!(errs.len(), want, "{asked:?} {allowed}");
+            for e in errs {
+                assert_eq!(
+                    e.to_string(),
+                    "spec.privileged: Forbidden: disallowed by cluster policy"
+                );
+            }
+        }
     }
 }

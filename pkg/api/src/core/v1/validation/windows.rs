@@ -4,7 +4,8 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{PodSpec, WindowsSecurityContextOptions};
 
 use super::container;
-use crate::check::{dns_subdomain, list};
+use crate::capabilities;
+use crate::check::{invalid_each, list};
 
 /// Fields that make no sense on the pod's operating system (`validateLinux`, `validateWindows`).
 pub(super) fn os_fields(errs: &mut ErrorList, spec: &PodSpec, os: &str, path: &Path) {
@@ -119,6 +120,10 @@ pub(super) fn host_process(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
         errs.push(Error::invalid(&path.child("hostNetwork"), false, rule));
     }
 }
+    if !capabilities::privileged() {
+        let rule = "hostProcess containers are disallowed by cluster policy";
+        errs.push(Error::forbidden(path, rule));
+    }
 
 /// Largest credential spec in bytes, and the longest parts of a user's name.
 const CREDENTIAL_MAX: usize = 64 * 1024;
