@@ -30,14 +30,15 @@ pub(crate) mod pod_topology_labels;
 pub(crate) mod priority;
 pub(crate) mod rbac_escalation;
 mod references;
+pub(crate) mod resource_quota;
 pub(crate) mod runtime_class;
 pub(crate) mod service_account;
 pub(crate) mod storage_protection;
 pub(crate) mod taint_nodes;
 
-/// What a write does.
 pub(crate) use config_file::Configurations;
 
+/// What a write does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// POST, also of subresources, and PUT that creates.
@@ -127,9 +128,9 @@ pub(crate) struct World {
     pub(crate) rbac: Option<Arc<Rbac>>,
     /// How long pods stay on nodes that fail, unless they say.
     pub(crate) toleration_seconds: default_toleration_seconds::TolerationSeconds,
-}
     /// `--admission-control-config-file`.
     pub(crate) configurations: Configurations,
+}
 
 /// The enabled plugins in order.
 #[derive(Clone, Default)]
@@ -144,7 +145,9 @@ impl Chain {
         // Not a plugin upstream but part of the kinds' storage: no flag turns it off.
         if let Some(rbac) = &world.rbac {
             let check = rbac_escalation::RbacEscalation::new(rbac.clone(), world.authorizer.clone());
-            plugins.push(("RbacEscalation", Arc::new(check)));
+            // What it refuses must not be charged to a quota.
+            let quota = plugins.iter().position(|(name, _)| *name == "ResourceQuota");
+            plugins.insert(quota.unwrap_or(plugins.len()), ("RbacEscalation", Arc::new(check)));
         }
         Ok(Chain { plugins })
     }

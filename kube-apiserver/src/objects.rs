@@ -16,12 +16,24 @@ pub(crate) mod memory;
 pub(crate) trait Objects: Send + Sync {
     /// One object, or a `NotFound` error.
     async fn get(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError>;
+    /// One object as the store has it now, never from a copy that may be behind.
+    async fn latest(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError> {
+        self.get(group, resource, namespace, name).await
+    }
     /// All objects of a namespace, or of all when `namespace` is empty.
     async fn list(&self, group: &str, resource: &str, namespace: &str) -> Result<Vec<Arc<Value>>, ApiError>;
     /// Stores a new object; `AlreadyExists` when there is one.
     async fn create(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>, ApiError>;
     /// Replaces an object; `Conflict` when its resourceVersion is set and stale.
     async fn update(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>, ApiError>;
+    /// Replaces an object's status; `Conflict` when its resourceVersion is set and stale.
+    async fn update_status(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        obj: Value,
+    ) -> Result<Arc<Value>, ApiError>;
     /// Removes an object; `NotFound` when there is none.
     async fn delete(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<(), ApiError>;
 }

@@ -224,6 +224,12 @@ impl Objects for Registry {
             .await
     }
 
+    async fn update_status(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
+        let name = apimachinery::meta::name(&obj).to_owned();
+        self.modify_status(group, resource, namespace, &name, &move |_| Ok(obj.clone()))
+            .await
+    }
+
     async fn delete(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<()> {
         let store = self.need(group, resource)?;
         let ctx = context(store.row, "delete", namespace, name);

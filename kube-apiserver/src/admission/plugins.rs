@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Plugin, World, certificates, claim_resize, default_classes, default_toleration_seconds, limit_ranger};
 use super::{
-    namespace_lifecycle, node_restriction, pod_topology_labels, priority, runtime_class, service_account,
-    storage_protection, taint_nodes,
+    namespace_lifecycle, node_restriction, pod_topology_labels, priority, resource_quota, runtime_class,
+    service_account, storage_protection, taint_nodes,
 };
 
 type Make = fn(&World) -> Arc<dyn Plugin>;
@@ -111,7 +111,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
     ("MutatingAdmissionWebhook", true, None),
     ("ValidatingAdmissionPolicy", true, None),
     ("ValidatingAdmissionWebhook", true, None),
-    ("ResourceQuota", true, None),
+    (
+        "ResourceQuota",
+        true,
+        Some(|w| Arc::new(resource_quota::ResourceQuota::new(w))),
+    ),
     ("AlwaysDeny", false, None),
 ];
 

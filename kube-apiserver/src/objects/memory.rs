@@ -127,6 +127,15 @@ impl Objects for MemoryObjects {
         }
         Ok(self.put(group, resource, obj))
     }
+    async fn update_status(
+        &self,
+        group: &str,
+        resource: &str,
+        namespace: &str,
+        obj: Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        self.update(group, resource, namespace, obj).await
+    }
     async fn delete(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<(), ApiError> {
         let removed = self.state.lock().0.remove(&key(group, resource, namespace, name));
         removed

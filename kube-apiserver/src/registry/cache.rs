@@ -95,9 +95,10 @@ impl ObjectCache {
     /// All objects of a namespace, or all (`ns` empty), in key order.
     pub(crate) fn list(&self, ns: &str) -> Vec<Arc<Value>> {
         let snapshot = self.objects.read().clone();
+        // Every write asks for the few objects of its namespace: the others are not looked at.
         snapshot
-            .iter()
-            .filter(|((n, _), _)| ns.is_empty() || n == ns)
+            .range((ns.to_owned(), String::new())..)
+            .take_while(|((n, _), _)| ns.is_empty() || n == ns)
             .map(|(_, v)| v.clone())
             .collect()
     }
@@ -165,6 +166,10 @@ impl Objects for CachedObjects {
         }
     }
 
+    async fn latest(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<Arc<Value>> {
+        self.registry.get(group, resource, namespace, name).await
+    }
+
     async fn list(&self, group: &str, resource: &str, namespace: &str) -> Result<Vec<Arc<Value>>> {
         match self.cache(group, resource) {
             Some(cache) => Ok(cache.list(namespace)),
@@ -178,6 +183,10 @@ impl Objects for CachedObjects {
 
     async fn update(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
         self.registry.update(group, resource, namespace, obj).await
+    }
+
+    async fn update_status(&self, group: &str, resource: &str, namespace: &str, obj: Value) -> Result<Arc<Value>> {
+        self.registry.update_status(group, resource, namespace, obj).await
     }
 
     async fn delete(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Result<()> {
