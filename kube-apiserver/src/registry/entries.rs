@@ -4,8 +4,10 @@
 //! again. Two versions of a key are kept, because a watch event shows the old and the new one.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
+use apimachinery::status::Result;
 use parking_lot::Mutex;
 
 use super::Entry;
@@ -15,9 +17,17 @@ const MAX_BYTES: usize = 256 << 20;
 /// Deleted keys kept for watchers that are behind.
 const MAX_DEAD: usize = 1024;
 
+/// Keys that are decoded at the same time, at most.
+const TURNS: usize = 16;
+
 /// Decoded versions by storage key.
 #[derive(Default)]
-pub(crate) struct Entries(Mutex<State>);
+pub(crate) struct Entries {
+    state: Mutex<State>,
+    /// Whoever decodes a key holds the turn its hash names.
+    turns: [Mutex<()>; TURNS],
+    hasher: RandomState,
+}
 
 #[derive(Default)]
 struct State {
@@ -38,9 +48,29 @@ impl Slot {
 }
 
 impl Entries {
+    /// The version of `key` at `rev`; `decode` makes it unless somebody has. Who writes an object and who watches it
+    /// come for the same version at the same moment: the second waits for the first.
+    pub(crate) fn get_or_decode(
+        &self,
+        key: &str,
+        rev: i64,
+        decode: impl FnOnce() -> Result<Arc<Entry>>,
+    ) -> Result<Arc<Entry>> {
+        if let Some(entry) = self.get(key, rev) {
+            return Ok(entry);
+        }
+        let _turn = self.turns[self.hasher.hash_one(key) as usize % TURNS].lock();
+        if let Some(entry) = self.get(key, rev) {
+            return Ok(entry);
+        }
+        let entry = decode()?;
+        self.put(key, &entry);
+        Ok(entry)
+    }
+
     /// The version of `key` at exactly `rev`.
-    pub(crate) fn get(&self, key: &str, rev: i64) -> Option<Arc<Entry>> {
-        let state = self.0.lock();
+    fn get(&self, key: &str, rev: i64) -> Option<Arc<Entry>> {
+        let state = self.state.lock();
         let slot = state.slots.get(key)?;
         [Some(&slot.now), slot.before.as_ref()]
             .into_iter()
@@ -50,9 +80,9 @@ impl Entries {
     }
 
     /// Keeps a version.
-    pub(crate) fn put(&self, key: &str, entry: &Entry) {
+    fn put(&self, key: &str, entry: &Entry) {
         let new = entry.slim();
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.bytes > MAX_BYTES {
             *state = State::default();
         }
@@ -77,7 +107,7 @@ impl Entries {
 
     /// `key` was deleted at `rev`: forgotten, once enough others were deleted after it.
     pub(crate) fn deleted(&self, key: &str, rev: i64) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.dead.back().is_some_and(|(k, r)| k == key && *r == rev) {
             return;
         }
@@ -96,6 +126,10 @@ impl Entries {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use apimachinery::status::ApiError;
     use serde_json::json;
 
     use super::*;
@@ -120,6 +154,35 @@ mod tests {
         assert!(all.get("k", 1).is_none());
         assert_eq!(all.get("k", 2).unwrap().value()["data"]["r"], "2");
         assert_eq!(all.get("k", 3).unwrap().value()["kind"], "ConfigMap");
+    }
+
+    #[test]
+    fn readers_at_once_decode_a_version_once() {
+        let all = Entries::default();
+        let (decoded, together) = (AtomicUsize::new(0), Barrier::new(4));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    together.wait();
+                    let read = all.get_or_decode("k", 7, || {
+                        decoded.fetch_add(1, Ordering::SeqCst);
+                        Ok(entry(7))
+                    });
+                    assert_eq!(read.unwrap().rev, 7);
+                });
+            }
+        });
+        assert_eq!(decoded.into_inner(), 1);
+    }
+
+    #[test]
+    fn what_does_not_decode_is_tried_again() {
+        let all = Entries::default();
+        assert!(
+            all.get_or_decode("k", 1, || Err(ApiError::internal("damaged")))
+                .is_err()
+        );
+        assert_eq!(all.get_or_decode("k", 1, || Ok(entry(1))).unwrap().rev, 1);
     }
 
     #[test]

@@ -208,12 +208,8 @@ impl Store {
 
     /// One stored version of a key, decoded unless it was before.
     fn version(&self, key: &str, bytes: &[u8], rev: i64) -> Result<Arc<Entry>> {
-        if let Some(entry) = self.entries.get(key, rev) {
-            return Ok(entry);
-        }
-        let entry = self.wrap(rev, self.decode(bytes, rev)?);
-        self.entries.put(key, &entry);
-        Ok(entry)
+        self.entries
+            .get_or_decode(key, rev, || Ok(self.wrap(rev, self.decode(bytes, rev)?)))
     }
 
     /// What was written at `rev`, as everybody will read it (upstream's store decodes what it wrote, too);
