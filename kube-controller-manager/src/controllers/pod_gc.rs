@@ -13,6 +13,7 @@ use client::{Api, Client, DeleteOptions, Patch, Preconditions};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::jiff::Timestamp;
 use rules::pods::{is_pod_terminal, phase};
+use rules::taints::NODE_OUT_OF_SERVICE;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -22,7 +23,6 @@ use crate::context::{ControllerContext, Work};
 const PERIOD: Duration = Duration::from_secs(20);
 /// A node must be gone for this long before its pods are deleted. Upstream: `quarantineTime`.
 const QUARANTINE: Duration = Duration::from_secs(40);
-const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
 /// Asks for informers; the work checks periodically.
 pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
@@ -115,7 +115,7 @@ impl Collector {
             .spec
             .as_ref()
             .and_then(|s| s.taints.as_ref())
-            .is_some_and(|t| t.iter().any(|t| t.key == OUT_OF_SERVICE));
+            .is_some_and(|t| t.iter().any(|t| t.key == NODE_OUT_OF_SERVICE));
         let ready = node
             .status
             .as_ref()

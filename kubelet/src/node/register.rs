@@ -8,6 +8,7 @@ use client::{Api, Client, Patch};
 use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus, ObjectReference, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
+use rules::taints::{NO_SCHEDULE, NODE_NOT_READY};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -132,10 +133,10 @@ impl Reporter {
         view.images = shared.runtime.list_images().await.unwrap_or_default();
         let now = Timestamp::now();
         let mut taints = shared.config.taints.clone();
-        if !view.problems.is_empty() && !taints.iter().any(|t| t.key == "node.kubernetes.io/not-ready") {
+        if !view.problems.is_empty() && !taints.iter().any(|t| t.key == NODE_NOT_READY) {
             taints.push(Taint {
-                key: "node.kubernetes.io/not-ready".to_owned(),
-                effect: "NoSchedule".to_owned(),
+                key: NODE_NOT_READY.to_owned(),
+                effect: NO_SCHEDULE.to_owned(),
                 ..Taint::default()
             });
         }

@@ -1,6 +1,6 @@
 //! Go's text form of durations: `1h2m3.5s` (Go: `time.ParseDuration`, `time.Duration.String`).
 //!
-//! Values are signed nanoseconds, as in Go. [`parse_std`] gives a [`std::time::Duration`] where negatives make no sense.
+//! Values are signed nanoseconds, as in Go.
 
 use std::time::Duration;
 
@@ -77,16 +77,6 @@ pub fn parse(text: &str) -> Result<i64, ParseError> {
     }
     let total = if negative { -total } else { total };
     i64::try_from(total).map_err(|_| wrong())
-}
-
-/// Parses a duration that must not be negative.
-///
-/// # Errors
-/// As [`parse`], and for negative values.
-pub fn parse_std(text: &str) -> Result<Duration, ParseError> {
-    u64::try_from(parse(text)?)
-        .map(Duration::from_nanos)
-        .map_err(|_| ParseError(format!("time: invalid duration {}", quote(text))))
 }
 
 /// Prints nanoseconds as Go does: `1h0m0s`, `1.5s`, `100ms`, `0s`.
@@ -168,6 +158,5 @@ mod tests {
         ] {
             assert_eq!(parse(text).map_err(|e| e.to_string()), Err(message.to_owned()));
         }
-        assert!(parse_std("-1s").is_err());
     }
 }

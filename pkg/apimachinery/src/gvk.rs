@@ -91,15 +91,6 @@ impl GroupVersion {
         }
     }
 
-    /// This group version with a resource.
-    pub fn with_resource(&self, resource: impl Into<Name>) -> GroupVersionResource {
-        GroupVersionResource {
-            group: self.group.clone(),
-            version: self.version.clone(),
-            resource: resource.into(),
-        }
-    }
-
     /// Whether both parts are empty.
     pub fn is_empty(&self) -> bool {
         self.group.is_empty() && self.version.is_empty()
@@ -146,14 +137,6 @@ impl GroupVersionKind {
         GroupVersion {
             group: self.group.clone(),
             version: self.version.clone(),
-        }
-    }
-
-    /// The group and kind.
-    pub fn group_kind(&self) -> GroupKind {
-        GroupKind {
-            group: self.group.clone(),
-            kind: self.kind.clone(),
         }
     }
 }

@@ -90,16 +90,6 @@ impl Selector {
         Ok(Self::new(requirements))
     }
 
-    /// Matches objects that carry all the given labels; no labels match everything. Nothing is validated.
-    pub fn from_set<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
-        let requirements = labels.into_iter().map(|(key, value)| Requirement {
-            key: key.clone(),
-            operator: Operator::Equals,
-            values: vec![value.clone()],
-        });
-        Self::new(requirements.collect())
-    }
-
     /// Reads the API's structured form; an empty one matches everything (upstream: `LabelSelectorAsSelector`).
     ///
     /// # Errors

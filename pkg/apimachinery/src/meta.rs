@@ -255,25 +255,6 @@ pub fn set_generation(object: &mut Value, generation: i64) {
     );
 }
 
-/// Sets `metadata.creationTimestamp`.
-pub fn set_creation_timestamp(object: &mut Value, at: &str) {
-    set(object, "creationTimestamp", at);
-}
-
-/// Sets or removes `metadata.deletionTimestamp`.
-pub fn set_deletion_timestamp(object: &mut Value, at: Option<&str>) {
-    set(object, "deletionTimestamp", at.map_or(Value::Null, Value::from));
-}
-
-/// Sets or removes `metadata.deletionGracePeriodSeconds`; zero is kept.
-pub fn set_deletion_grace_period_seconds(object: &mut Value, seconds: Option<i64>) {
-    set(
-        object,
-        "deletionGracePeriodSeconds",
-        seconds.map_or(Value::Null, Value::from),
-    );
-}
-
 /// Sets `metadata.finalizers`; an empty list removes the field.
 pub fn set_finalizers<S: AsRef<str>>(object: &mut Value, finalizers: &[S]) {
     let list: Vec<Value> = finalizers.iter().map(|one| one.as_ref().into()).collect();
@@ -338,14 +319,11 @@ mod tests {
         set_name(&mut object, "a");
         set_label(&mut object, "k", "v");
         set_generation(&mut object, 1);
-        set_deletion_grace_period_seconds(&mut object, Some(0));
-        let expected =
-            json!({"metadata": {"name": "a", "labels": {"k": "v"}, "generation": 1, "deletionGracePeriodSeconds": 0}});
+        let expected = json!({"metadata": {"name": "a", "labels": {"k": "v"}, "generation": 1}});
         assert_eq!(object, expected);
         set_resource_version(&mut object, "");
         set_generation(&mut object, 0);
         set_finalizers::<&str>(&mut object, &[]);
-        set_deletion_grace_period_seconds(&mut object, None);
         assert_eq!(object, json!({"metadata": {"name": "a", "labels": {"k": "v"}}}));
     }
 }

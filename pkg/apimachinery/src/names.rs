@@ -21,11 +21,6 @@ pub fn generate_name_with(base: &str, random: &mut impl Rng) -> String {
     format!("{}{}", &base[..end], random_suffix_with(SUFFIX, random))
 }
 
-/// `len` random characters that are safe in names.
-pub fn random_suffix(len: usize) -> String {
-    random_suffix_with(len, &mut rand::rng())
-}
-
 /// As [`random_suffix`], with the randomness given.
 pub fn random_suffix_with(len: usize, random: &mut impl Rng) -> String {
     (0..len)

@@ -317,12 +317,6 @@ impl Quantity {
         self.format
     }
 
-    /// The same amount in another format.
-    #[must_use]
-    pub fn with_format(self, format: Format) -> Self {
-        Self { format, ..self }
-    }
-
     /// Whether the amount is zero.
     pub fn is_zero(&self) -> bool {
         self.nanos == 0

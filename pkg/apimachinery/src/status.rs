@@ -223,15 +223,6 @@ impl ApiError {
         Self::plain(401, reason::UNAUTHORIZED, message)
     }
 
-    /// 405: the resource has no such verb.
-    pub fn method_not_supported(gr: &GroupResource, verb: &str) -> Self {
-        let message = format!(
-            "{verb} is not supported on resources of kind {}",
-            quote(&gr.to_string())
-        );
-        Self::about(405, reason::METHOD_NOT_ALLOWED, gr, "", message)
-    }
-
     /// 410 `Expired`: the resource version or continue token is too old.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::plain(410, reason::EXPIRED, message)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// The wall clock now. Logic that is tested takes the time as a parameter instead.
 pub fn now() -> Timestamp {
@@ -13,12 +13,6 @@ pub fn now() -> Timestamp {
 /// The wall clock now, cut to whole seconds, as the API stores it.
 pub fn now_time() -> Time {
     to_time(now())
-}
-
-/// The wall clock now, cut to microseconds.
-pub fn now_micro() -> MicroTime {
-    let now = now();
-    MicroTime(Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now))
 }
 
 /// Cuts to whole seconds.

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::Method;
 use k8s_openapi::Metadata;
@@ -71,15 +70,6 @@ impl<K> Api<K> {
     /// The resource this is for.
     pub fn resource(&self) -> &Resource {
         &self.resource
-    }
-
-    /// The namespace requests go to, if one was given.
-    pub(crate) fn namespace_name(&self) -> Option<&str> {
-        self.namespace.as_deref()
-    }
-
-    pub(crate) fn item_path(&self, name: &str) -> Result<String> {
-        self.item(name, None)
     }
 
     fn collection(&self) -> String {
@@ -238,13 +228,6 @@ impl<K: DeserializeOwned> Api<K> {
     ) -> Result<O> {
         self.client
             .exchange_json(Method::PUT, &self.item(name, Some(subresource))?, body)
-            .await
-    }
-
-    /// The raw bytes of a GET on an object's subresource (`log`, `proxy/...`), with a query string.
-    pub async fn get_raw(&self, name: &str, subresource: &str, query: &str) -> Result<Bytes> {
-        self.client
-            .get_bytes(&format!("{}{query}", self.item(name, Some(subresource))?), "*/*")
             .await
     }
 }

@@ -63,14 +63,6 @@ impl Recorder {
         }
     }
 
-    /// A recorder that hands events to a queue instead of sending them, for tests.
-    pub fn to_queue(queue: mpsc::Sender<Event>) -> Self {
-        Recorder {
-            queue,
-            source: EventSource::default(),
-        }
-    }
-
     /// The same recorder in the name of another component; the queue is shared.
     #[must_use]
     pub fn for_component(&self, component: &str) -> Self {

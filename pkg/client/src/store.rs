@@ -2,7 +2,6 @@
 //! [`Reader`]s. Objects are shared and must not be changed; a change is a request to the apiserver.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -316,15 +315,6 @@ impl<K: Object> Reader<K> {
     pub fn for_each(&self, mut read: impl FnMut(&Arc<K>)) {
         self.shared.inner.read().objects.values().for_each(&mut read);
     }
-}
-
-/// Groups anything by a key; a small aid for indexes made on the fly.
-pub fn group_by<T, V: Eq + Hash>(items: impl IntoIterator<Item = T>, value: impl Fn(&T) -> V) -> HashMap<V, Vec<T>> {
-    let mut groups: HashMap<V, Vec<T>> = HashMap::new();
-    for item in items {
-        groups.entry(value(&item)).or_default().push(item);
-    }
-    groups
 }
 
 #[cfg(test)]

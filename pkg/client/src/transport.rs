@@ -321,12 +321,7 @@ pub struct Body {
     done: bool,
 }
 
-impl Body {
-    /// The underlying body, for callers that take over an upgraded connection.
-    pub fn into_incoming(self) -> Incoming {
-        self.incoming
-    }
-}
+impl Body {}
 
 impl hyper::body::Body for Body {
     type Data = Bytes;

@@ -311,11 +311,6 @@ impl<T: Clone + Eq + Hash + Send + 'static> WorkQueue<T> {
         self.shared.changed.notify_one();
     }
 
-    /// Shut down was called.
-    pub fn is_shutting_down(&self) -> bool {
-        self.shared.state.lock().shutting_down
-    }
-
     /// Items ready to be handed out.
     pub fn len(&self) -> usize {
         self.shared.state.lock().ready.len()

@@ -98,7 +98,7 @@ pub fn enabled(set: &BTreeMap<String, String>, name: &str) -> bool {
 fn is_on(set: &BTreeMap<String, String>, gate: &Gate) -> bool {
     let all = ALL.iter().find(|(_, stage)| *stage == gate.stage);
     let all = all.and_then(|(name, _)| set.get(*name)).filter(|_| !gate.locked);
-    // Only switching a whole stage on changes anything but what is on by default.
+    // A gate's own setting counts before that of its stage, whatever their order on the command line.
     match set.get(gate.name).or(all) {
         Some(value) => is_true(value),
         None => gate.default,

@@ -20,8 +20,8 @@ use std::sync::LazyLock;
 use http::{HeaderValue, Response, header};
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::serving::{Body, full};
@@ -107,12 +107,6 @@ pub fn gauge_vec(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
 #[must_use]
 pub fn float_gauge(name: &str, help: &str) -> Gauge {
     registered(Gauge::new(name, help))
-}
-
-/// A registered float gauge per label values.
-#[must_use]
-pub fn float_gauge_vec(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-    registered(GaugeVec::new(Opts::new(name, help), labels))
 }
 
 /// A registered histogram; `buckets` are upper bounds, in seconds for durations.

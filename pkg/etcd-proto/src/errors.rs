@@ -96,8 +96,6 @@ pub const AUTH_NOT_ENABLED: WireError =
     WireError::new(Code::FailedPrecondition, "etcdserver: authentication is not enabled");
 /// No leader: retry.
 pub const NO_LEADER: WireError = WireError::new(Code::Unavailable, "etcdserver: no leader");
-/// The leader changed under the request: retry.
-pub const LEADER_CHANGED: WireError = WireError::new(Code::Unavailable, "etcdserver: leader changed");
 /// Leadership cannot move to that member.
 pub const BAD_LEADER_TRANSFEREE: WireError =
     WireError::new(Code::FailedPrecondition, "etcdserver: bad leader transferee");

@@ -120,20 +120,6 @@ pub fn max_container_restarts(pod: &Pod) -> i32 {
     counts.map(|c| c.restart_count).max().unwrap_or(0)
 }
 
-/// Whether a mirror of a static pod (annotation `kubernetes.io/config.mirror`).
-pub fn is_mirror_pod(pod: &Pod) -> bool {
-    annotation(pod, "kubernetes.io/config.mirror").is_some()
-}
-
-/// Whether a kubelet got the pod from a file or URL rather than from the API server.
-pub fn is_static_pod(pod: &Pod) -> bool {
-    annotation(pod, "kubernetes.io/config.source").is_some_and(|source| source != "api")
-}
-
-fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a String> {
-    pod.metadata.annotations.as_ref().and_then(|a| a.get(key))
-}
-
 /// Priority of a pod, 0 when none is set (component-helpers `PodPriority`).
 pub fn priority(pod: &Pod) -> i32 {
     pod.spec.as_ref().and_then(|s| s.priority).unwrap_or(0)

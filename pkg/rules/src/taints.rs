@@ -81,30 +81,6 @@ pub fn blocks_scheduling(taint: &Taint) -> bool {
     taint.effect == NO_SCHEDULE || taint.effect == NO_EXECUTE
 }
 
-/// Whether two taints are the same one: key and effect, the value does not count (`Taint.MatchTaint`).
-pub fn same_taint(a: &Taint, b: &Taint) -> bool {
-    a.key == b.key && a.effect == b.effect
-}
-
-/// Whether two tolerations are the same but for `tolerationSeconds` (`Toleration.MatchToleration`).
-pub fn same_toleration(a: &Toleration, b: &Toleration) -> bool {
-    let text = |s: &Option<String>| s.clone().unwrap_or_default();
-    text(&a.key) == text(&b.key)
-        && text(&a.effect) == text(&b.effect)
-        && text(&a.operator) == text(&b.operator)
-        && text(&a.value) == text(&b.value)
-}
-
-/// The tolerations that tolerate every taint of `taints`, each with the seconds it allows; `None`
-/// when one taint is not tolerated (node lifecycle `GetMatchingTolerations`).
-pub fn matching_tolerations<'a>(taints: &[Taint], tolerations: &'a [Toleration]) -> Option<Vec<&'a Toleration>> {
-    let mut used = Vec::new();
-    for taint in taints {
-        used.push(tolerations.iter().find(|t| tolerates(t, taint))?);
-    }
-    Some(used)
-}
-
 /// How long, in seconds, a pod may stay on a node with these (NoExecute) tolerations: `None` means
 /// for ever, otherwise the smallest `tolerationSeconds`, never below zero
 /// (tainteviction `getMinTolerationTime`).

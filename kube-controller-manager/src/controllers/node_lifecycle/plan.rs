@@ -5,6 +5,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
     jiff::Timestamp,
 };
+use rules::taints::{
+    NODE_DISK_PRESSURE, NODE_MEMORY_PRESSURE, NODE_NETWORK_UNAVAILABLE, NODE_NOT_READY, NODE_PID_PRESSURE,
+    NODE_UNREACHABLE, NODE_UNSCHEDULABLE,
+};
 
 use super::health::ready_condition;
 
@@ -23,18 +27,14 @@ pub(super) struct Plan {
     pub(super) became_not_ready: bool,
 }
 
-pub(super) const NOT_READY: &str = "node.kubernetes.io/not-ready";
-pub(super) const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
-
 /// Condition, its status, and the NoSchedule taint that it means (`nodeConditionToTaintKeyStatusMap`).
 const CONDITION_TAINTS: &[(&str, &str, &str)] = &[
-    ("Ready", "False", NOT_READY),
-    ("Ready", "Unknown", UNREACHABLE),
-    ("MemoryPressure", "True", "node.kubernetes.io/memory-pressure"),
-    ("DiskPressure", "True", "node.kubernetes.io/disk-pressure"),
-    ("NetworkUnavailable", "True", "node.kubernetes.io/network-unavailable"),
-    ("PIDPressure", "True", "node.kubernetes.io/pid-pressure"),
+    ("Ready", "False", NODE_NOT_READY),
+    ("Ready", "Unknown", NODE_UNREACHABLE),
+    ("MemoryPressure", "True", NODE_MEMORY_PRESSURE),
+    ("DiskPressure", "True", NODE_DISK_PRESSURE),
+    ("NetworkUnavailable", "True", NODE_NETWORK_UNAVAILABLE),
+    ("PIDPressure", "True", NODE_PID_PRESSURE),
 ];
 
 /// Conditions that a silent node loses; NetworkUnavailable is somebody else's.
@@ -116,16 +116,17 @@ fn wanted_taints(node: &Node, conditions: &[NodeCondition], current: &[Taint], n
         .map(|&(_, _, key)| (key, "NoSchedule"))
         .collect();
     if node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true) {
-        wanted.push((UNSCHEDULABLE, "NoSchedule"));
+        wanted.push((NODE_UNSCHEDULABLE, "NoSchedule"));
     }
     match ready_status(conditions) {
-        "False" => wanted.push((NOT_READY, "NoExecute")),
-        "Unknown" => wanted.push((UNREACHABLE, "NoExecute")),
+        "False" => wanted.push((NODE_NOT_READY, "NoExecute")),
+        "Unknown" => wanted.push((NODE_UNREACHABLE, "NoExecute")),
         _ => {}
     }
     let ours = |taint: &Taint| {
-        let by_condition = CONDITION_TAINTS.iter().any(|&(_, _, key)| key == taint.key) || taint.key == UNSCHEDULABLE;
-        let by_readiness = taint.key == NOT_READY || taint.key == UNREACHABLE;
+        let by_condition =
+            CONDITION_TAINTS.iter().any(|&(_, _, key)| key == taint.key) || taint.key == NODE_UNSCHEDULABLE;
+        let by_readiness = taint.key == NODE_NOT_READY || taint.key == NODE_UNREACHABLE;
         (taint.effect == "NoSchedule" && by_condition) || (taint.effect == "NoExecute" && by_readiness)
     };
     // Before the first status nothing is known: the taint that registration set stays.
@@ -133,8 +134,8 @@ fn wanted_taints(node: &Node, conditions: &[NodeCondition], current: &[Taint], n
         wanted.extend(
             current
                 .iter()
-                .filter(|taint| taint.key == NOT_READY)
-                .map(|taint| (NOT_READY, &*taint.effect)),
+                .filter(|taint| taint.key == NODE_NOT_READY)
+                .map(|taint| (NODE_NOT_READY, &*taint.effect)),
         );
     }
     let is_wanted = |taint: &Taint| {
@@ -222,9 +223,9 @@ mod tests {
         let planned = plan(&not_ready, false, Timestamp::UNIX_EPOCH);
         let expected = [
             ("mine", "NoSchedule"),
-            (NOT_READY, "NoSchedule"),
-            ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-            (NOT_READY, "NoExecute"),
+            (NODE_NOT_READY, "NoSchedule"),
+            (NODE_DISK_PRESSURE, "NoSchedule"),
+            (NODE_NOT_READY, "NoExecute"),
         ];
         assert_eq!(taints_of(&planned).unwrap(), expected);
         assert!(planned.pods_not_ready && !planned.became_not_ready);
@@ -233,8 +234,8 @@ mod tests {
             &[("Ready", "True")],
             &[
                 ("mine", "NoSchedule"),
-                (NOT_READY, "NoSchedule"),
-                (NOT_READY, "NoExecute"),
+                (NODE_NOT_READY, "NoSchedule"),
+                (NODE_NOT_READY, "NoExecute"),
             ],
         );
         assert_eq!(
@@ -245,7 +246,7 @@ mod tests {
 
     #[test]
     fn registration_taint_stays_until_the_first_status() {
-        let new = node(&[], &[(NOT_READY, "NoSchedule")]);
+        let new = node(&[], &[(NODE_NOT_READY, "NoSchedule")]);
         assert_eq!(plan(&new, false, Timestamp::UNIX_EPOCH), Plan::default());
     }
 
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(of("NetworkUnavailable").status, "False");
         assert_eq!(
             taints_of(&planned).unwrap(),
-            [(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]
+            [(NODE_UNREACHABLE, "NoSchedule"), (NODE_UNREACHABLE, "NoExecute")]
         );
         assert!(planned.became_not_ready && planned.pods_not_ready);
     }
@@ -273,6 +274,6 @@ mod tests {
         let mut cordoned = node(&[("Ready", "True")], &[]);
         cordoned.spec.get_or_insert_default().unschedulable = Some(true);
         let planned = plan(&cordoned, false, Timestamp::UNIX_EPOCH);
-        assert_eq!(taints_of(&planned).unwrap(), [(UNSCHEDULABLE, "NoSchedule")]);
+        assert_eq!(taints_of(&planned).unwrap(), [(NODE_UNSCHEDULABLE, "NoSchedule")]);
     }
 }
