@@ -224,7 +224,23 @@ fn verb(method: &Method, info: &RequestInfo, sub: Option<&str>, scope: &str, hea
 pub(crate) struct Running {
     labels: Labels,
     begun: Instant,
-    gauge: IntGauge,
+    _counted: Counted,
+}
+
+/// One more in a gauge as long as it lives: a request whose client hangs up has no answer that could end it.
+struct Counted(IntGauge);
+
+impl Counted {
+    fn in_gauge(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Counted(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Running {
@@ -236,7 +252,6 @@ impl Running {
             let read = matches!(labels.verb(), "GET" | "LIST" | "WATCH");
             INFLIGHT.with_label_values(&[if read { "readOnly" } else { "mutating" }])
         };
-        gauge.inc();
         let [group, version, resource] = labels.resource();
         if crate::resources::deprecation(group, version, resource).is_some() {
             DEPRECATED
@@ -246,7 +261,7 @@ impl Running {
         Running {
             labels,
             begun: Instant::now(),
-            gauge,
+            _counted: Counted::in_gauge(gauge),
         }
     }
 
@@ -281,7 +296,6 @@ impl Running {
     }
 
     fn end(&self, status: StatusCode, bytes: u64) {
-        self.gauge.dec();
         let l = &self.labels;
         if l.request()[4].is_empty() && l.request()[3].is_empty() {
             // No resource and no counted path: upstream has no series for it either.

@@ -125,3 +125,13 @@ async fn a_tunnel_is_running_until_it_is_closed() {
     }
     assert_eq!(total.get(), 1);
 }
+
+#[test]
+fn a_request_whose_client_hangs_up_before_the_answer_is_running_no_more() {
+    let labels = labels_of("GET", "/api/v1/namespaces/gone/pods/p/log?follow=1", None);
+    let running = || LONG_RUNNING.with_label_values(&labels.request()).get();
+    let request = Running::begin(labels.clone(), true);
+    let meanwhile = running();
+    drop(request);
+    assert!(running() < meanwhile, "{meanwhile}");
+}

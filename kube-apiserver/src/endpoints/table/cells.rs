@@ -1,5 +1,8 @@
 //! Cells many printers share.
 
+use apimachinery::labels::Selector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::objects::{items, text};
@@ -90,35 +93,21 @@ pub(crate) fn containers(spec: &Value) -> [Value; 2] {
 
 /// A label selector as kubectl writes it, `<none>` when it is empty (upstream `FormatLabelSelector`).
 pub(crate) fn selector(v: Option<&Value>) -> String {
-    or_none(requirements(v))
+    or_none(selector_text(v).unwrap_or_else(|_| "<error>".to_owned()))
 }
 
-/// The requirements of a label selector, by key (upstream `labels.Selector.String`).
+/// The requirements of a label selector (upstream `printDeployment`).
 pub(crate) fn requirements(v: Option<&Value>) -> String {
+    selector_text(v).unwrap_or_else(|_| "<invalid>".to_owned())
+}
+
+/// An absent selector has no requirements.
+fn selector_text(v: Option<&Value>) -> Result<String, Box<dyn std::error::Error>> {
     let Some(v) = v.filter(|v| v.is_object()) else {
-        return String::new();
+        return Ok(String::new());
     };
-    let labels = v.get("matchLabels").and_then(Value::as_object);
-    let mut parts: Vec<(&str, String)> = labels
-        .into_iter()
-        .flatten()
-        .map(|(k, v)| (k.as_str(), format!("{k}={}", scalar(Some(v)))))
-        .collect();
-    for e in items(v, "/matchExpressions") {
-        let key = text(e, "/key");
-        let mut values: Vec<String> = items(e, "/values").iter().map(|v| scalar(Some(v))).collect();
-        values.sort();
-        let values = values.join(",");
-        let requirement = match text(e, "/operator") {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "Exists" => key.to_owned(),
-            _ => format!("!{key}"),
-        };
-        parts.push((key, requirement));
-    }
-    parts.sort_by_key(|(key, _)| *key);
-    parts.into_iter().map(|(_, r)| r).collect::<Vec<_>>().join(",")
+    let selector = LabelSelector::deserialize(v)?;
+    Ok(Selector::from_label_selector(&selector)?.to_string())
 }
 
 /// A map as `a=b,c=d`.

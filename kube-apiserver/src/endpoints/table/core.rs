@@ -107,14 +107,17 @@ fn event(o: &Value) -> Vec<Value> {
         "/reportingController",
     ]);
     let host = pick(&["/source/host", "/deprecatedSource/host", "/reportingInstance"]);
-    let source: Vec<&str> = [component, host].into_iter().filter(|s| !s.is_empty()).collect();
+    let source = match host {
+        "" => component.to_owned(),
+        host => format!("{component}, {host}"),
+    };
     vec![
         json!(since(last)),
         json!(text(o, "/type")),
         json!(text(o, "/reason")),
         json!(target),
         json!(text(object, "/fieldPath")),
-        json!(source.join(", ")),
+        json!(source),
         json!(pick(&["/message", "/note"]).trim()),
         json!(since(first)),
         json!(count),

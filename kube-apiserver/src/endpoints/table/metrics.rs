@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::cells::quantity;
+use super::cells::scalar;
 use crate::objects::{items, text};
 
 /// `have/want` of every metric, two at most (upstream `formatHPAMetrics`).
@@ -38,8 +38,8 @@ fn metric(spec: &Value, current: Option<&Value>) -> String {
     match source {
         "resource" | "containerResource" => {
             let (have, want) = if average {
-                let have = have.map(|h| quantity(h, "/current/averageValue"));
-                (have.unwrap_or_else(unknown), quantity(spec, "/target/averageValue"))
+                let have = have.map(|h| amount(h, "/current/averageValue"));
+                (have.unwrap_or_else(unknown), amount(spec, "/target/averageValue"))
             } else {
                 let percent = |v: &Value, p: &str| v.pointer(p).and_then(Value::as_i64).map(|n| format!("{n}%"));
                 let have = have.and_then(|h| percent(h, "/current/averageUtilization"));
@@ -52,20 +52,28 @@ fn metric(spec: &Value, current: Option<&Value>) -> String {
             format!("{}: {have}/{want}", text(spec, "/name"))
         }
         "pods" => {
-            let have = have.map(|h| quantity(h, "/current/averageValue"));
+            let have = have.map(|h| amount(h, "/current/averageValue"));
             let have = have.unwrap_or_else(unknown);
-            format!("{have}/{}", quantity(spec, "/target/averageValue"))
+            format!("{have}/{}", amount(spec, "/target/averageValue"))
         }
         _ if average => {
             let have = have.filter(|h| h.pointer("/current/averageValue").is_some());
-            let have = have.map(|h| quantity(h, "/current/averageValue"));
+            let have = have.map(|h| amount(h, "/current/averageValue"));
             let have = have.unwrap_or_else(unknown);
-            format!("{have}/{} (avg)", quantity(spec, "/target/averageValue"))
+            format!("{have}/{} (avg)", amount(spec, "/target/averageValue"))
         }
         _ => {
-            let have = have.map(|h| quantity(h, "/current/value"));
+            let have = have.map(|h| amount(h, "/current/value"));
             let have = have.unwrap_or_else(unknown);
-            format!("{have}/{}", quantity(spec, "/target/value"))
+            format!("{have}/{}", amount(spec, "/target/value"))
         }
+    }
+}
+
+/// A quantity by pointer; Go prints the pointer to an absent one so.
+fn amount(o: &Value, pointer: &str) -> String {
+    match scalar(o.pointer(pointer)) {
+        s if s.is_empty() => "<nil>".to_owned(),
+        s => s,
     }
 }

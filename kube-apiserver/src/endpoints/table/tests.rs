@@ -297,6 +297,8 @@ fn metrics_of_an_autoscaler_show_what_is_and_what_is_wanted() {
     assert_eq!(spec(&[auto], &[]), "cpu: <unknown>/<auto>");
     assert_eq!(spec(&[pods, external], &[]), "<unknown>/10, <unknown>/10 (avg)");
     assert_eq!(spec(&[object], &[object_has]), "3/7");
+    let nothing = json!({"type":"Pods","pods":{"current":{},"target":{}}});
+    assert_eq!(spec(std::slice::from_ref(&nothing), &[nothing.clone()]), "<nil>/<nil>");
     assert_eq!(
         spec(&[cpu.clone(), cpu.clone(), cpu], &[]),
         "cpu: <unknown>/80%, cpu: <unknown>/80% + 1 more..."
@@ -509,6 +511,12 @@ fn rows_of_common_kinds() {
                 "2",
                 "ev",
             ],
+        ),
+        (
+            "",
+            "events",
+            json!({"metadata":{"name":"ev"},"reportingInstance":"n1","involvedObject":{"kind":"Pod"}}),
+            vec!["<unknown>", "", "", "pod", "", ", n1", "", "<unknown>", "1", "ev"],
         ),
     ] {
         assert_eq!(texts(group, resource, &object), want);
