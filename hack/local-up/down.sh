@@ -8,6 +8,7 @@ cluster_down() {
 	remove_containers
 	if [[ -z $CONTAINERD_SOCKET ]]; then
 		stop containerd
+		remove_shims
 		remove_cni_chains
 	fi
 	remove_network
@@ -28,6 +29,15 @@ remove_containers() {
 	for id in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks delete --force "$id" || true; done >/dev/null 2>&1
 	for id in $("${ctr[@]}" containers list -q 2>/dev/null); do "${ctr[@]}" containers delete "$id" || true; done >/dev/null 2>&1
 	for id in "${namespaces[@]}"; do ip netns delete "$id" 2>/dev/null || true; done
+}
+
+# A shim and its container outlive a containerd that was killed, or one that lost sight of them under load.
+remove_shims() {
+	local pid
+	for pid in $(pgrep -f -- "^[^ ]*containerd-shim[^ ]* .*-address $RUNTIME_SOCKET( |\$)"); do
+		pkill -KILL -P "$pid" || true
+		kill -KILL "$pid" 2>/dev/null || true
+	done
 }
 
 # The sandboxes went without a call of their plugins: the chains that these made for each are left.
