@@ -33,9 +33,13 @@ remove_containers() {
 
 # A shim and its container outlive a containerd that was killed, or one that lost sight of them under load.
 remove_shims() {
-	local pid
+	local pid child namespace
 	for pid in $(pgrep -f -- "^[^ ]*containerd-shim[^ ]* .*-address $RUNTIME_SOCKET( |\$)"); do
-		pkill -KILL -P "$pid" || true
+		for child in $(pgrep -P "$pid"); do
+			namespace=$(ip netns identify "$child" 2>/dev/null || true)
+			kill -KILL "$child" 2>/dev/null || true
+			if [[ $namespace == cni-* ]]; then ip netns delete "$namespace" 2>/dev/null || true; fi
+		done
 		kill -KILL "$pid" 2>/dev/null || true
 	done
 }
