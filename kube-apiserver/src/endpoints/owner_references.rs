@@ -1,5 +1,8 @@
 //! Owners are named once (upstream `endpoints/handlers/rest.go` `dedupOwnerReferencesAndAddWarning`).
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use apimachinery::meta;
 use serde_json::Value;
 
@@ -12,17 +15,13 @@ pub(super) fn deduplicate(ctx: &RequestContext, obj: &mut Value, admitted: bool)
     let Some(references) = references.filter(|r| r.len() > 1) else {
         return;
     };
-    let (mut kept, mut duplicates): (Vec<Value>, Vec<&str>) = (vec![], vec![]);
-    for reference in references {
-        if kept.contains(reference) {
-            duplicates.push(reference["uid"].as_str().unwrap_or_default());
-        } else {
-            kept.push(reference.clone());
-        }
-    }
+    let (kept, duplicates) = partition(references, content);
     if duplicates.is_empty() {
         return;
     }
+    let kept = kept.into_iter().cloned().collect();
+    let duplicates = duplicates.into_iter().map(|r| r["uid"].as_str().unwrap_or_default());
+    let duplicates: Vec<&str> = duplicates.collect();
     let when = if admitted {
         " after mutating admission happens"
     } else {
@@ -35,8 +34,25 @@ pub(super) fn deduplicate(ctx: &RequestContext, obj: &mut Value, admitted: bool)
     meta::metadata_mut(obj).insert("ownerReferences".into(), Value::Array(kept));
 }
 
+/// The first of each content, and the others. A body may name very many: each is looked at once.
+fn partition<K: Eq + Hash>(all: &[Value], content: impl Fn(&Value) -> K) -> (Vec<&Value>, Vec<&Value>) {
+    let mut seen = HashSet::with_capacity(all.len());
+    all.iter().partition(|reference| seen.insert(content(reference)))
+}
+
+/// The fields of a reference, whatever their order.
+fn content(reference: &Value) -> Vec<(String, String)> {
+    let fields = reference.as_object().into_iter().flatten();
+    let mut fields: Vec<(String, String)> = fields.map(|(name, value)| (name.clone(), value.to_string())).collect();
+    fields.sort_unstable();
+    fields
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::hash::Hasher;
+
     use serde_json::json;
 
     use super::*;
@@ -64,5 +80,36 @@ mod tests {
                 assert_eq!(warnings, if uids.is_empty() { String::new() } else { text });
             }
         }
+    }
+
+    thread_local! {
+        static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// A content that counts how often it is compared with another.
+    struct Counted(Vec<(String, String)>);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0 == other.0
+        }
+    }
+    impl Eq for Counted {}
+    impl Hash for Counted {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    #[test]
+    fn many_owners_are_not_compared_with_each_other() {
+        let owner =
+            |n: usize| json!({"apiVersion": "v1", "kind": "Pod", "name": format!("p{n}"), "uid": n.to_string()});
+        let all: Vec<Value> = (0..5000).chain(0..1000).map(owner).collect();
+        let (kept, others) = partition(&all, |reference| Counted(content(reference)));
+        assert_eq!((kept.len(), others.len()), (5000, 1000));
+        // One for each duplicate, and hardly any other.
+        assert!(COMPARED.get() < 2 * all.len(), "{} comparisons", COMPARED.get());
     }
 }

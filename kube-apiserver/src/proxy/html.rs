@@ -58,8 +58,13 @@ pub(super) struct Html {
     rewrite: Rewrite,
     /// What could not be decided yet.
     held: Vec<u8>,
+    /// How far the tag is read that `held` begins with.
+    begun: Option<Scan>,
     /// Text goes on until this.
     until: Option<&'static [u8]>,
+    /// Bytes of tags that were looked at.
+    #[cfg(test)]
+    looked: usize,
 }
 
 /// What stands at a `<`.
@@ -82,23 +87,32 @@ impl Html {
         Html {
             rewrite,
             held: vec![],
+            begun: None,
             until: None,
+            #[cfg(test)]
+            looked: 0,
         }
     }
 
-    /// Takes a piece of the page and writes what is settled.
+    /// Takes a piece of the page and writes what is settled. A byte is read once, however small the pieces are.
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        self.held.extend_from_slice(chunk);
-        let bytes = std::mem::take(&mut self.held);
-        let mut rest = &bytes[..];
+        let mut bytes = std::mem::take(&mut self.held);
+        bytes.extend_from_slice(chunk);
+        let settled = self.settle(&bytes, out);
+        bytes.drain(..settled);
+        self.held = bytes;
+    }
+
+    /// Writes what can be decided; how many bytes that was.
+    fn settle(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+        let mut rest = bytes;
         loop {
             if let Some(end) = self.until {
                 let Some(at) = find(rest, end) else {
                     // The end may have begun.
                     let keep = rest.len().min(end.len() - 1);
                     out.extend_from_slice(&rest[..rest.len() - keep]);
-                    rest = &rest[rest.len() - keep..];
-                    break;
+                    return bytes.len() - keep;
                 };
                 out.extend_from_slice(&rest[..at]);
                 rest = &rest[at..];
@@ -106,14 +120,19 @@ impl Html {
             }
             let Some(at) = rest.iter().position(|b| *b == b'<') else {
                 out.extend_from_slice(rest);
-                rest = &[];
-                break;
+                return bytes.len();
             };
             out.extend_from_slice(&rest[..at]);
             rest = &rest[at..];
-            match look(rest) {
-                Found::Incomplete if rest.len() < MAX_TAG => break,
-                Found::Incomplete | Found::Text => {
+            match self.look(rest) {
+                Found::Incomplete if rest.len() < MAX_TAG => return bytes.len() - rest.len(),
+                Found::Incomplete => {
+                    // All of it is text: a tag that begins in it has no end there either.
+                    out.extend_from_slice(rest);
+                    self.begun = None;
+                    return bytes.len();
+                }
+                Found::Text => {
                     out.push(b'<');
                     rest = &rest[1..];
                 }
@@ -129,7 +148,31 @@ impl Html {
                 }
             }
         }
-        self.held = rest.to_vec();
+    }
+
+    /// What begins at the `<` that `bytes` begin with. A tag that has begun is read on where it was left.
+    fn look(&mut self, bytes: &[u8]) -> Found {
+        match bytes.get(1) {
+            None => Found::Incomplete,
+            Some(b) if b.is_ascii_alphabetic() => {
+                let mut scan = self.begun.take().unwrap_or_default();
+                #[cfg(test)]
+                let from = scan.at;
+                let done = scan.read(bytes);
+                #[cfg(test)]
+                {
+                    self.looked += scan.at - from;
+                }
+                if done {
+                    return Found::Tag(scan.tag(bytes));
+                }
+                self.begun = Some(scan);
+                Found::Incomplete
+            }
+            Some(b'!') if bytes.starts_with(b"<!--") => Found::Comment,
+            Some(b'!') if b"<!--".starts_with(bytes) => Found::Incomplete,
+            Some(_) => Found::Text,
+        }
     }
 
     /// The page has ended: whatever was held is text.
@@ -159,61 +202,106 @@ fn find(bytes: &[u8], end: &[u8]) -> Option<usize> {
     bytes.windows(end.len()).position(|w| w.eq_ignore_ascii_case(end))
 }
 
-/// What begins at the `<` that `bytes` begin with.
-fn look(bytes: &[u8]) -> Found {
-    match bytes.get(1) {
-        None => Found::Incomplete,
-        Some(b) if b.is_ascii_alphabetic() => tag(bytes).map_or(Found::Incomplete, Found::Tag),
-        Some(b'!') if bytes.starts_with(b"<!--") => Found::Comment,
-        Some(b'!') if b"<!--".starts_with(bytes) => Found::Incomplete,
-        Some(_) => Found::Text,
+/// A start tag, as far as it is read.
+struct Scan {
+    /// The next byte.
+    at: usize,
+    state: State,
+    /// Where the key or value began that is being read.
+    start: usize,
+    name: Range<usize>,
+    key: Range<usize>,
+    /// Keys and values.
+    attributes: Vec<(Range<usize>, Range<usize>)>,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Name,
+    Gap,
+    Key,
+    AfterKey,
+    BeforeValue,
+    Quoted(u8),
+    Bare,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Scan {
+            // Behind the `<`.
+            at: 1,
+            state: State::Name,
+            start: 1,
+            name: 0..0,
+            key: 0..0,
+            attributes: vec![],
+        }
     }
 }
 
-/// Parses a start tag; none when it is not complete.
-fn tag(bytes: &[u8]) -> Option<Tag> {
-    let blank = |b: u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
-    let lower = |b: &[u8]| String::from_utf8_lossy(b).to_ascii_lowercase();
-    let mut i = 1;
-    let run = |i: &mut usize, more: &dyn Fn(u8) -> bool| -> Option<Range<usize>> {
-        let start = *i;
-        while more(*bytes.get(*i)?) {
-            *i += 1;
+impl Scan {
+    /// Reads on; whether the tag is complete. `at` is behind its `>` then.
+    fn read(&mut self, bytes: &[u8]) -> bool {
+        while let Some(&b) = bytes.get(self.at) {
+            let blank = matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c');
+            // A byte that ends one thing and begins the next is looked at again.
+            let (next, read) = match self.state {
+                State::Name if blank || matches!(b, b'/' | b'>') => {
+                    self.name = self.start..self.at;
+                    (State::Gap, false)
+                }
+                State::Gap if b == b'>' => {
+                    self.at += 1;
+                    return true;
+                }
+                State::Gap if blank || b == b'/' => (State::Gap, true),
+                State::Gap => {
+                    self.start = self.at;
+                    (State::Key, true)
+                }
+                State::Key if blank || matches!(b, b'/' | b'>' | b'=') => {
+                    self.key = self.start..self.at;
+                    (State::AfterKey, false)
+                }
+                State::AfterKey if b == b'=' => (State::BeforeValue, true),
+                State::AfterKey if !blank => (State::Gap, false),
+                State::BeforeValue if matches!(b, b'"' | b'\'') => {
+                    self.start = self.at + 1;
+                    (State::Quoted(b), true)
+                }
+                State::BeforeValue if !blank => {
+                    self.start = self.at;
+                    (State::Bare, false)
+                }
+                State::Quoted(quote) if b == quote => {
+                    self.attributes.push((self.key.clone(), self.start..self.at));
+                    (State::Gap, true)
+                }
+                State::Bare if blank || b == b'>' => {
+                    self.attributes.push((self.key.clone(), self.start..self.at));
+                    (State::Gap, false)
+                }
+                same => (same, true),
+            };
+            self.state = next;
+            self.at += usize::from(read);
         }
-        Some(start..*i)
-    };
-    let name = run(&mut i, &|b| !blank(b) && !matches!(b, b'/' | b'>'))?;
-    let mut attributes = vec![];
-    loop {
-        run(&mut i, &|b| blank(b) || b == b'/')?;
-        if bytes[i] == b'>' {
-            let name = lower(&bytes[name]);
-            return Some(Tag {
-                name,
-                attributes,
-                end: i + 1,
-            });
+        false
+    }
+
+    /// The complete tag at the beginning of `bytes`.
+    fn tag(self, bytes: &[u8]) -> Tag {
+        let lower = |range: Range<usize>| String::from_utf8_lossy(&bytes[range]).to_ascii_lowercase();
+        Tag {
+            name: lower(self.name),
+            attributes: self
+                .attributes
+                .into_iter()
+                .map(|(key, value)| (lower(key), value))
+                .collect(),
+            end: self.at,
         }
-        let start = i;
-        i += 1;
-        run(&mut i, &|b| !blank(b) && !matches!(b, b'/' | b'>' | b'='))?;
-        let key = lower(&bytes[start..i]);
-        run(&mut i, &blank)?;
-        if bytes[i] != b'=' {
-            continue;
-        }
-        i += 1;
-        run(&mut i, &blank)?;
-        let value = match bytes[i] {
-            quote @ (b'"' | b'\'') => {
-                i += 1;
-                let value = run(&mut i, &|b| b != quote)?;
-                i += 1;
-                value
-            }
-            _ => run(&mut i, &|b| !blank(b) && b != b'>')?,
-        };
-        attributes.push((key, value));
     }
 }
 
@@ -263,6 +351,38 @@ mod tests {
         ] {
             for chunk in [1, 2, 7, 1000] {
                 assert_eq!(rewritten(page, chunk), want, "in pieces of {chunk}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_of_a_hostile_page_is_read_once() {
+        let long = "x".repeat(2 * MAX_TAG);
+        for page in [
+            // A tag without end, in its value, between its attributes, in its name.
+            format!("<a href=\"{long}"),
+            format!("<a {}", "b> =\" c=d".repeat(MAX_TAG / 4)),
+            format!("<{long}"),
+            // Tags in tags.
+            "<a".repeat(2 * MAX_TAG),
+            format!("<a '{}", "<b>".repeat(MAX_TAG)),
+        ] {
+            for chunk in [1, 1000] {
+                let mut html = Html::new(Rewrite {
+                    prefix: "/p".into(),
+                    backend: "b:80".into(),
+                    host: "h".into(),
+                });
+                let mut out = vec![];
+                let mut held = 0;
+                for piece in page.as_bytes().chunks(chunk) {
+                    html.push(piece, &mut out);
+                    held = held.max(html.held.len());
+                }
+                html.finish(&mut out);
+                assert!(html.looked <= page.len(), "{} of {}", html.looked, page.len());
+                assert!(held <= MAX_TAG + chunk);
+                assert_eq!(out.len(), page.len());
             }
         }
     }

@@ -7,6 +7,9 @@ use std::ops::Range;
 
 /// Lines shown around a change.
 const CONTEXT: usize = 3;
+/// Pairs of lines looked at, at most: with hostile texts difflib's search is cubic. What is left then counts as
+/// replaced.
+const PATIENCE: usize = 2_000_000;
 /// From this many lines on, frequent lines start no block.
 const LONG: usize = 200;
 
@@ -69,8 +72,13 @@ fn steps(old: &[&str], new: &[&str]) -> Vec<Step> {
         let most = new.len() / 100 + 1;
         places.retain(|_, at| at.len() <= most);
     }
-    let mut blocks = vec![];
-    Matcher { old, new, places }.blocks(0..old.len(), 0..new.len(), &mut blocks);
+    let mut matcher = Matcher {
+        old,
+        new,
+        places,
+        looked: 0,
+    };
+    let mut blocks = matcher.blocks();
     blocks.push(Block {
         old: old.len(),
         new: new.len(),
@@ -112,27 +120,34 @@ struct Matcher<'a> {
     old: &'a [&'a str],
     new: &'a [&'a str],
     places: HashMap<&'a str, Vec<usize>>,
+    /// Pairs of lines looked at.
+    looked: usize,
 }
 
 impl Matcher<'_> {
-    /// `GetMatchingBlocks`: the longest, and likewise before and behind it.
-    fn blocks(&self, old: Range<usize>, new: Range<usize>, out: &mut Vec<Block>) {
-        let block = self.longest(&old, &new);
-        if block.size == 0 {
-            return;
+    /// `GetMatchingBlocks`: the longest, and likewise before and behind it; in order.
+    fn blocks(&mut self) -> Vec<Block> {
+        let mut out = vec![];
+        let mut left = vec![(0..self.old.len(), 0..self.new.len())];
+        while let Some((old, new)) = left.pop() {
+            let block = self.longest(&old, &new);
+            if block.size == 0 {
+                continue;
+            }
+            let (i, j) = (block.old + block.size, block.new + block.size);
+            for (old, new) in [(old.start..block.old, new.start..block.new), (i..old.end, j..new.end)] {
+                if !old.is_empty() && !new.is_empty() {
+                    left.push((old, new));
+                }
+            }
+            out.push(block);
         }
-        let (i, j, size) = (block.old, block.new, block.size);
-        if old.start < i && new.start < j {
-            self.blocks(old.start..i, new.start..j, out);
-        }
-        out.push(block);
-        if i + size < old.end && j + size < new.end {
-            self.blocks(i + size..old.end, j + size..new.end, out);
-        }
+        out.sort_unstable_by_key(|block| block.old);
+        out
     }
 
     /// `findLongestMatch`
-    fn longest(&self, old: &Range<usize>, new: &Range<usize>) -> Block {
+    fn longest(&mut self, old: &Range<usize>, new: &Range<usize>) -> Block {
         let mut best = Block {
             old: old.start,
             new: new.start,
@@ -142,7 +157,12 @@ impl Matcher<'_> {
         let mut lengths: HashMap<usize, usize> = HashMap::new();
         for i in old.clone() {
             let mut next = HashMap::new();
-            for &j in self.places.get(self.old[i]).into_iter().flatten() {
+            let places = self.places.get(self.old[i]).map_or(&[][..], Vec::as_slice);
+            self.looked += 1 + places.len();
+            if self.looked > PATIENCE {
+                break;
+            }
+            for &j in places {
                 if new.contains(&j) {
                     let before = j.checked_sub(1).and_then(|j| lengths.get(&j));
                     let size = before.copied().unwrap_or(0) + 1;
@@ -198,4 +218,58 @@ fn groups(mut steps: Vec<Step>) -> Vec<Vec<Step>> {
         out.push(group);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_texts_cost_neither_time_nor_stack() {
+        // Every other line is changed, and half of the rest is the same: as many blocks as can be.
+        let text = |changed: &str| -> Vec<String> {
+            let line = |n: usize| match n % 4 {
+                0 => format!("{changed} {n}"),
+                2 => format!("line {n}"),
+                _ => format!("often {}", n % 400),
+            };
+            (0..40_000).map(line).collect()
+        };
+        let (old, new) = (text("old"), text("new"));
+        let lines = |text: &'_ [String]| text.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+        let (old, new) = (lines(&old), lines(&new));
+        let thread = std::thread::Builder::new().stack_size(256 << 10);
+        let drawn = thread.spawn(move || {
+            let (old_lines, new_lines): (Vec<&str>, Vec<&str>) = (old.split('\n').collect(), new.split('\n').collect());
+            let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+            for (index, line) in new_lines.iter().enumerate() {
+                places.entry(line).or_default().push(index);
+            }
+            let mut matcher = Matcher {
+                old: &old_lines,
+                new: &new_lines,
+                places,
+                looked: 0,
+            };
+            let blocks = matcher.blocks();
+            // The last look may go one line beyond; each range that is left costs one more.
+            let ranges = 2 * blocks.len() + 1;
+            assert!(
+                matcher.looked <= PATIENCE + new_lines.len() + ranges,
+                "{}",
+                matcher.looked
+            );
+            unified(&old, &new)
+        });
+        let drawn = drawn.expect("a thread").join().expect("no overflow");
+        // Whatever was not found to be the same is shown as replaced: nothing is lost.
+        let count = |sign: char| drawn.lines().filter(|l| l.starts_with(sign)).count();
+        assert_eq!(count('-'), count('+'));
+    }
+
+    #[test]
+    fn short_texts_are_searched_to_the_end() {
+        assert_eq!(unified("a\nb\nc", "a\nx\nc"), "@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n");
+        assert_eq!(unified("a\nb", "a\nb"), "");
+    }
 }
