@@ -41,6 +41,8 @@ pub struct Options {
     pub(crate) storage: StorageOptions,
     pub(crate) etcd_prefix: String,
     pub(crate) compaction: Duration,
+    /// `--etcd-count-metric-poll-period`.
+    pub(crate) count_every: Duration,
     pub(crate) event_ttl: Duration,
     /// Fields that are not there.
     pub(crate) gates: Gates,
@@ -193,6 +195,7 @@ impl Options {
             printed: v.all(),
             etcd_prefix: v.string("etcd-prefix").trim_end_matches('/').to_owned(),
             compaction: v.duration("etcd-compaction-interval"),
+            count_every: v.duration("etcd-count-metric-poll-period"),
             event_ttl: v.duration("event-ttl"),
             store: storage::settings(v),
             watch_cache: v.bool("watch-cache"),

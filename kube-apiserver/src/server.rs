@@ -123,7 +123,12 @@ pub async fn run(
         let other = others.iter().find(|(o, _)| o.group == group && o.resource == resource);
         other.map_or(&usual, |(_, other)| other).clone()
     };
-    let counting = measured::count(place, options.etcd_prefix.clone(), shutdown.clone());
+    let counting = measured::count(
+        place,
+        options.etcd_prefix.clone(),
+        options.count_every,
+        shutdown.clone(),
+    );
     let counted_from = progress.clone();
     tokio::spawn(async move {
         counted_from.wait().await;

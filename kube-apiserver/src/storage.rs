@@ -135,6 +135,17 @@ pub(crate) trait Storage: Send + Sync {
     }
     /// One page of a prefix.
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError>;
+    /// How many keys begin with `prefix`, which ends in `/`, at any moment.
+    async fn count(&self, prefix: &str) -> Result<i64, StorageError> {
+        let request = ListRequest {
+            prefix: prefix.to_owned(),
+            limit: 1,
+            at_least: Some(0),
+            ..Default::default()
+        };
+        Ok(self.list(&request).await?.count)
+    }
+
     /// The store's current revision, read consistently.
     async fn current_revision(&self) -> Result<i64, StorageError>;
     /// Writes `key` if it does not exist. `ttl`: the pair deletes itself later.

@@ -129,6 +129,14 @@ impl Storage for WatchCache {
         Ok(page)
     }
 
+    async fn count(&self, prefix: &str) -> Result<i64, StorageError> {
+        let counted = self.shared.state.lock().count(prefix);
+        match counted {
+            Some(count) => Ok(count),
+            None => self.inner.count(prefix).await,
+        }
+    }
+
     async fn current_revision(&self) -> Result<i64, StorageError> {
         self.fresh.revision(&*self.inner).await
     }

@@ -15,8 +15,6 @@ use crate::resources;
 use crate::storage::{CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchStream, Write};
 
 const OPERATION: [&str; 3] = ["operation", "group", "resource"];
-/// How often objects are counted.
-const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     component::metrics::histogram_vec(
@@ -126,6 +124,10 @@ impl Storage for Measured {
         self.timed("list", &req.prefix, self.inner.list(req)).await
     }
 
+    async fn count(&self, prefix: &str) -> Result<i64, StorageError> {
+        self.timed("listWithCount", prefix, self.inner.count(prefix)).await
+    }
+
     async fn current_revision(&self) -> Result<i64, StorageError> {
         self.inner.current_revision().await
     }
@@ -166,18 +168,18 @@ impl Storage for Measured {
     }
 }
 
-/// Counts the objects of every kind each minute, until `shutdown`. `place`: the store of a group's resource.
-pub(crate) async fn count(place: impl Fn(&str, &str) -> Arc<dyn Storage>, prefix: String, shutdown: CancellationToken) {
-    loop {
+/// Counts the objects of every kind so often, until `shutdown`; never if `every` is zero
+/// (`--etcd-count-metric-poll-period`). `place`: the store of a group's resource.
+pub(crate) async fn count(
+    place: impl Fn(&str, &str) -> Arc<dyn Storage>,
+    prefix: String,
+    every: Duration,
+    shutdown: CancellationToken,
+) {
+    while !every.is_zero() {
         for (words, (group, resource)) in KEYS.iter() {
-            let request = ListRequest {
-                prefix: format!("{prefix}/{words}/"),
-                limit: 1,
-                at_least: Some(0),
-                ..Default::default()
-            };
-            let storage = place(group, resource);
-            let count = storage.list(&request).await.map_or(-1, |page| page.count);
+            let counted = place(group, resource).count(&format!("{prefix}/{words}/")).await;
+            let count = counted.unwrap_or(-1);
             OBJECTS.with_label_values(&[group, resource]).set(count);
             let long = if group.is_empty() {
                 (*resource).to_owned()
@@ -188,7 +190,7 @@ pub(crate) async fn count(place: impl Fn(&str, &str) -> Arc<dyn Storage>, prefix
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(COUNT_EVERY) => {}
+            () = tokio::time::sleep(every) => {}
         }
     }
 }

@@ -64,6 +64,8 @@ struct Listener {
 pub(super) struct State {
     filled: bool,
     now: Snapshot,
+    /// How many keys there are now below `/registry/pods`, and below `/registry/pods/ns` or `/registry/services/specs`.
+    counts: HashMap<String, i64>,
     /// All events after this revision are in `ring`.
     oldest: i64,
     ring: VecDeque<Event>,
@@ -79,6 +81,11 @@ fn root(key: &str) -> &str {
     &key[..end]
 }
 
+/// The folders of a key that are counted: those of two segments and of three.
+fn counted(key: &str) -> impl Iterator<Item = &str> {
+    key.match_indices('/').skip(2).take(2).map(|(i, _)| &key[..i])
+}
+
 fn size(e: &Event) -> usize {
     const FIXED: usize = 120;
     e.key.len() + e.value.as_ref().map_or(0, bytes::Bytes::len) + e.prev.as_ref().map_or(0, |(b, _)| b.len()) + FIXED
@@ -87,10 +94,15 @@ fn size(e: &Event) -> usize {
 impl State {
     /// Starts over from a full list. Watchers may have missed something: they are cut off.
     pub(super) fn reset(&mut self, revision: i64, all: Vec<KeyValue>) {
+        let mut counts = HashMap::new();
+        for folder in all.iter().flat_map(|kv| counted(&kv.key)) {
+            *counts.entry(folder.to_owned()).or_default() += 1;
+        }
         let keys = all.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
         *self = State {
             filled: true,
             now: Snapshot { revision, keys },
+            counts,
             oldest: revision,
             ..Default::default()
         };
@@ -107,10 +119,14 @@ impl State {
                     mod_rev: e.rev,
                     create_rev,
                 };
-                self.now.keys.insert(e.key.clone(), kv);
+                if self.now.keys.insert(e.key.clone(), kv).is_none() {
+                    self.add(&e.key, 1);
+                }
             }
             None => {
-                self.now.keys.remove(&e.key);
+                if self.now.keys.remove(&e.key).is_some() {
+                    self.add(&e.key, -1);
+                }
             }
         }
         if let Some(listeners) = self.listeners.get_mut(root(&e.key)) {
@@ -125,6 +141,24 @@ impl State {
         while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
             self.drop_oldest();
         }
+    }
+
+    fn add(&mut self, key: &str, more: i64) {
+        for folder in counted(key) {
+            let count = self.counts.entry(folder.to_owned()).or_default();
+            *count += more;
+            if *count == 0 {
+                self.counts.remove(folder);
+            }
+        }
+    }
+
+    /// How many keys there are now below a folder; `None` when those of its depth are not counted, or nothing is yet.
+    pub(super) fn count(&self, prefix: &str) -> Option<i64> {
+        let folder = prefix.strip_suffix('/')?;
+        let depth = folder.matches('/').count();
+        let known = self.filled && matches!(depth, 2 | 3);
+        known.then(|| self.counts.get(folder).copied().unwrap_or(0))
     }
 
     fn drop_oldest(&mut self) {

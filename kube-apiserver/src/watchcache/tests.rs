@@ -192,3 +192,39 @@ async fn a_watch_from_compacted_history_is_served_from_the_ring() {
     };
     assert!(matches!(cache.list(&then).await, Err(StorageError::Compacted(_))));
 }
+
+#[tokio::test]
+async fn keys_are_counted_as_they_come_and_go() {
+    let inner = Arc::new(Memory::default());
+    for key in ["/r/a/n/1", "/r/a/m/1", "/r/s/specs/n/1"] {
+        inner.create(key, Bytes::from("x"), None).await.unwrap();
+    }
+    let cache = filled(inner).await;
+    let counts = async || {
+        // A consistent read: the copy has all that was written before.
+        cache.list(&request(1)).await.unwrap();
+        let folders = ["/r/a/", "/r/a/n/", "/r/s/specs/", "/r/s/", "/r/"];
+        let mut all = vec![];
+        for folder in folders {
+            all.push(cache.count(folder).await.unwrap());
+        }
+        all
+    };
+    assert_eq!(counts().await, [2, 1, 1, 1, 3]);
+    let Write::Done(rev) = cache.create("/r/a/n/2", Bytes::from("x"), None).await.unwrap() else {
+        panic!("conflict")
+    };
+    cache.update("/r/a/n/2", Bytes::from("y"), rev, None).await.unwrap();
+    cache
+        .create("/r/s/endpoints/n/1", Bytes::from("x"), None)
+        .await
+        .unwrap();
+    assert_eq!(counts().await, [3, 2, 1, 2, 5]);
+    for key in ["/r/a/n/1", "/r/a/n/2", "/r/a/m/1"] {
+        let (Some(kv), _) = cache.get(key).await.unwrap() else {
+            panic!("gone")
+        };
+        cache.delete(key, kv.mod_rev).await.unwrap();
+    }
+    assert_eq!(counts().await, [0, 0, 1, 2, 2]);
+}
