@@ -1,9 +1,13 @@
 //! resourcequota-controller: what the objects of a namespace use of each ResourceQuota, in its status.
 //!
-//! Watches ResourceQuotas, what has usage of its own (pods, services, claims of volumes and devices) and what is only counted; key = quota.
-//! Upstream: pkg/controller/resourcequota/resource_quota_controller.go. Upstream counts objects of every namespaced
-//! resource that discovery tells of; here it is the table below.
+//! Watches ResourceQuotas, what has usage of its own (pods, services, claims of volumes and devices) and what is only
+//! counted. What comes has been charged by the API server's admission before it was stored, and the charge may be seen
+//! here before the object is: therefore an arrival only raises what is used (key = `+` and the quota), and all is
+//! counted anew when something goes or takes less (key = the quota). Upstream does not look at arrivals at all
+//! (`QuotaMonitor.processResourceChanges`), and so misses those from before admission knew of the quota.
+//! Upstream: pkg/controller/resourcequota/resource_quota_controller.go.
 
+mod monitors;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -29,10 +33,16 @@ use k8s_openapi::jiff::Timestamp;
 use rules::quota::resource_claims::{self, Classes};
 use rules::quota::{claims, count_name, old_name, pods, services};
 use rules::resources::ResourceList;
+use rules::volumes::attributes_classes_of_claim;
 
 use crate::context::{ControllerContext, Work};
+use monitors::Monitors;
 
 const NAME: &str = "resourcequota-controller";
+/// Before a key: something came.
+const ARRIVAL: char = '+';
+/// How soon a quota on a resource that nobody serves yet is looked at again (upstream's period of discovery).
+const UNKNOWN: Duration = Duration::from_secs(30);
 
 /// Asks for informers; the work recalculates ResourceQuotas.
 pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
@@ -50,18 +60,28 @@ pub(crate) fn start(ctx: &ControllerContext) -> Option<Work> {
         quotas: quotas.reader(),
         queue: queue.clone(),
     };
+    let client = ctx.client("resourcequota-controller");
     let controller = Arc::new(Controller {
         quotas: quotas.reader(),
-        pods: waker.watch(ctx, |pod| pods::usage(pod, Timestamp::now())),
-        services: waker.watch(ctx, services::usage),
-        claims: waker.watch(ctx, claims::usage),
+        pods: waker.watch(ctx, |pod: &Pod| {
+            let ends = pod.spec.as_ref().is_some_and(pods::is_terminating);
+            let scopes = [ends.to_string(), rules::qos::pod_qos(pod).to_owned()];
+            (pods::usage(pod, Timestamp::now()), scopes.into())
+        }),
+        services: waker.watch(ctx, |service: &Service| (services::usage(service), Vec::new())),
+        claims: waker.watch(ctx, |claim: &PersistentVolumeClaim| {
+            let classes = attributes_classes_of_claim(claim);
+            (claims::usage(claim), classes.into_iter().collect())
+        }),
         // Its classes and its pod count too, but a change of those alone waits for the next full look.
-        resource_claims: waker.watch(ctx, |claim| {
-            resource_claims::usage(claim, &Classes::default(), &ResourceList::new())
+        resource_claims: waker.watch(ctx, |claim: &ResourceClaim| {
+            let used = resource_claims::usage(claim, &Classes::default(), &ResourceList::new());
+            (used, Vec::new())
         }),
         classes: ctx.informers.informer::<DeviceClass>().reader(),
         counters: counters(ctx, &waker),
-        client: ctx.client("resourcequota-controller"),
+        monitors: Monitors::new(client.clone(), waker.clone(), ctx.shutdown.clone()),
+        client,
         period: ctx.config.resource_quota_sync_period,
     });
     Some(ctx.work(NAME, queue, ctx.config.workers.resource_quota, move |key| {
@@ -96,30 +116,38 @@ fn counters(ctx: &ControllerContext, waker: &Waker) -> Vec<Counter> {
 }
 
 /// Brings the quotas of a namespace back when something in it changes.
+#[derive(Clone)]
 struct Waker {
     quotas: Reader<ResourceQuota>,
     queue: WorkQueue<String>,
 }
+
+/// What quotas see of an object: its usage, and what their scopes look at.
+type Seen = (ResourceList, Vec<String>);
 
 impl Waker {
     /// The objects of a kind with usage of its own.
     fn watch<K: Object + k8s_openapi::Resource>(
         &self,
         ctx: &ControllerContext,
-        usage: impl Fn(&K) -> ResourceList + Send + Sync + 'static,
+        seen: impl Fn(&K) -> Seen + Send + Sync + 'static,
     ) -> Reader<K>
     where
         K::Scope: 'static,
     {
         let informer = ctx.informers.informer::<K>();
-        let (quotas, queue) = (self.quotas.clone(), self.queue.clone());
-        informer.add_handler(move |event| {
-            if let Event::Updated { old, new } = &event
-                && usage(old) == usage(new)
-            {
-                return;
+        let waker = self.clone();
+        informer.add_handler(move |event| match &event {
+            Event::Added(object) => waker.arrived(&**object),
+            Event::Deleted(object) => waker.left(&**object),
+            Event::Updated { old, new } => {
+                let (old, now) = (seen(old), seen(new));
+                if plan::gives_back(&old, &now) {
+                    waker.left(&**new);
+                } else if old != now {
+                    waker.arrived(&**new);
+                }
             }
-            wake(&quotas, &queue, &**event.object());
         });
         informer.reader()
     }
@@ -129,12 +157,8 @@ impl Waker {
         K::Scope: 'static,
     {
         let informer = ctx.informers.informer::<K>();
-        let (quotas, queue) = (self.quotas.clone(), self.queue.clone());
-        informer.add_handler(move |event| {
-            if !matches!(event, Event::Updated { .. }) {
-                wake(&quotas, &queue, &**event.object());
-            }
-        });
+        let waker = self.clone();
+        informer.add_handler(move |event| waker.came_or_went(&event));
         let resource = Resource::of::<K>();
         let (group, plural) = (resource.group.as_ref(), resource.plural.as_ref());
         let names = old_name(group, plural).map(str::to_owned);
@@ -145,11 +169,29 @@ impl Waker {
             count: Box::new(move |namespace| reader.list_namespace(namespace).len()),
         }
     }
-}
 
-fn wake<K: Object>(quotas: &Reader<ResourceQuota>, queue: &WorkQueue<String>, object: &K) {
-    for quota in quotas.list_namespace(object.metadata().namespace.as_deref().unwrap_or_default()) {
-        queue.add(key_of(&*quota));
+    /// For what is only counted.
+    fn came_or_went<K: Object>(&self, event: &Event<K>) {
+        match event {
+            Event::Added(object) => self.arrived(&**object),
+            Event::Deleted(object) => self.left(&**object),
+            Event::Updated { .. } => {}
+        }
+    }
+
+    fn arrived<K: Object>(&self, object: &K) {
+        self.wake(object, |quota| format!("{ARRIVAL}{quota}"));
+    }
+
+    fn left<K: Object>(&self, object: &K) {
+        self.wake(object, |quota| quota);
+    }
+
+    fn wake<K: Object>(&self, object: &K, key: impl Fn(String) -> String) {
+        let namespace = object.metadata().namespace.as_deref().unwrap_or_default();
+        for quota in self.quotas.list_namespace(namespace) {
+            self.queue.add(key(key_of(&*quota)));
+        }
     }
 }
 
@@ -161,6 +203,7 @@ struct Controller {
     resource_claims: Reader<ResourceClaim>,
     classes: Reader<DeviceClass>,
     counters: Vec<Counter>,
+    monitors: Monitors,
     client: Client,
     /// `--resource-quota-sync-period`: how long a status that somebody else wrote may stay.
     period: Duration,
@@ -168,27 +211,42 @@ struct Controller {
 
 impl Controller {
     async fn reconcile(&self, key: &str) -> anyhow::Result<Outcome> {
+        let (key, count) = match key.strip_prefix(ARRIVAL) {
+            Some(key) => (key, plan::Count::Arrivals),
+            None => (key, plan::Count::All),
+        };
         let Some(quota) = self.quotas.get_by_key(key) else {
             return Ok(Outcome::Done);
         };
         let (namespace, _) = split_key(key);
         let hard = plan::hard(&quota);
-        let counts: BTreeMap<&str, usize> = self
+        let mut counts: BTreeMap<&str, usize> = self
             .counters
             .iter()
             .flat_map(|counter| counter.names.iter().map(move |name| (name.as_str(), counter)))
             .filter(|(name, _)| hard.contains_key(*name))
             .map(|(name, counter)| (name, (counter.count)(namespace)))
             .collect();
+        let classes = Classes::new(self.classes.list().iter().map(|class| &**class));
+        let mut period = self.period;
+        for name in hard.keys().filter(|name| name.starts_with("count/")) {
+            if counts.contains_key(name.as_str()) || plan::is_measured(name, &classes) {
+                continue;
+            }
+            match self.monitors.count(name, namespace).await? {
+                Some(count) => drop(counts.insert(name, count)),
+                None => period = period.min(UNKNOWN),
+            }
+        }
         let objects = plan::Objects {
             pods: self.pods.list_namespace(namespace),
             services: self.services.list_namespace(namespace),
             claims: self.claims.list_namespace(namespace),
             resource_claims: self.resource_claims.list_namespace(namespace),
-            classes: Classes::new(self.classes.list().iter().map(|class| &**class)),
+            classes,
             counts,
         };
-        if let Some(status) = plan::plan(&quota, &objects, Timestamp::now()) {
+        if let Some(status) = plan::plan(&quota, &objects, count, Timestamp::now()) {
             let next = ResourceQuota {
                 status: Some(status),
                 ..(*quota).clone()
@@ -201,10 +259,10 @@ impl Controller {
                 }
             }
         }
-        Ok(if self.period.is_zero() {
+        Ok(if period.is_zero() || count == plan::Count::Arrivals {
             Outcome::Done
         } else {
-            Outcome::After(self.period)
+            Outcome::After(period)
         })
     }
 }

@@ -13,6 +13,8 @@ use rules::quota::resource_claims::Classes;
 use rules::quota::{claims, number, pods, resource_claims, scopes, services};
 use rules::resources::{ResourceList, add_into, parse_list};
 
+use super::Seen;
+
 /// What there is in the namespace.
 #[derive(Default)]
 pub(super) struct Objects<'a> {
@@ -31,8 +33,36 @@ pub(super) fn hard(quota: &ResourceQuota) -> ResourceList {
     parse_list(quota.spec.as_ref().and_then(|spec| spec.hard.as_ref()))
 }
 
+/// What a look at the objects is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Count {
+    /// What is used is what they use.
+    All,
+    /// What is used is not less than what they use.
+    Arrivals,
+}
+
+/// Some of the objects with usage of their own use what is called so.
+pub(super) fn is_measured(name: &str, classes: &Classes) -> bool {
+    pods::uses(name) || services::uses(name) || claims::uses(name) || resource_claims::uses(name, classes)
+}
+
+/// An object takes less than before, or other quotas may look at it.
+pub(super) fn gives_back(old: &Seen, now: &Seen) -> bool {
+    old.1 != now.1
+        || old
+            .0
+            .iter()
+            .any(|(name, before)| now.0.get(name).is_none_or(|now| now < before))
+}
+
 /// The status to write; `None` when the stored one says the same.
-pub(super) fn plan(quota: &ResourceQuota, objects: &Objects<'_>, now: Timestamp) -> Option<ResourceQuotaStatus> {
+pub(super) fn plan(
+    quota: &ResourceQuota,
+    objects: &Objects<'_>,
+    count: Count,
+    now: Timestamp,
+) -> Option<ResourceQuotaStatus> {
     let hard = hard(quota);
     let scopes = quota.spec.as_ref().map(scopes::of_quota).unwrap_or_default();
     let mut total = ResourceList::new();
@@ -59,11 +89,7 @@ pub(super) fn plan(quota: &ResourceQuota, objects: &Objects<'_>, now: Timestamp)
     let stored = quota.status.clone().unwrap_or_default();
     let (stored_hard, stored_used) = (parse_list(stored.hard.as_ref()), parse_list(stored.used.as_ref()));
     let amount = |name: &str| -> Option<Quantity> {
-        if pods::uses(name)
-            || services::uses(name)
-            || claims::uses(name)
-            || resource_claims::uses(name, &objects.classes)
-        {
+        if is_measured(name, &objects.classes) {
             return Some(total.get(name).copied().unwrap_or_else(|| number(0)));
         }
         match objects.counts.get(name) {
@@ -74,7 +100,11 @@ pub(super) fn plan(quota: &ResourceQuota, objects: &Objects<'_>, now: Timestamp)
     };
     let used: ResourceList = hard
         .keys()
-        .filter_map(|name| Some((name.clone(), amount(name)?)))
+        .filter_map(|name| {
+            let amount = amount(name)?;
+            let stored = stored_used.get(name).filter(|_| count == Count::Arrivals);
+            Some((name.clone(), stored.map_or(amount, |stored| amount.max(*stored))))
+        })
         .collect();
     let same = stored.hard.is_some() && stored.used.is_some() && stored_hard == hard && stored_used == used;
     let written = |list: &ResourceList| {

@@ -24,7 +24,7 @@ fn now() -> Timestamp {
 }
 
 fn used(spec: Value, objects: &plan::Objects<'_>) -> Value {
-    let status = plan::plan(&quota(spec), objects, now()).expect("a first status");
+    let status = plan::plan(&quota(spec), objects, plan::Count::All, now()).expect("a first status");
     serde_json::to_value(status.used).unwrap()
 }
 
@@ -121,10 +121,46 @@ fn a_status_that_says_the_same_is_not_written_and_a_foreign_one_is_put_right() {
         ..plan::Objects::default()
     };
     let mut quota = quota(json!({"hard": {"configmaps": "2", "cpu": "1000m"}}));
-    quota.status = plan::plan(&quota, &objects, now());
-    assert_eq!(plan::plan(&quota, &objects, now()), None);
+    quota.status = plan::plan(&quota, &objects, plan::Count::All, now());
+    assert_eq!(plan::plan(&quota, &objects, plan::Count::All, now()), None);
     let foreign = json!({"hard": {"configmaps": "7"}, "used": {"configmaps": "1"}});
     quota.status = serde_json::from_value(foreign).unwrap();
-    let status = serde_json::to_value(plan::plan(&quota, &objects, now()).unwrap()).unwrap();
+    let status = serde_json::to_value(plan::plan(&quota, &objects, plan::Count::All, now()).unwrap()).unwrap();
     assert_eq!(status["hard"], json!({"configmaps": "2", "cpu": "1"}));
+}
+
+#[test]
+fn an_arrival_takes_nothing_back_that_is_charged_already() {
+    let objects = plan::Objects {
+        counts: BTreeMap::from([("configmaps", 3), ("secrets", 3), ("count/deployments.apps", 3)]),
+        ..plan::Objects::default()
+    };
+    let hard = json!({"configmaps": "9", "secrets": "9", "count/deployments.apps": "9"});
+    let mut quota = quota(json!({"hard": hard}));
+    let stored = json!({"hard": hard, "used": {"configmaps": "4", "secrets": "2"}});
+    quota.status = serde_json::from_value(stored).unwrap();
+    for (count, configmaps) in [(plan::Count::Arrivals, "4"), (plan::Count::All, "3")] {
+        let status = plan::plan(&quota, &objects, count, now()).unwrap();
+        let wanted = json!({"configmaps": configmaps, "secrets": "3", "count/deployments.apps": "3"});
+        assert_eq!(serde_json::to_value(status.used).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn an_object_gives_back_what_it_takes_no_more() {
+    let seen = |requests: Value, phase: &str, scope: &str| {
+        let pod = serde_json::from_value(pod(container(requests, json!({})), phase)).unwrap();
+        (rules::quota::pods::usage(&pod, now()), vec![scope.to_owned()])
+    };
+    let before = seen(json!({"cpu": "1"}), "Running", "a");
+    for (after, gives_back) in [
+        (before.clone(), false),
+        (seen(json!({"cpu": "2", "memory": "1"}), "Running", "a"), false),
+        (seen(json!({"cpu": "1"}), "Running", "b"), true),
+        (seen(json!({"cpu": "500m"}), "Running", "a"), true),
+        (seen(json!({"memory": "1"}), "Running", "a"), true),
+        (seen(json!({"cpu": "1"}), "Failed", "a"), true),
+    ] {
+        assert_eq!(plan::gives_back(&before, &after), gives_back, "{after:?}");
+    }
 }
