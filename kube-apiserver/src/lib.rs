@@ -10,6 +10,7 @@ pub(crate) mod authn;
 pub(crate) mod authz;
 pub(crate) mod bootstrap;
 pub(crate) mod chain;
+pub(crate) mod config_file;
 pub(crate) mod documents;
 pub(crate) mod draining;
 pub(crate) mod endpoints;

@@ -1,6 +1,5 @@
-//! `xtask pki`: the certificates and kubeconfigs of one cluster, under the names and with the
-//! subjects that kubeadm gives them (`../shared/dropin/DROPIN.md` section 7). What exists is kept,
-//! so a second run adds only what is missing.
+//! `xtask pki`: the certificates and kubeconfigs of one cluster, under the names and with the subjects that kubeadm
+//! gives them. What exists is kept, so a second run adds only what is missing.
 
 use std::{fs, net::IpAddr, os::unix::fs::OpenOptionsExt, path::Path, path::PathBuf};
 

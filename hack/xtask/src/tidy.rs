@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-/// The top level, fixed by DESIGN.md.
+/// The top level: the components and little else, so that a reader sees them at once.
 const TOP_LEVEL: &[&str] = &[
     ".ci",
     ".gitignore",

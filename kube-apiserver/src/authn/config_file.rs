@@ -8,21 +8,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Anonymous;
+use crate::config_file;
 
 const KIND: &str = "AuthenticationConfiguration";
-const VERSIONS: [&str; 3] = [
-    "apiserver.config.k8s.io/v1",
-    "apiserver.config.k8s.io/v1beta1",
-    "apiserver.config.k8s.io/v1alpha1",
-];
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Configuration {
-    #[serde(rename = "apiVersion")]
-    _api_version: String,
-    #[serde(rename = "kind")]
-    _kind: String,
     #[serde(default)]
     jwt: Vec<Value>,
     anonymous: Option<AnonymousConfiguration>,
@@ -45,18 +37,16 @@ struct Condition {
 
 /// What a file says of anonymous requests, if anything. The errors are upstream's.
 pub(crate) fn anonymous(path: &Path) -> Result<Option<Anonymous>, Vec<String>> {
-    let path = path.display().to_string();
-    let value = component::config_file::load_any(&path, &VERSIONS, KIND);
-    let value = value.map_err(|e| {
+    let configuration = config_file::read(path, KIND).map_err(|why| {
+        let path = path.display().to_string();
         vec![format!(
-            "failed to load authentication configuration from file {path:?}: {e}"
+            "failed to load authentication configuration from file {path:?}: {why}"
         )]
     })?;
-    parse(value)
+    of(configuration)
 }
 
-fn parse(value: Value) -> Result<Option<Anonymous>, Vec<String>> {
-    let configuration: Configuration = component::config_file::decode_strict(value).map_err(|e| vec![e])?;
+fn of(configuration: Configuration) -> Result<Option<Anonymous>, Vec<String>> {
     if !configuration.jwt.is_empty() {
         return Err(vec![
             "jwt: JWT authenticators are not supported by this build".to_owned(),
@@ -86,10 +76,8 @@ mod tests {
 
     use super::*;
 
-    fn read(mut rest: Value) -> Result<Option<Anonymous>, Vec<String>> {
-        rest["apiVersion"] = VERSIONS[0].into();
-        rest["kind"] = KIND.into();
-        parse(rest)
+    fn read(content: Value) -> Result<Option<Anonymous>, Vec<String>> {
+        of(serde_json::from_value(content).unwrap())
     }
 
     #[test]

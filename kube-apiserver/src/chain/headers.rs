@@ -30,7 +30,7 @@ pub(super) fn for_errors(headers: &HeaderMap) -> HeaderMap {
     few
 }
 
-/// Headers of all answers (DROPIN.md section 5).
+/// Headers of all answers (upstream `filters/cachecontrol.go`, `audit_init.go`).
 pub(super) fn finish(headers: &mut HeaderMap, audit_id: &str) {
     if let Ok(v) = HeaderValue::from_str(audit_id) {
         headers.insert(AUDIT_ID, v);

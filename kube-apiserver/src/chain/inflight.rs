@@ -1,6 +1,7 @@
 //! How many requests run at once: reads and writes apart, long-running ones and masters free.
 //!
-//! Upstream: `apiserver/pkg/server/filters/maxinflight.go`. (Priority and fairness comes later.)
+//! Upstream: `apiserver/pkg/server/filters/maxinflight.go`, in the place of priority and fairness: its objects are
+//! served and decide nothing here.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -90,7 +90,7 @@ fn write_canonical(value: &Value, out: &mut String) {
 /// FNV-1a 32 over the text Go prints for the byte slice of `{"image":..,"name":..}`.
 ///
 /// It must equal upstream's bit for bit, or a swapped-in kubelet restarts every container
-/// (kubelet `container.HashContainer`; DROPIN.md section 6 has the measured recipe).
+/// (`pkg/kubelet/container/helpers.go` `HashContainer`; the tests have what real kubelets wrote).
 pub fn container_hash(name: &str, image: &str) -> String {
     let json = format!(
         "{{\"image\":{},\"name\":{}}}",
