@@ -393,6 +393,9 @@ mod tests {
         assert_eq!(o.nodes.address_types[0], "InternalIP");
         assert_eq!(o.node_ports, (30000, 32767));
         assert_eq!(o.gates, Gates::default(), "both tables of gates agree");
+        for (gate, default) in api::gates::defaults() {
+            assert_eq!(component::features::enabled(&o.features, gate), default, "{gate}");
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub async fn run(
     serving::install_crypto_provider();
     component::features::publish(&options.features);
     api::capabilities::allow_privileged(options.allow_privileged);
+    api::gates::decide(|gate| component::features::enabled(&options.features, gate));
     resources::serve(|row| options.runtime_config.serves(row));
     let (storage, plain) = open_storage(&options, None, &shutdown)?;
     let (mut overrides, mut stores) = (vec![], vec![storage.clone()]);

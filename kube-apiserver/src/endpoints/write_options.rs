@@ -11,8 +11,6 @@ use http::HeaderMap;
 use super::patch;
 use crate::request::Query;
 
-/// `FieldManagerMaxLength`.
-const MAX_MANAGER: usize = 128;
 /// In the order errors name them.
 const VALIDATIONS: [&str; 4] = ["", "Ignore", "Strict", "Warn"];
 
@@ -49,7 +47,7 @@ pub(super) fn dry_run(verb: &str, query: &Query, headers: &HeaderMap) -> Result<
         ));
     }
     if kind != "DeleteOptions" {
-        manager(&mut errors, field_manager);
+        api::meta::field_manager(&mut errors, field_manager, &Path::new("fieldManager"));
     }
     let values: Vec<&str> = query.all("dryRun").filter(|v| !v.is_empty()).collect();
     for value in values.iter().filter(|v| **v != "All") {
@@ -67,18 +65,6 @@ pub(super) fn dry_run(verb: &str, query: &Query, headers: &HeaderMap) -> Result<
         return Ok(!values.is_empty());
     }
     Err(ApiError::invalid(&GroupKind::new("meta.k8s.io", kind), "", errors))
-}
-
-/// `ValidateFieldManager`.
-fn manager(errors: &mut ErrorList, name: &str) {
-    let path = Path::new("fieldManager");
-    if name.len() > MAX_MANAGER {
-        errors.push(Error::too_long(&path, MAX_MANAGER));
-    }
-    for (at, c) in name.char_indices().filter(|(_, c)| c.is_control()) {
-        let rule = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
-        errors.push(Error::invalid(&path, name, rule));
-    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ pub(crate) trait TypedStrategy: Send + Sync {
     /// The k8s-openapi type.
     type Object: Serialize + DeserializeOwned;
 
+    /// Keeps of the raw object what its type cannot say, such as that something empty was given.
+    fn recall(&self, _raw: &Value, _obj: &mut Self::Object) {}
     /// See [`Strategy::default`].
     fn default(&self, _obj: &mut Self::Object) {}
     /// See [`Strategy::prepare_for_create`].
@@ -124,12 +126,12 @@ pub(crate) trait TypedStrategy: Send + Sync {
 pub(crate) struct Typed<S>(pub(crate) S);
 
 impl<S: TypedStrategy> Typed<S> {
-    fn decode(obj: &Value) -> Result<S::Object, Error> {
-        Self::decode_filled(obj).map(|(object, _)| object)
+    fn decode(&self, obj: &Value) -> Result<S::Object, Error> {
+        self.decode_filled(obj).map(|(object, _)| object)
     }
 
     /// The object, and whether times that it lacks were filled in.
-    fn decode_filled(obj: &Value) -> Result<(S::Object, bool), Error> {
+    fn decode_filled(&self, obj: &Value) -> Result<(S::Object, bool), Error> {
         let decoded = S::Object::deserialize(obj)
             .map(|object| (object, false))
             .or_else(|error| {
@@ -139,13 +141,16 @@ impl<S: TypedStrategy> Typed<S> {
                 }
                 S::Object::deserialize(filled).map(|object| (object, true))
             });
-        decoded.map_err(|e| Error::internal(&Path::new(""), format!("decoding the object: {e}")))
+        let (mut object, filled) =
+            decoded.map_err(|e| Error::internal(&Path::new(""), format!("decoding the object: {e}")))?;
+        self.0.recall(obj, &mut object);
+        Ok((object, filled))
     }
 
     /// Runs `f` on the decoded object and writes it back, keeping apiVersion and kind. An object
     /// that does not decode is left alone: validation reports it.
-    fn edit(obj: &mut Value, f: impl FnOnce(&mut S::Object)) {
-        let Ok((mut typed, filled)) = Self::decode_filled(obj) else {
+    fn edit(&self, obj: &mut Value, f: impl FnOnce(&mut S::Object)) {
+        let Ok((mut typed, filled)) = self.decode_filled(obj) else {
             return;
         };
         f(&mut typed);
@@ -170,24 +175,24 @@ impl<S: TypedStrategy> Typed<S> {
 
 impl<S: TypedStrategy> Strategy for Typed<S> {
     fn default(&self, obj: &mut Value) {
-        Self::edit(obj, |o| self.0.default(o));
+        self.edit(obj, |o| self.0.default(o));
     }
     fn prepare_for_create(&self, ctx: &RequestContext, obj: &mut Value) {
-        Self::edit(obj, |o| self.0.prepare_create(ctx, o));
+        self.edit(obj, |o| self.0.prepare_create(ctx, o));
     }
     fn validate_create(&self, ctx: &RequestContext, obj: &Value) -> ErrorList {
-        match Self::decode(obj) {
+        match self.decode(obj) {
             Ok(o) => self.0.validate_create(ctx, &o),
             Err(e) => vec![e],
         }
     }
     fn prepare_for_update(&self, ctx: &RequestContext, obj: &mut Value, old: &Value) {
-        if let Ok(old) = Self::decode(old) {
-            Self::edit(obj, |o| self.0.prepare_update(ctx, o, &old));
+        if let Ok(old) = self.decode(old) {
+            self.edit(obj, |o| self.0.prepare_update(ctx, o, &old));
         }
     }
     fn validate_update(&self, ctx: &RequestContext, obj: &Value, old: &Value) -> ErrorList {
-        match (Self::decode(obj), Self::decode(old)) {
+        match (self.decode(obj), self.decode(old)) {
             (Ok(o), Ok(old)) => self.0.validate_update(ctx, &o, &old),
             (Err(e), _) | (_, Err(e)) => vec![e],
         }
@@ -196,12 +201,12 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         if !self.0.warns(old.is_some()) {
             return vec![];
         }
-        let old = old.and_then(|old| Self::decode(old).ok());
-        let warnings = Self::decode(obj).map(|o| self.0.warnings(&o, old.as_ref()));
+        let old = old.and_then(|old| self.decode(old).ok());
+        let warnings = self.decode(obj).map(|o| self.0.warnings(&o, old.as_ref()));
         warnings.unwrap_or_default()
     }
     fn create(&self, ctx: &RequestContext, obj: &mut Value) -> Checked {
-        let (mut typed, filled) = match Self::decode_filled(obj) {
+        let (mut typed, filled) = match self.decode_filled(obj) {
             Ok(decoded) => decoded,
             Err(e) => return Checked::new(vec![e], Vec::new),
         };
@@ -213,7 +218,7 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         checked
     }
     fn update(&self, ctx: &RequestContext, obj: &mut Value, old: &Value) -> Checked {
-        let ((mut typed, filled), old) = match (Self::decode_filled(obj), Self::decode(old)) {
+        let ((mut typed, filled), old) = match (self.decode_filled(obj), self.decode(old)) {
             (Ok(decoded), Ok(old)) => (decoded, old),
             (Err(e), _) | (_, Err(e)) => return Checked::new(vec![e], Vec::new),
         };

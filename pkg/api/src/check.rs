@@ -6,7 +6,7 @@ mod webhook;
 
 use std::collections::BTreeMap;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::quantity::Quantity;
 use apimachinery::validation as rules;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
@@ -32,8 +32,9 @@ pub(crate) fn list<T>(value: &Option<Vec<T>>) -> &[T] {
 }
 
 /// One `Invalid` per message.
-pub(crate) fn invalid_each(errs: &mut ErrorList, path: &Path, value: &str, messages: Vec<String>) {
-    errs.extend(messages.into_iter().map(|m| Error::invalid(path, value, m)));
+pub(crate) fn invalid_each(errs: &mut ErrorList, path: &Path, value: impl Into<BadValue>, messages: Vec<String>) {
+    let value = value.into();
+    errs.extend(messages.into_iter().map(|m| Error::invalid(path, value.clone(), m)));
 }
 
 /// An optional number must not be negative (`ValidateNonnegativeField`).
@@ -48,8 +49,15 @@ pub(crate) const NEGATIVE: &str = "must be greater than or equal to 0";
 /// Upstream's `FieldImmutableErrorMsg`.
 pub(crate) const IMMUTABLE: &str = "field is immutable";
 
-/// A value out of a fixed set; `allowed` in the order the message lists it.
+/// A value out of a fixed set, which is a type of its own in Go; `allowed` in the order the message lists it.
 pub(crate) fn one_of(errs: &mut ErrorList, path: &Path, value: &str, allowed: &[&str]) {
+    if !allowed.contains(&value) {
+        errs.push(Error::not_supported(path, BadValue::named(value), allowed));
+    }
+}
+
+/// [`one_of`] for a field that is a plain text in Go.
+pub(crate) fn text_of(errs: &mut ErrorList, path: &Path, value: &str, allowed: &[&str]) {
     if !allowed.contains(&value) {
         errs.push(Error::not_supported(path, value, allowed));
     }
@@ -154,6 +162,15 @@ pub(crate) fn immutable<T: Serialize>(errs: &mut ErrorList, path: &Path, new: &T
     }
 }
 
+/// [`immutable`] for a text that is a pointer or a type of its own in Go.
+pub(crate) fn immutable_named<T: Serialize>(errs: &mut ErrorList, path: &Path, new: &T, old: &T) {
+    let (new, old) = (to_value(new), to_value(old));
+    if !equal_values(&new, &old) {
+        let shown = new.as_str().map_or(BadValue::Null, BadValue::named);
+        errs.push(Error::invalid(path, shown, IMMUTABLE));
+    }
+}
+
 /// [`immutable`] for a part that upstream shows as its own type: `kind` as `crate::internal` names it.
 pub(crate) fn immutable_part<T: Serialize>(errs: &mut ErrorList, path: &Path, kind: &'static str, new: &T, old: &T) {
     if !equal(new, old) {
@@ -185,9 +202,9 @@ fn equal_values(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Fields that are maps in Go: an empty one equals a missing one. Other empty objects are set
+/// Fields that are maps or structs held by value in Go: an empty one equals a missing one. Other empty objects are set
 /// pointers (`emptyDir: {}`) and do not.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 10] = [
     "annotations",
     "data",
     "binaryData",
@@ -197,15 +214,13 @@ const MAPS: [&str; 11] = [
     "nodeSelector",
     "overhead",
     "requests",
-    "selector",
-    "resources",
+    "metadata",
 ];
 
 fn is_unset(key: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
-        Value::String(text) => text.is_empty(),
         Value::Object(map) => map.is_empty() && MAPS.contains(&key),
         _ => false,
     }

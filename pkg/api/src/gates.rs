@@ -2,8 +2,9 @@
 //!
 //! A field whose gate is off is dropped from what is written, unless the stored object uses it
 //! already (upstream: `dropDisabledFields` of pkg/api/pod/util.go and of each strategy). The table
-//! has a row per gate and kind; where a gate decides more than that, the strategies do.
+//! has a row per gate and kind; gates that decide more are asked by the rules ([`decide`]).
 
+mod decided;
 #[cfg(test)]
 mod tests;
 
@@ -11,14 +12,18 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+pub(crate) use decided::{Gate, on};
+pub use decided::{decide, defaults};
+
 /// Which gates of the table are off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gates(BTreeSet<&'static str>);
 
 /// The gates of the table that are off by default in v1.36 (pkg/features/kube_features.go).
-const OFF: [&str; 10] = [
+const OFF: [&str; 11] = [
     "ClusterTrustBundleProjection",
     "ContainerStopSignals",
+    "CoordinatedLeaderElection",
     "CrossNamespaceVolumeDataSource",
     "DRAListTypeAttributes",
     "DRANodeAllocatableResources",
@@ -99,7 +104,7 @@ const POD_SPECS: [(&str, &str, &str); 9] = [
 
 /// Gate, place, paths; all paths of a row are in use as soon as one is. In a path `*` is every element
 /// or entry, `a|b` either, `a?` goes when nothing is left in it, and `a=b` is `a` when it has a `b`.
-const FIELDS: [(&str, Place, &[&str]); 26] = [
+const FIELDS: [(&str, Place, &[&str]); 28] = [
     (
         "ClusterTrustBundleProjection",
         PodSpec,
@@ -152,6 +157,16 @@ const FIELDS: [(&str, Place, &[&str]); 26] = [
         "CrossNamespaceVolumeDataSource",
         Object("", "persistentvolumeclaims"),
         &["spec.dataSourceRef=namespace"],
+    ),
+    (
+        "CoordinatedLeaderElection",
+        Object("coordination.k8s.io", "leases"),
+        &["spec.strategy"],
+    ),
+    (
+        "CoordinatedLeaderElection",
+        Object("coordination.k8s.io", "leases"),
+        &["spec.preferredHolder"],
     ),
     ("DynamicKubeletConfig", Object("", "nodes"), &["spec.configSource"]),
     ("DynamicKubeletConfig", Object("", "nodes"), &["status.config"]),

@@ -145,7 +145,8 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
                     None => around,
                 };
                 let value = named(within, field.api);
-                (!field.omit || value.is_some_and(|v| !is_empty(v))).then_some((field, value))
+                let pointer = matches!(field.kind, Kind::Pointer(_));
+                (!field.omit || value.is_some_and(|v| pointer || !is_empty(v))).then_some((field, value))
             });
             sequence(out, '{', '}', fields, |out, (field, value)| {
                 out.push_str(&Value::from(field.name).to_string());

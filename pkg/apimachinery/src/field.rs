@@ -118,6 +118,11 @@ impl BadValue {
     pub fn raw(value: impl fmt::Display) -> Self {
         Self::Raw(value.to_string())
     }
+
+    /// A text whose type in Go has a name of its own (`types.UID`, enumerations): shown as JSON, not as `%q`.
+    pub fn named(value: &str) -> Self {
+        Self::Raw(escape_html(Value::from(value).to_string()))
+    }
 }
 
 impl From<&str> for BadValue {

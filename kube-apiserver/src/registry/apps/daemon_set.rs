@@ -9,6 +9,11 @@ use crate::registry::strategy::Typed;
 
 /// DaemonSets.
 pub(crate) static STRATEGY: Typed<Rules<DaemonSet>> = Typed(Rules {
+    recall: |raw, obj| {
+        if let Some(spec) = &mut obj.spec {
+            defaults::given_selector(raw, &mut spec.selector);
+        }
+    },
     default: defaults::daemon_set,
     prepare_create: |_, obj| {
         first_generation(obj);

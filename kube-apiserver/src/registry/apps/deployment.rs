@@ -8,6 +8,11 @@ use crate::registry::strategy::Typed;
 
 /// Deployments.
 pub(crate) static STRATEGY: Typed<Rules<Deployment>> = Typed(Rules {
+    recall: |raw, obj| {
+        if let Some(spec) = &mut obj.spec {
+            defaults::given_selector(raw, &mut spec.selector);
+        }
+    },
     default: defaults::deployment,
     prepare_create: |_, obj| {
         first_generation(obj);

@@ -8,6 +8,11 @@ use crate::registry::strategy::Typed;
 
 /// ReplicaSets.
 pub(crate) static STRATEGY: Typed<Rules<ReplicaSet>> = Typed(Rules {
+    recall: |raw, obj| {
+        if let Some(spec) = &mut obj.spec {
+            defaults::given_selector(raw, &mut spec.selector);
+        }
+    },
     default: defaults::replica_set,
     prepare_create: |_, obj| {
         first_generation(obj);

@@ -8,6 +8,11 @@ use crate::registry::strategy::Typed;
 
 /// StatefulSets.
 pub(crate) static STRATEGY: Typed<Rules<StatefulSet>> = Typed(Rules {
+    recall: |raw, obj| {
+        if let Some(spec) = &mut obj.spec {
+            defaults::given_selector(raw, &mut spec.selector);
+        }
+    },
     default: defaults::stateful_set,
     prepare_create: |_, obj| {
         first_generation(obj);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use apimachinery::field::{Error, Path};
 use apimachinery::names;
 use apimachinery::status::{ApiError, Result};
 use serde_json::Value;
@@ -71,9 +70,8 @@ impl Store {
             self.dropped.apply(&mut obj, None);
             let Checked { mut errors, warnings } = self.strategy.create(ctx, &mut obj);
             name = meta::name(&obj).to_owned();
-            if name.is_empty() && !errors.iter().any(|e| e.field == "metadata.name") {
-                let path = Path::new("metadata").child("name");
-                errors.push(Error::required(&path, "name or generateName is required"));
+            if errors.is_empty() {
+                errors = meta::created(&obj, owners.as_ref(), self.row.namespaced);
             }
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&self.gk, &name, errors));

@@ -1,7 +1,10 @@
 //! The server-owned part of `metadata`: what the store writes that no client may.
 
+use api::k8s::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use apimachinery::field::{Error, ErrorList, Path};
 use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 pub(super) use apimachinery::meta::{
@@ -55,4 +58,40 @@ pub(super) fn settle_namespace(obj: &mut Value, namespaced: bool, ns: &str) -> R
         meta::set_namespace(obj, want);
     }
     Ok(())
+}
+
+/// What is wrong with a new object's metadata, whatever its kind (upstream `rest.BeforeCreate`). `owners` are its
+/// `managedFields`, which it goes without while it is checked.
+pub(super) fn created(obj: &Value, owners: Option<&Value>, namespaced: bool) -> ErrorList {
+    match typed(obj, owners) {
+        Ok(meta) => api::meta::created(&meta, namespaced),
+        Err(e) => vec![e],
+    }
+}
+
+/// What is wrong with a changed object's metadata, whatever its kind (upstream `rest.BeforeUpdate`).
+pub(super) fn changed(new: &Value, owners: Option<&Value>, old: &Value, namespaced: bool) -> ErrorList {
+    match (typed(new, owners), typed(old, None)) {
+        (Ok(new), Ok(old)) => api::meta::changed(&new, &old, namespaced),
+        (Err(e), _) | (_, Err(e)) => vec![e],
+    }
+}
+
+fn typed(obj: &Value, owners: Option<&Value>) -> std::result::Result<ObjectMeta, Error> {
+    let path = Path::new("metadata");
+    let empty = json!({});
+    let mut typed = ObjectMeta::deserialize(obj.get("metadata").unwrap_or(&empty))
+        .map_err(|e| Error::internal(&path, format!("decoding the metadata: {e}")))?;
+    let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).map(str::to_owned);
+    // The fields themselves are the field manager's to read, and long.
+    let entries = owners.and_then(Value::as_array).into_iter().flatten();
+    let entries = entries.map(|entry| ManagedFieldsEntry {
+        fields_type: text(entry, "fieldsType"),
+        manager: text(entry, "manager"),
+        operation: text(entry, "operation"),
+        subresource: text(entry, "subresource"),
+        ..ManagedFieldsEntry::default()
+    });
+    typed.managed_fields = Some(entries.collect());
+    Ok(typed)
 }

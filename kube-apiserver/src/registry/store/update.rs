@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use apimachinery::field::{Error, Path};
 use apimachinery::status::{ApiError, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Entry, Hooks, Store, codec, meta};
 use crate::registry::field_manager;
@@ -65,7 +65,12 @@ impl Store {
                 field_manager::take_owners(&mut old),
             );
             self.dropped.apply(&mut new, Some(&old));
-            let Checked { errors, warnings } = strategy.update(ctx, &mut new, &old);
+            let Checked {
+                errors: particular,
+                warnings,
+            } = strategy.update(ctx, &mut new, &old);
+            let mut errors = meta::changed(&new, owners.0.as_ref(), &old, self.row.namespaced);
+            errors.extend(particular);
             field_manager::put_owners(&mut new, owners.0);
             field_manager::put_owners(&mut old, owners.1);
             field_manager::ignore_times(&mut new, &old);
@@ -140,7 +145,7 @@ impl Store {
             let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {old_uid}");
             return Err(ApiError::conflict(&self.gr, name, why));
         }
-        let old_meta = old.get("metadata").cloned().unwrap_or_else(|| json!({}));
+        let old_meta = apimachinery::meta::metadata(old);
         let m = meta::metadata_mut(new);
         m.remove("selfLink");
         m.insert("resourceVersion".into(), Value::String(rev.to_string()));
@@ -154,12 +159,13 @@ impl Store {
         };
         keep(m, "uid");
         keep(m, "generation");
-        for field in [
-            "name",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-        ] {
+        for field in ["creationTimestamp", "deletionTimestamp"] {
+            // Times that are set stay, whatever a client says; to set one is for validation to refuse.
+            if old_meta.contains_key(field) || m.get(field).is_none_or(Value::is_null) {
+                keep(m, field);
+            }
+        }
+        for field in ["name", "deletionGracePeriodSeconds"] {
             // A client may leave these out; a different value is for validation to refuse.
             if m.get(field).is_none_or(Value::is_null) {
                 keep(m, field);

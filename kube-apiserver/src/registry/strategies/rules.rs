@@ -15,6 +15,8 @@ pub(crate) type Fields = Vec<(&'static str, String)>;
 
 /// What is special about the kind `T`. Build it with [`Rules::new`] and struct update syntax.
 pub(crate) struct Rules<T: 'static> {
+    /// Keeps of the raw object what its type cannot say.
+    pub(crate) recall: fn(&Value, &mut T),
     /// Fills defaults.
     pub(crate) default: fn(&mut T),
     /// Before validation of a create.
@@ -55,6 +57,7 @@ impl<T: 'static> Rules<T> {
     /// Validation only: nothing to default, prepare or select.
     pub(crate) const fn new(create: fn(&T) -> ErrorList, update: fn(&T, &T) -> ErrorList) -> Self {
         Rules {
+            recall: |_, _| {},
             default: |_| {},
             prepare_create: |_, _| {},
             validate_create: create,
@@ -167,6 +170,9 @@ pub(crate) use spec_status;
 impl<T: Serialize + DeserializeOwned + 'static> TypedStrategy for Rules<T> {
     type Object = T;
 
+    fn recall(&self, raw: &Value, obj: &mut T) {
+        (self.recall)(raw, obj);
+    }
     fn default(&self, obj: &mut T) {
         (self.default)(obj);
     }

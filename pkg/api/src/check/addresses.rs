@@ -7,18 +7,23 @@ use apimachinery::validation::{cidr_warnings, ip_warnings, is_legacy_cidr, is_le
 pub(crate) use apimachinery::validation::{sloppy_cidr, sloppy_ip};
 
 use super::invalid_each;
+use crate::gates::{Gate, on};
 
 /// An address that may keep a value the stored object already has (`IsValidIPForLegacyField`).
 pub(crate) fn legacy_ip(errs: &mut ErrorList, path: &Path, value: &str, stored: &[&str]) {
     if !stored.contains(&value) {
-        invalid_each(errs, path, value, is_legacy_ip(value));
+        let strict = on(Gate::StrictAddresses) || sloppy_ip(value).is_none();
+        let messages = if strict { is_legacy_ip(value) } else { vec![] };
+        invalid_each(errs, path, value, messages);
     }
 }
 
 /// A network that may keep a value the stored object already has (`IsValidCIDRForLegacyField`).
 pub(crate) fn legacy_cidr(errs: &mut ErrorList, path: &Path, value: &str, stored: &[&str]) {
     if !stored.contains(&value) {
-        invalid_each(errs, path, value, is_legacy_cidr(value));
+        let strict = on(Gate::StrictAddresses) || sloppy_cidr(value).is_none();
+        let messages = if strict { is_legacy_cidr(value) } else { vec![] };
+        invalid_each(errs, path, value, messages);
     }
 }
 

@@ -121,6 +121,7 @@ fn every_path_is_one_of_the_schema() {
             "pods" => ("v1", "Pod"),
             "persistentvolumeclaims" => ("v1", "PersistentVolumeClaim"),
             "nodes" => ("v1", "Node"),
+            "leases" => ("v1", "Lease"),
             "deployments" => ("v1", "Deployment"),
             "statefulsets" => ("v1", "StatefulSet"),
             "horizontalpodautoscalers" => ("v2", "HorizontalPodAutoscaler"),

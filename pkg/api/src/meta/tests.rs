@@ -106,7 +106,9 @@ fn only_one_controller_reference_is_allowed() {
     let errs = create(&meta, true, name_subdomain);
     assert_eq!(errs.len(), 1);
     assert!(
-        errs[0].to_string().ends_with("in references for a and b"),
+        errs[0]
+            .to_string()
+            .ends_with("in references for ReplicaSet/a and ReplicaSet/b"),
         "{}",
         errs[0]
     );
@@ -122,6 +124,91 @@ fn finalizers_without_domain_must_be_known() {
         messages(&create(&meta, true, name_subdomain)),
         [
             "metadata.finalizers[1]: Invalid value: \"mine\": name is neither a standard finalizer name nor is it fully qualified"
+        ]
+    );
+}
+
+#[test]
+fn owners_are_shown_as_go_writes_them_and_have_a_version() {
+    let owner = |version: &str, kind: &str| OwnerReference {
+        api_version: version.into(),
+        kind: kind.into(),
+        name: "o".into(),
+        uid: "u".into(),
+        controller: Some(false),
+        block_owner_deletion: None,
+    };
+    for (version, kind, want) in [
+        ("v1", "Pod", None),
+        ("/v1", "Pod", None),
+        (
+            "a/b/c",
+            "Pod",
+            Some("metadata.ownerReferences.apiVersion: Invalid value: \"a/b/c\": version must not be empty"),
+        ),
+        (
+            "v1",
+            "Event",
+            Some(
+                r#"metadata.ownerReferences: Invalid value: {"apiVersion":"v1","kind":"Event","name":"o","uid":"u","controller":false}: /v1, Kind=Event is disallowed from being an owner"#,
+            ),
+        ),
+    ] {
+        let meta = ObjectMeta {
+            owner_references: Some(vec![owner(version, kind)]),
+            ..named("x")
+        };
+        assert_eq!(
+            messages(&created(&meta, true)).first().map(String::as_str),
+            want,
+            "{version} {kind}"
+        );
+    }
+}
+
+#[test]
+fn every_kind_has_a_name_that_fits_a_path_and_says_so_once_per_rule() {
+    let meta = ObjectMeta {
+        generate_name: Some("..".into()),
+        ..named("a/b")
+    };
+    assert_eq!(
+        messages(&created(&meta, true)),
+        ["metadata.name: Invalid value: \"a/b\": may not contain '/'"]
+    );
+    assert_eq!(
+        messages(&create(&meta, true, name_path_segment))[0],
+        "metadata.generateName: Invalid value: \"..\": may not be '..'"
+    );
+    // An update asks for the metadata as of a new object, then for what may not change.
+    assert_eq!(
+        messages(&changed(&meta, &named("x"), true)),
+        [
+            "metadata.name: Invalid value: \"a/b\": may not contain '/'",
+            "metadata.name: Invalid value: \"a/b\": field is immutable"
+        ]
+    );
+}
+
+#[test]
+fn entries_of_managed_fields_are_checked() {
+    let meta = ObjectMeta {
+        managed_fields: Some(vec![ManagedFieldsEntry {
+            operation: Some("<".into()),
+            fields_type: Some("FieldsV2".into()),
+            manager: Some("m\u{1}".into()),
+            subresource: Some("s".repeat(257)),
+            ..ManagedFieldsEntry::default()
+        }]),
+        ..named("x")
+    };
+    assert_eq!(
+        messages(&created(&meta, true)),
+        [
+            "metadata.managedFields[0].operation: Invalid value: \"\\u003c\": must be `Apply` or `Update`",
+            "metadata.managedFields[0].fieldsType: Invalid value: \"FieldsV2\": must be `FieldsV1`",
+            "metadata.managedFields[0].manager: Invalid value: \"m\\x01\": invalid character U+0001 (at position 1)",
+            "metadata.managedFields[0].subresource: Too long: may not be more than 256 bytes",
         ]
     );
 }

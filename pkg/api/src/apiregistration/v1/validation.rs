@@ -22,14 +22,14 @@ pub fn api_service_create(obj: &APIService) -> ErrorList {
 
 /// A changed APIService (`ValidateAPIServiceUpdate`).
 pub fn api_service_update(new: &APIService, old: &APIService) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::update_generic(&new.metadata, &old.metadata);
     errs.extend(api_service_create(new));
     errs
 }
 
 /// A changed status (`ValidateAPIServiceStatusUpdate`).
 pub fn api_service_status_update(new: &APIService, old: &APIService) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::update_generic(&new.metadata, &old.metadata);
     let conditions = new.status.as_ref().map(|s| list(&s.conditions)).unwrap_or_default();
     for (index, condition) in conditions.iter().enumerate() {
         let path = Path::new("status").child("conditions").index(index).child("status");
@@ -45,14 +45,13 @@ fn metadata(obj: &APIService) -> ErrorList {
         .as_ref()
         .map_or(("", ""), |s| (text(&s.version), text(&s.group)));
     let wanted = format!("{version}.{group}");
-    let name = text(&obj.metadata.name);
-    let mut errs = meta::create(&obj.metadata, false, meta::name_path_segment);
-    if !name.is_empty() && name != wanted && is_path_segment_name(name).is_empty() {
-        let rule = format!("must be `spec.version+\".\"+spec.group`: {wanted:?}");
-        let before = errs.iter().take_while(|e| e.field == "metadata.generateName").count();
-        errs.insert(before, Error::invalid(&Path::new("metadata").child("name"), name, rule));
-    }
-    errs
+    meta::create_generic(&obj.metadata, false, |name, _| {
+        let wrong = is_path_segment_name(name);
+        if wrong.is_empty() && name != wanted {
+            return vec![format!("must be `spec.version+\".\"+spec.group`: {wanted:?}")];
+        }
+        wrong
+    })
 }
 
 fn spec(errs: &mut ErrorList, spec: &APIServiceSpec) {

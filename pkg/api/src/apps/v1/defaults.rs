@@ -4,13 +4,24 @@ use k8s_openapi::api::apps::v1::{
     DaemonSet, Deployment, ReplicaSet, RollingUpdateStatefulSetStrategy, StatefulSet,
     StatefulSetPersistentVolumeClaimRetentionPolicy,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::Value;
 
 use crate::check::text;
 use crate::core::v1::defaults::{or, persistent_volume_claim, pod_template_spec};
+use crate::gates::{Gate, on};
+use crate::meta::is_empty_selector;
 
 /// Old ReplicaSets or ControllerRevisions kept for rollback.
 const HISTORY: i32 = 10;
+
+/// Keeps that an empty selector was given, which the type cannot say: it gets an empty `matchLabels`.
+pub fn given_selector(raw: &Value, selector: &mut LabelSelector) {
+    if raw.pointer("/spec/selector").is_some_and(Value::is_object) && is_empty_selector(selector) {
+        selector.match_labels.get_or_insert_default();
+    }
+}
 
 /// One replica, rolling update by quarters, ten revisions, ten minutes (`SetDefaults_Deployment`).
 pub fn deployment(obj: &mut Deployment) {
@@ -81,8 +92,10 @@ pub fn stateful_set(obj: &mut StatefulSet) {
     if text(&strategy.type_) == "RollingUpdate"
         && let Some(rolling) = &mut strategy.rolling_update
     {
-        // The gate MaxUnavailableStatefulSet is off: no default for maxUnavailable.
         rolling.partition.get_or_insert(0);
+        if on(Gate::MaxUnavailable) {
+            rolling.max_unavailable.get_or_insert(IntOrString::Int(1));
+        }
     }
     let retention = spec
         .persistent_volume_claim_retention_policy

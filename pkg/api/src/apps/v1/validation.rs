@@ -4,7 +4,7 @@ mod daemon_set;
 mod deployment;
 mod stateful_set;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::labels::Selector;
 use apimachinery::validation::is_valid_percent;
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::check::{immutable, non_negative, to_value};
+use crate::check::{IMMUTABLE, equal, immutable, non_negative, to_value};
 use crate::core::v1::validation::{pod_template_spec, restart_policy_among};
 use crate::meta;
 
@@ -23,29 +23,61 @@ pub use deployment::{
 };
 pub use stateful_set::{stateful_set_create, stateful_set_status_update, stateful_set_update};
 
-/// A selector that must be there. An empty one is taken for a missing one: the typed object does not
-/// tell them apart.
-fn required_selector(errs: &mut ErrorList, selector: &LabelSelector) {
-    let path = Path::new("spec").child("selector");
-    if meta::is_empty_selector(selector) {
-        errs.push(Error::required(&path, ""));
-    }
-    meta::label_selector(errs, Some(selector), &path);
+/// Whether there is no selector: an empty one that was given has an empty `matchLabels`
+/// ([`super::defaults::given_selector`]).
+fn is_absent(selector: &LabelSelector) -> bool {
+    selector.match_labels.is_none() && meta::is_empty_selector(selector)
 }
 
-/// The selector selects the pods the template makes; a missing one selects none
+fn shown_selector(selector: &LabelSelector) -> BadValue {
+    match is_absent(selector) {
+        true => BadValue::Null,
+        false => crate::internal::shown("meta.LabelSelector", selector),
+    }
+}
+
+/// A selector that must be there and select something; `kind` is named in the message.
+fn required_selector(errs: &mut ErrorList, selector: &LabelSelector, kind: &str) {
+    let path = Path::new("spec").child("selector");
+    if is_absent(selector) {
+        errs.push(Error::required(&path, ""));
+        return;
+    }
+    meta::label_selector(errs, Some(selector), &path);
+    not_empty(errs, selector, kind);
+}
+
+fn not_empty(errs: &mut ErrorList, selector: &LabelSelector, kind: &str) {
+    if meta::is_empty_selector(selector) && !is_absent(selector) {
+        let rule = format!("empty selector is invalid for {kind}");
+        errs.push(Error::invalid(
+            &Path::new("spec").child("selector"),
+            shown_selector(selector),
+            rule,
+        ));
+    }
+}
+
+/// The selector stays (`ValidateImmutableField`).
+fn same_selector(errs: &mut ErrorList, new: &LabelSelector, old: &LabelSelector) {
+    if !equal(new, old) {
+        let path = Path::new("spec").child("selector");
+        errs.push(Error::invalid(&path, shown_selector(new), IMMUTABLE));
+    }
+}
+
+/// The selector selects the pods the template makes; a missing one selects none, an empty one all
 /// (`LabelSelectorAsSelector`). `invalid` is what is said of a selector that cannot be read.
 fn selects_template(errs: &mut ErrorList, selector: &LabelSelector, template: &PodTemplateSpec, invalid: Option<&str>) {
     let path = Path::new("spec");
     let Ok(parsed) = Selector::from_label_selector(selector) else {
         if let Some(rule) = invalid {
-            let value = crate::internal::shown("meta.LabelSelector", selector);
-            errs.push(Error::invalid(&path.child("selector"), value, rule));
+            errs.push(Error::invalid(&path.child("selector"), shown_selector(selector), rule));
         }
         return;
     };
     let labels = template.metadata.as_ref().and_then(|m| m.labels.clone());
-    if meta::is_empty_selector(selector) || !parsed.matches(&labels.clone().unwrap_or_default()) {
+    if is_absent(selector) || !parsed.matches(&labels.clone().unwrap_or_default()) {
         let path = path.child("template").child("metadata").child("labels");
         let rule = "`selector` does not match template `labels`";
         errs.push(Error::invalid(&path, &to_value(&labels), rule));

@@ -10,6 +10,7 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 
 use crate::check::{NEGATIVE, invalid_each, list, non_negative, one_of, quantity, required};
+use crate::gates::{Gate, on};
 use crate::meta;
 
 /// Longest period of a policy and longest window, in seconds.
@@ -54,10 +55,11 @@ pub fn horizontal_pod_autoscaler_status_update(
 }
 
 /// `validateHorizontalPodAutoscalerSpec` with the strategy's options
-/// (`validationOptionsForHorizontalPodAutoscaler`; the gate HPAScaleToZero is off).
+/// (`validationOptionsForHorizontalPodAutoscaler`).
 fn spec(errs: &mut ErrorList, spec: &HorizontalPodAutoscalerSpec, old: Option<&HorizontalPodAutoscalerSpec>) {
     let path = Path::new("spec");
-    let least = i32::from(old.is_none_or(|o| o.min_replicas != Some(0)));
+    let to_zero = on(Gate::ScaleToZero) || old.is_some_and(|o| o.min_replicas == Some(0));
+    let least = i32::from(!to_zero);
     if let Some(min) = spec.min_replicas.filter(|min| *min < least) {
         let rule = format!("must be greater than or equal to {least}");
         errs.push(Error::invalid(&path.child("minReplicas"), min, rule));

@@ -1,6 +1,6 @@
 //! Validation of coordination.k8s.io/v1 (pkg/apis/coordination/validation/validation.go).
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::check::{non_negative, qualified_name, text};
@@ -8,14 +8,14 @@ use crate::meta;
 
 /// A new Lease (`ValidateLease`).
 pub fn lease_create(obj: &Lease) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    let mut errs = meta::create_generic(&obj.metadata, true, meta::name_subdomain);
     spec(&mut errs, obj);
     errs
 }
 
 /// A changed Lease (`ValidateLeaseUpdate`).
 pub fn lease_update(new: &Lease, old: &Lease) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::update_generic(&new.metadata, &old.metadata);
     spec(&mut errs, new);
     errs
 }
@@ -35,7 +35,11 @@ fn spec(errs: &mut ErrorList, obj: &Lease) {
         if strategy.contains('/') {
             qualified_name(errs, &path, strategy);
         } else if strategy != "OldestEmulationVersion" {
-            errs.push(Error::not_supported(&path, strategy, &["OldestEmulationVersion"]));
+            errs.push(Error::not_supported(
+                &path,
+                BadValue::named(strategy),
+                &["OldestEmulationVersion"],
+            ));
         }
     }
     if !text(&spec.preferred_holder).is_empty() && text(&spec.strategy).is_empty() {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use apimachinery::field::{Error, ErrorList, Path};
-use apimachinery::validation::{
-    is_dns1123_label, is_dns1123_subdomain, is_legacy_ip, is_strict_ip, is_valid_label_value,
-};
+use apimachinery::validation::{is_dns1123_label, is_dns1123_subdomain, is_strict_ip, is_valid_label_value};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointPort, EndpointSlice};
 
-use crate::check::{dns_label, equal, immutable, invalid_each, list, one_of, qualified_name, required_one_of, text};
+use crate::check::{
+    dns_label, equal, immutable_named, invalid_each, legacy_ip, list, one_of, qualified_name, required_one_of, text,
+};
 use crate::core::v1::validation::non_special_ip;
 use crate::meta;
 
@@ -27,9 +27,8 @@ pub fn endpoint_slice_create(obj: &EndpointSlice) -> ErrorList {
 
 /// A changed EndpointSlice (`ValidateEndpointSliceUpdate`).
 pub fn endpoint_slice_update(new: &EndpointSlice, old: &EndpointSlice) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(slice(new, Some(old)));
-    immutable(
+    let mut errs = slice(new, Some(old));
+    immutable_named(
         &mut errs,
         &Path::new("addressType"),
         &new.address_type,
@@ -90,14 +89,15 @@ fn endpoints(errs: &mut ErrorList, endpoints: &[Endpoint], type_: &str) {
 /// One address; that it is of the other family is reported at the list, as upstream does.
 fn address(errs: &mut ErrorList, address: &str, type_: &str, list: &Path, index: usize) {
     let path = list.index(index);
-    let messages = match type_ {
-        "IPv4" => is_legacy_ip(address),
-        "IPv6" => is_strict_ip(address),
+    let before = errs.len();
+    match type_ {
+        "IPv4" => legacy_ip(errs, &path, address, &[]),
+        "IPv6" => invalid_each(errs, &path, address, is_strict_ip(address)),
         "FQDN" => return fqdn(errs, address, &path),
         _ => return,
-    };
-    if !messages.is_empty() {
-        return invalid_each(errs, &path, address, messages);
+    }
+    if errs.len() > before {
+        return;
     }
     if address.contains(':') != (type_ == "IPv6") {
         let rule = format!("must be an {type_} address");
@@ -141,7 +141,7 @@ fn hints(errs: &mut ErrorList, hints: &EndpointHints, path: &Path) {
             if names[..index].contains(name) {
                 errs.push(Error::duplicate(&path, *name));
             }
-            invalid_each(errs, &path, name, rule(name));
+            invalid_each(errs, &path, *name, rule(name));
         }
     }
 }

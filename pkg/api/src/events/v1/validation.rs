@@ -5,7 +5,7 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 
-use crate::check::{dns_subdomain, equal, immutable, qualified_name, required, text};
+use crate::check::{IMMUTABLE, dns_subdomain, immutable, immutable_part, qualified_name, required, text};
 use crate::meta;
 
 /// Longest action, reason and reporting instance, in bytes.
@@ -54,38 +54,70 @@ pub fn event_update(new: &Event, old: &Event, strict: bool) -> ErrorList {
         return errs;
     }
     errs.extend(meta::update(&new.metadata, &old.metadata));
-    if !equal(&new.series, &old.series) {
+    if new.series != old.series {
         series(&mut errs, new);
     }
     let errs_of = &mut errs;
     let at = Path::new;
-    immutable(
-        errs_of,
-        &at("involvedObject"),
-        &new.involved_object,
-        &old.involved_object,
-    );
-    immutable(errs_of, &at("reason"), &new.reason, &old.reason);
-    immutable(errs_of, &at("message"), &new.message, &old.message);
-    immutable(errs_of, &at("source"), &new.source, &old.source);
+    const REFERENCE: &str = "core.ObjectReference";
+    let (about, before) = (&new.involved_object, &old.involved_object);
+    immutable_part(errs_of, &at("involvedObject"), REFERENCE, about, before);
+    unchanged(errs_of, "reason", &new.reason, &old.reason);
+    unchanged(errs_of, "message", &new.message, &old.message);
+    let (source, before) = (new.source.as_ref(), old.source.as_ref());
+    let (source, before) = (source.cloned().unwrap_or_default(), before.cloned().unwrap_or_default());
+    immutable_part(errs_of, &at("source"), "core.EventSource", &source, &before);
     immutable(
         errs_of,
         &at("firstTimestamp"),
-        &new.first_timestamp,
-        &old.first_timestamp,
+        &time(&new.first_timestamp),
+        &time(&old.first_timestamp),
     );
-    immutable(errs_of, &at("lastTimestamp"), &new.last_timestamp, &old.last_timestamp);
-    immutable(errs_of, &at("count"), &new.count, &old.count);
-    immutable(errs_of, &at("reason"), &new.reason, &old.reason);
-    immutable(errs_of, &at("type"), &new.type_, &old.type_);
-    immutable(errs_of, &at("eventTime"), &new.event_time, &old.event_time);
-    immutable(errs_of, &at("action"), &new.action, &old.action);
-    immutable(errs_of, &at("related"), &new.related, &old.related);
-    let (controller, before) = (&new.reporting_component, &old.reporting_component);
-    immutable(errs_of, &at("reportingController"), controller, before);
-    let (instance, before) = (&new.reporting_instance, &old.reporting_instance);
-    immutable(errs_of, &at("reportingInstance"), instance, before);
+    immutable(
+        errs_of,
+        &at("lastTimestamp"),
+        &time(&new.last_timestamp),
+        &time(&old.last_timestamp),
+    );
+    if new.count.unwrap_or(0) != old.count.unwrap_or(0) {
+        errs_of.push(Error::invalid(&at("count"), new.count.unwrap_or(0), IMMUTABLE));
+    }
+    // Twice, as upstream.
+    unchanged(errs_of, "reason", &new.reason, &old.reason);
+    unchanged(errs_of, "type", &new.type_, &old.type_);
+    immutable(
+        errs_of,
+        &at("eventTime"),
+        &micro(&new.event_time),
+        &micro(&old.event_time),
+    );
+    unchanged(errs_of, "action", &new.action, &old.action);
+    immutable_part(
+        errs_of,
+        &at("related"),
+        "*core.ObjectReference",
+        &new.related,
+        &old.related,
+    );
+    unchanged(
+        errs_of,
+        "reportingController",
+        &new.reporting_component,
+        &old.reporting_component,
+    );
+    unchanged(
+        errs_of,
+        "reportingInstance",
+        &new.reporting_instance,
+        &old.reporting_instance,
+    );
     errs
+}
+
+fn unchanged(errs: &mut ErrorList, field: &str, new: &Option<String>, old: &Option<String>) {
+    if text(new) != text(old) {
+        errs.push(Error::invalid(&Path::new(field), text(new), IMMUTABLE));
+    }
 }
 
 /// Zero times are no times.
@@ -244,6 +276,14 @@ mod tests {
                     "its series",
                     json!({"/series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}}),
                     &[],
+                ),
+                (
+                    "what it is about, as Go shows it",
+                    json!({"/involvedObject/name": "q", "/related": {"kind": "Pod", "name": "<"}, "/firstTimestamp": null}),
+                    &[
+                        "involvedObject: Invalid value: {\"Kind\":\"Pod\",\"Namespace\":\"n\",\"Name\":\"q\",\"UID\":\"\",\"APIVersion\":\"\",\"ResourceVersion\":\"\",\"FieldPath\":\"\"}: field is immutable",
+                        "related: Invalid value: {\"Kind\":\"Pod\",\"Namespace\":\"\",\"Name\":\"\\u003c\",\"UID\":\"\",\"APIVersion\":\"\",\"ResourceVersion\":\"\",\"FieldPath\":\"\"}: field is immutable",
+                    ],
                 ),
                 (
                     "its reason and type",

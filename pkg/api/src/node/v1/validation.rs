@@ -10,7 +10,7 @@ use crate::meta;
 
 /// A new RuntimeClass (`ValidateRuntimeClass`).
 pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_generic(&obj.metadata, false, meta::name_subdomain);
     let handler = Path::new("handler");
     if obj.handler.is_empty() {
         errs.push(Error::required(&handler, ""));
@@ -47,7 +47,7 @@ pub fn runtime_class_create(obj: &RuntimeClass) -> ErrorList {
 /// A changed RuntimeClass: the rules of a new one, then `ValidateRuntimeClassUpdate` (the strategy's `ValidateUpdate`).
 pub fn runtime_class_update(new: &RuntimeClass, old: &RuntimeClass) -> ErrorList {
     let mut errs = runtime_class_create(new);
-    errs.extend(meta::update(&new.metadata, &old.metadata));
+    errs.extend(meta::update_generic(&new.metadata, &old.metadata));
     immutable(&mut errs, &Path::new("handler"), &new.handler, &old.handler);
     errs
 }

@@ -7,16 +7,16 @@ use crate::apps::v1::validation::{at_most_all, int_or_percent};
 use crate::check::{conditions, list, non_negative, one_of};
 use crate::meta;
 
-/// A new PodDisruptionBudget (`ValidatePodDisruptionBudget`).
+/// A new PodDisruptionBudget (`ValidatePodDisruptionBudget`): of its metadata nothing, as upstream.
 pub fn pod_disruption_budget_create(obj: &PodDisruptionBudget) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    let mut errs = ErrorList::new();
     spec(&mut errs, obj, false);
     errs
 }
 
 /// A changed PodDisruptionBudget (strategy `ValidateUpdate`): values no label can have stay in the selector.
 pub fn pod_disruption_budget_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = ErrorList::new();
     let mut stored = ErrorList::new();
     let selector = old.spec.as_ref().and_then(|s| s.selector.as_ref());
     meta::label_selector(&mut stored, selector, &Path::root());
@@ -49,8 +49,8 @@ fn spec(errs: &mut ErrorList, obj: &PodDisruptionBudget, any_values: bool) {
 }
 
 /// A changed PodDisruptionBudget status (`ValidatePodDisruptionBudgetStatusUpdate`).
-pub fn pod_disruption_budget_status_update(new: &PodDisruptionBudget, old: &PodDisruptionBudget) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+pub fn pod_disruption_budget_status_update(new: &PodDisruptionBudget, _old: &PodDisruptionBudget) -> ErrorList {
+    let mut errs = ErrorList::new();
     let Some(status) = &new.status else { return errs };
     let path = Path::new("status");
     conditions(&mut errs, list(&status.conditions), &path.child("conditions"));

@@ -132,7 +132,7 @@ fn role_ref(errs: &mut ErrorList, reference: &RoleRef, kinds: &[&str]) {
     if group != GROUP {
         errs.push(Error::not_supported(&path.child("apiGroup"), group, &[GROUP]));
     }
-    crate::check::one_of(errs, &path.child("kind"), &reference.kind, kinds);
+    crate::check::text_of(errs, &path.child("kind"), &reference.kind, kinds);
     let name = reference.name.as_str();
     if name.is_empty() {
         errs.push(Error::required(&path.child("name"), ""));

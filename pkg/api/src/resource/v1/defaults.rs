@@ -2,7 +2,7 @@
 //! (`SetDefaults_DeviceTaint`) is the strategy's: no clock is read here.
 
 use k8s_openapi::api::resource::v1::{
-    DeviceClaim, ResourceClaim, ResourceClaimSpec, ResourceClaimTemplate, ResourceSlice,
+    DeviceClaim, DeviceToleration, ResourceClaim, ResourceClaimSpec, ResourceClaimTemplate, ResourceSlice,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -17,6 +17,7 @@ pub fn resource_claim(obj: &mut ResourceClaim) {
         let devices = allocation.devices.get_or_insert_default();
         for result in devices.results.iter_mut().flatten() {
             canonical_list(&mut result.consumed_capacity);
+            tolerations(&mut result.tolerations);
         }
     }
 }
@@ -35,13 +36,22 @@ fn claim_spec(spec: &mut ResourceClaimSpec) {
             if let Some(capacity) = &mut exact.capacity {
                 canonical_list(&mut capacity.requests);
             }
+            tolerations(&mut exact.tolerations);
         }
         for sub in request.first_available.iter_mut().flatten() {
             count(&mut sub.allocation_mode, &mut sub.count);
             if let Some(capacity) = &mut sub.capacity {
                 canonical_list(&mut capacity.requests);
             }
+            tolerations(&mut sub.tolerations);
         }
+    }
+}
+
+/// `SetDefaults_DeviceToleration`.
+fn tolerations(tolerations: &mut Option<Vec<DeviceToleration>>) {
+    for toleration in tolerations.iter_mut().flatten() {
+        or(&mut toleration.operator, "Equal");
     }
 }
 

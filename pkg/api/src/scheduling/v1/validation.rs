@@ -3,7 +3,7 @@
 use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
-use crate::check::{immutable, required_one_of, text};
+use crate::check::{immutable_named, required_one_of, text};
 use crate::meta;
 
 /// Highest value a user may define (`HighestUserDefinablePriority`).
@@ -56,7 +56,7 @@ pub fn priority_class_update(new: &PriorityClass, old: &PriorityClass) -> ErrorL
         ));
     }
     let (policy, old_policy) = (&new.preemption_policy, &old.preemption_policy);
-    immutable(&mut errs, &Path::new("preemptionPolicy"), policy, old_policy);
+    immutable_named(&mut errs, &Path::new("preemptionPolicy"), policy, old_policy);
     errs
 }
 

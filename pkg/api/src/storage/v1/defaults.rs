@@ -3,6 +3,7 @@
 use k8s_openapi::api::storage::v1::{CSIDriver, CSIStorageCapacity, StorageClass, VolumeAttachment};
 
 use crate::check::{canonical, list};
+use crate::gates::{Gate, on};
 
 /// Delete, Immediate (`SetDefaults_StorageClass`).
 pub fn storage_class(obj: &mut StorageClass) {
@@ -20,6 +21,9 @@ pub fn csi_driver(obj: &mut CSIDriver) {
         .get_or_insert_with(|| "ReadWriteOnceWithFSType".to_string());
     spec.requires_republish.get_or_insert(false);
     spec.se_linux_mount.get_or_insert(false);
+    if on(Gate::VolumeLimitScaling) {
+        spec.prevent_pod_scheduling_if_missing.get_or_insert(false);
+    }
     if list(&spec.volume_lifecycle_modes).is_empty() {
         spec.volume_lifecycle_modes = Some(vec!["Persistent".to_string()]);
     }

@@ -13,7 +13,7 @@ use crate::meta;
 
 /// A new binding (`ValidateValidatingAdmissionPolicyBinding`).
 pub fn validating_admission_policy_binding_create(obj: &ValidatingAdmissionPolicyBinding) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_generic(&obj.metadata, false, meta::name_subdomain);
     validating(&mut errs, obj);
     errs
 }
@@ -21,16 +21,16 @@ pub fn validating_admission_policy_binding_create(obj: &ValidatingAdmissionPolic
 /// A changed binding (`ValidateValidatingAdmissionPolicyBindingUpdate`).
 pub fn validating_admission_policy_binding_update(
     new: &ValidatingAdmissionPolicyBinding,
-    old: &ValidatingAdmissionPolicyBinding,
+    _old: &ValidatingAdmissionPolicyBinding,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::create_generic(&new.metadata, false, meta::name_subdomain);
     validating(&mut errs, new);
     errs
 }
 
 /// A new binding (`ValidateMutatingAdmissionPolicyBinding`).
 pub fn mutating_admission_policy_binding_create(obj: &MutatingAdmissionPolicyBinding) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_generic(&obj.metadata, false, meta::name_subdomain);
     mutating(&mut errs, obj);
     errs
 }
@@ -38,9 +38,9 @@ pub fn mutating_admission_policy_binding_create(obj: &MutatingAdmissionPolicyBin
 /// A changed binding (`ValidateMutatingAdmissionPolicyBindingUpdate`).
 pub fn mutating_admission_policy_binding_update(
     new: &MutatingAdmissionPolicyBinding,
-    old: &MutatingAdmissionPolicyBinding,
+    _old: &MutatingAdmissionPolicyBinding,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::create_generic(&new.metadata, false, meta::name_subdomain);
     mutating(&mut errs, new);
     errs
 }

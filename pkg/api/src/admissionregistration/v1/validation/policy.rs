@@ -45,7 +45,7 @@ const RESERVED: [&str; 21] = [
 
 /// A new policy (`ValidateValidatingAdmissionPolicy`).
 pub fn validating_admission_policy_create(obj: &ValidatingAdmissionPolicy) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_generic(&obj.metadata, false, meta::name_subdomain);
     validating(&mut errs, obj, true);
     errs
 }
@@ -56,7 +56,7 @@ pub fn validating_admission_policy_update(
     new: &ValidatingAdmissionPolicy,
     old: &ValidatingAdmissionPolicy,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::create_generic(&new.metadata, false, meta::name_subdomain);
     let parts = |obj: &ValidatingAdmissionPolicy| {
         let spec = obj.spec.clone().unwrap_or_default();
         (spec.param_kind, spec.match_conditions)
@@ -68,9 +68,9 @@ pub fn validating_admission_policy_update(
 /// A changed status (`ValidateValidatingAdmissionPolicyStatusUpdate`).
 pub fn validating_admission_policy_status_update(
     new: &ValidatingAdmissionPolicy,
-    old: &ValidatingAdmissionPolicy,
+    _old: &ValidatingAdmissionPolicy,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = ErrorList::new();
     let Some(status) = &new.status else { return errs };
     let path = Path::new("status");
     let warnings = status
@@ -88,14 +88,14 @@ pub fn validating_admission_policy_status_update(
 
 /// A new policy (`ValidateMutatingAdmissionPolicy`).
 pub fn mutating_admission_policy_create(obj: &MutatingAdmissionPolicy) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_generic(&obj.metadata, false, meta::name_subdomain);
     mutating(&mut errs, obj, true);
     errs
 }
 
 /// A changed policy (`ValidateMutatingAdmissionPolicyUpdate`).
 pub fn mutating_admission_policy_update(new: &MutatingAdmissionPolicy, old: &MutatingAdmissionPolicy) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::create_generic(&new.metadata, false, meta::name_subdomain);
     let parts = |obj: &MutatingAdmissionPolicy| {
         let spec = obj.spec.clone().unwrap_or_default();
         (spec.param_kind, spec.match_conditions)

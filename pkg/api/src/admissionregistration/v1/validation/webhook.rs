@@ -114,7 +114,7 @@ pub fn validating_webhook_configuration_update(
     old: &ValidatingWebhookConfiguration,
 ) -> ErrorList {
     let (hooks, before) = (hooks(list(&new.webhooks)), hooks(list(&old.webhooks)));
-    update(&new.metadata, &old.metadata, &hooks, &before)
+    update(&new.metadata, &hooks, &before)
 }
 
 /// A new configuration (`ValidateMutatingWebhookConfiguration`).
@@ -128,7 +128,7 @@ pub fn mutating_webhook_configuration_update(
     old: &MutatingWebhookConfiguration,
 ) -> ErrorList {
     let (hooks, before) = (hooks(list(&new.webhooks)), hooks(list(&old.webhooks)));
-    update(&new.metadata, &old.metadata, &hooks, &before)
+    update(&new.metadata, &hooks, &before)
 }
 
 fn hooks<'a, T>(all: &'a [T]) -> Vec<Hook<'a>>
@@ -139,13 +139,13 @@ where
 }
 
 fn create(metadata: &ObjectMeta, hooks: &[Hook<'_>]) -> ErrorList {
-    let mut errs = meta::create(metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_generic(metadata, false, meta::name_subdomain);
     webhooks(&mut errs, hooks, Options::CREATE);
     errs
 }
 
-fn update(new: &ObjectMeta, old: &ObjectMeta, hooks: &[Hook<'_>], before: &[Hook<'_>]) -> ErrorList {
-    let mut errs = meta::update(new, old);
+fn update(metadata: &ObjectMeta, hooks: &[Hook<'_>], before: &[Hook<'_>]) -> ErrorList {
+    let mut errs = meta::create_generic(metadata, false, meta::name_subdomain);
     webhooks(&mut errs, hooks, Options::update(hooks, before));
     errs
 }

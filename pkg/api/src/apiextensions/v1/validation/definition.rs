@@ -11,7 +11,7 @@ use super::form::Form;
 use super::options::Options;
 use super::walk::any;
 use super::{conversion, version};
-use crate::check::{Url, immutable, list, required, required_one_of, shown, text};
+use crate::check::{Url, immutable, immutable_named, list, required, shown, text, text_of};
 use crate::meta;
 
 /// Who approved an API of a group of the project (`KubeAPIApprovedAnnotation`).
@@ -29,13 +29,13 @@ pub fn custom_resource_definition_create(obj: &CustomResourceDefinition) -> Erro
 
 /// A changed definition (`ValidateCustomResourceDefinitionUpdate`).
 pub fn custom_resource_definition_update(new: &CustomResourceDefinition, old: &CustomResourceDefinition) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::update_generic(&new.metadata, &old.metadata);
     let options = Options::update(new, old);
     spec(&mut errs, &new.spec, &options);
     let path = Path::new("spec");
     let names = path.child("names");
     if options.immutable_names {
-        immutable(&mut errs, &path.child("scope"), &new.spec.scope, &old.spec.scope);
+        immutable_named(&mut errs, &path.child("scope"), &new.spec.scope, &old.spec.scope);
         immutable(
             &mut errs,
             &names.child("kind"),
@@ -61,7 +61,7 @@ pub fn custom_resource_definition_status_update(
     new: &CustomResourceDefinition,
     old: &CustomResourceDefinition,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = meta::update_generic(&new.metadata, &old.metadata);
     accepted_names(&mut errs, new.status.as_ref());
     errs
 }
@@ -69,7 +69,7 @@ pub fn custom_resource_definition_status_update(
 /// The name is that of the resource and its group.
 fn metadata(obj: &CustomResourceDefinition) -> ErrorList {
     let wanted = format!("{}.{}", obj.spec.names.plural, obj.spec.group);
-    let errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let errs = meta::create_generic(&obj.metadata, false, meta::name_subdomain);
     let count = |field: &str| errs.iter().filter(|e| e.field == field).count();
     let (prefixes, names) = (count("metadata.generateName"), count("metadata.name"));
     let mut out = ErrorList::new();
@@ -93,7 +93,11 @@ fn spec(errs: &mut ErrorList, spec: &CustomResourceDefinitionSpec, options: &Opt
     let path = Path::new("spec");
     let form = Form::of(spec);
     group(errs, &spec.group, &path.child("group"));
-    required_one_of(errs, &path.child("scope"), &spec.scope, &["Cluster", "Namespaced"]);
+    let scope = path.child("scope");
+    match spec.scope.as_str() {
+        "" => errs.push(Error::required(&scope, "")),
+        other => text_of(errs, &scope, other, &["Cluster", "Namespaced"]),
+    }
     let preserve = spec.preserve_unknown_fields == Some(true);
     missing_schemas(errs, &form, preserve, options);
     let defaults = any(spec, |s| s.default.is_some());

@@ -9,7 +9,7 @@ use super::options::Options;
 use super::structural;
 use super::version::map_keys;
 use super::walk::{additional, item, items};
-use crate::check::{list, one_of, shown, text};
+use crate::check::{list, one_of, shown, text, text_of};
 use crate::internal;
 
 /// `openapiV3Types`, sorted.
@@ -117,7 +117,7 @@ fn walk(errs: &mut ErrorList, s: &JSONSchemaProps, place: Place<'_>, path: &Path
 fn fields(errs: &mut ErrorList, s: &JSONSchemaProps, place: Place<'_>, path: &Path) {
     let type_ = text(&s.type_);
     if place.options.valid_types && !type_.is_empty() {
-        one_of(errs, &path.child("type"), type_, &TYPES);
+        text_of(errs, &path.child("type"), type_, &TYPES);
     }
     if let Some(reason) = place.no_defaults.filter(|_| s.default.is_some()) {
         errs.push(Error::forbidden(
@@ -179,7 +179,7 @@ fn extensions(errs: &mut ErrorList, s: &JSONSchemaProps, options: &Options, path
     if let Some(map_type) = &s.x_kubernetes_map_type {
         of_type(errs, "object", "x-kubernetes-map-type");
         let path = path.child("x-kubernetes-map-type");
-        one_of(errs, &path, map_type, &["atomic", "granular"]);
+        text_of(errs, &path, map_type, &["atomic", "granular"]);
     }
     let Some(list_type) = s.x_kubernetes_list_type.as_deref() else {
         if !map_keys(s).is_empty() {
@@ -206,7 +206,7 @@ fn extensions(errs: &mut ErrorList, s: &JSONSchemaProps, options: &Options, path
         }
     }
     let at = path.child("x-kubernetes-list-type");
-    one_of(errs, &at, list_type, &["atomic", "set", "map"]);
+    text_of(errs, &at, list_type, &["atomic", "set", "map"]);
     if !map_keys(s).is_empty() && list_type != "map" {
         let rule = "must be map if x-kubernetes-list-map-keys is non-empty";
         errs.push(Error::invalid(&at, list_type, rule));

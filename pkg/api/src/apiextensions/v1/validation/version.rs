@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinitionVersion, CustomResourceSubresources,
     CustomResourceValidation, JSONSchemaProps, SelectableField,
@@ -69,7 +69,7 @@ fn deprecation(errs: &mut ErrorList, version: &CustomResourceDefinitionVersion, 
     let Some(warning) = &version.deprecation_warning else {
         return;
     };
-    let mut refuse = |rule: String| errs.push(Error::invalid(path, warning, rule));
+    let mut refuse = |rule: String| errs.push(Error::invalid(path, BadValue::named(warning), rule));
     if version.deprecated != Some(true) {
         refuse("can only be set for deprecated versions".to_string());
         return;

@@ -4,8 +4,10 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{at_most_all, decremented, int_or_percent, lasting_template, number, selects_template};
-use crate::check::{immutable_part, non_negative, text, to_value};
+use super::{
+    at_most_all, decremented, int_or_percent, lasting_template, not_empty, number, same_selector, selects_template,
+};
+use crate::check::{non_negative, text, to_value};
 use crate::internal::shown;
 use crate::meta;
 
@@ -22,14 +24,7 @@ pub fn daemon_set_update(new: &DaemonSet, old: &DaemonSet) -> ErrorList {
     let empty = DaemonSetSpec::default();
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
-    let path = Path::new("spec").child("selector");
-    immutable_part(
-        &mut errs,
-        &path,
-        "meta.LabelSelector",
-        &after.selector,
-        &before.selector,
-    );
+    same_selector(&mut errs, &after.selector, &before.selector);
     spec(&mut errs, after, Some(before));
     errs
 }
@@ -39,6 +34,7 @@ fn spec(errs: &mut ErrorList, spec: &DaemonSetSpec, old: Option<&DaemonSetSpec>)
     let path = Path::new("spec");
     meta::label_selector(errs, Some(&spec.selector), &path.child("selector"));
     selects_template(errs, &spec.selector, &spec.template, None);
+    not_empty(errs, &spec.selector, "daemonset");
     lasting_template(errs, &spec.template, old.map(|o| &o.template), "DaemonSet");
     let seconds = spec.min_ready_seconds.map(i64::from);
     non_negative(errs, &path.child("minReadySeconds"), seconds);

@@ -6,8 +6,11 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{at_most_all, decremented, int_or_percent, lasting_template, number, required_selector, selects_template};
-use crate::check::{immutable_part, non_negative, text, to_value};
+use super::{
+    at_most_all, decremented, int_or_percent, lasting_template, number, required_selector, same_selector,
+    selects_template,
+};
+use crate::check::{non_negative, text, to_value};
 use crate::core::v1::validation::replica_counts;
 use crate::internal::shown;
 use crate::meta;
@@ -26,14 +29,7 @@ pub fn deployment_update(new: &Deployment, old: &Deployment) -> ErrorList {
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
     spec(&mut errs, after, Some(before));
-    let path = Path::new("spec").child("selector");
-    immutable_part(
-        &mut errs,
-        &path,
-        "meta.LabelSelector",
-        &after.selector,
-        &before.selector,
-    );
+    same_selector(&mut errs, &after.selector, &before.selector);
     errs
 }
 
@@ -154,14 +150,7 @@ pub fn replica_set_update(new: &ReplicaSet, old: &ReplicaSet) -> ErrorList {
     let (after, before) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
     let mut errs = meta::update(&new.metadata, &old.metadata);
     set_spec(&mut errs, after, Some(before));
-    let path = Path::new("spec").child("selector");
-    immutable_part(
-        &mut errs,
-        &path,
-        "meta.LabelSelector",
-        &after.selector,
-        &before.selector,
-    );
+    same_selector(&mut errs, &after.selector, &before.selector);
     errs
 }
 
@@ -186,7 +175,7 @@ fn replica_template(
     template: &PodTemplateSpec,
     old: Option<&PodTemplateSpec>,
 ) {
-    required_selector(errs, selector);
+    required_selector(errs, selector, "deployment");
     let before = errs.len();
     let invalid = "invalid label selector";
     selects_template(errs, selector, template, Some(invalid));

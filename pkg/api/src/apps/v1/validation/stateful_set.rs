@@ -1,6 +1,6 @@
 //! StatefulSets.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume};
 
@@ -27,7 +27,7 @@ fn spec(errs: &mut ErrorList, spec: &StatefulSetSpec, old: Option<&StatefulSetSp
         "OrderedReady" | "Parallel" => {}
         other => errs.push(Error::invalid(
             &path.child("podManagementPolicy"),
-            other,
+            BadValue::named(other),
             "must be 'OrderedReady' or 'Parallel'",
         )),
     }
@@ -91,7 +91,7 @@ fn spec(errs: &mut ErrorList, spec: &StatefulSetSpec, old: Option<&StatefulSetSp
     if old.is_none() && !service.is_empty() {
         dns_label(errs, &path.child("serviceName"), service);
     }
-    required_selector(errs, &spec.selector);
+    required_selector(errs, &spec.selector, "statefulset");
     let before = errs.len();
     selects_template(errs, &spec.selector, &spec.template, Some(""));
     if errs.len() == before || !errs[before].detail.is_empty() {

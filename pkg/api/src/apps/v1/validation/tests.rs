@@ -1,4 +1,5 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -130,4 +131,33 @@ fn the_tables_of_workloads_hold() {
     let text = include_str!("stateful_sets.txt");
     let stateful = creates::<StatefulSet>(text, &base, defaults::stateful_set, stateful_set_create);
     assert_eq!((deployments, daemons, stateful), (16, 7, 12));
+}
+
+#[test]
+fn a_selector_that_is_empty_is_not_one_that_is_missing() {
+    let said = |given: Option<Value>| {
+        let mut raw = json!({"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}});
+        if let Some(selector) = given {
+            raw["spec"]["selector"] = selector;
+        }
+        let mut selector = LabelSelector::deserialize(&raw["spec"]["selector"]).unwrap_or_default();
+        defaults::given_selector(&raw, &mut selector);
+        let template: PodTemplateSpec = serde_json::from_value(raw["spec"]["template"].clone()).expect("a template");
+        let mut errs = ErrorList::new();
+        required_selector(&mut errs, &selector, "deployment");
+        selects_template(&mut errs, &selector, &template, None);
+        messages(&errs)
+    };
+    assert_eq!(
+        said(None),
+        [
+            "spec.selector: Required value",
+            "spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`",
+        ]
+    );
+    assert_eq!(
+        said(Some(json!({}))),
+        ["spec.selector: Invalid value: {}: empty selector is invalid for deployment"]
+    );
+    assert!(said(Some(json!({"matchLabels": {"a": "b"}}))).is_empty());
 }

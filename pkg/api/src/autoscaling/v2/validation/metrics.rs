@@ -1,6 +1,6 @@
 //! What an autoscaler measures.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::validation::is_path_segment_name;
 use k8s_openapi::api::autoscaling::v2::{
     HorizontalPodAutoscalerSpec, MetricIdentifier, MetricSpec, MetricTarget, ObjectMetricSource,
@@ -46,7 +46,7 @@ fn metric_spec(errs: &mut ErrorList, m: &MetricSpec, path: &Path, versions: Vers
         source(errs, m, first, &path.child(first), versions);
     }
     match sources.iter().find(|(_, name, _)| *name == kind) {
-        None => errs.push(Error::not_supported(&at, kind, &TYPES)),
+        None => errs.push(Error::not_supported(&at, BadValue::named(kind), &TYPES)),
         Some((field, _, false)) => {
             let rule = "must populate information for the given metric source";
             errs.push(Error::required(&path.child(field), rule));
@@ -70,7 +70,7 @@ fn required_type(errs: &mut ErrorList, kind: &str, path: &Path) {
         errs.push(Error::required(path, "must specify a metric source type"));
     }
     if !TYPES.contains(&kind) {
-        errs.push(Error::not_supported(path, kind, &TYPES));
+        errs.push(Error::not_supported(path, BadValue::named(kind), &TYPES));
     }
 }
 
@@ -162,7 +162,7 @@ fn target(errs: &mut ErrorList, t: &MetricTarget, path: &Path) {
     }
     if !matches!(t.type_.as_str(), "Utilization" | "Value" | "AverageValue") {
         let rule = "must be either Utilization, Value, or AverageValue";
-        errs.push(Error::invalid(&at, &t.type_, rule));
+        errs.push(Error::invalid(&at, BadValue::named(&t.type_), rule));
     }
     for (field, value) in [("value", &t.value), ("averageValue", &t.average_value)] {
         if let Some(value) = value.as_ref().map(quantity).filter(|v| v.sign() <= 0) {

@@ -1,6 +1,6 @@
 //! CronJobs.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, JobSpec};
 
 use super::{job, schedule};
@@ -76,7 +76,11 @@ fn format(errs: &mut ErrorList, spec: &CronJobSpec, old: Option<&CronJobSpec>, p
 /// `validateTimeZone`.
 fn time_zone(errs: &mut ErrorList, zone: &str, path: &Path) {
     if zone.is_empty() {
-        errs.push(Error::invalid(path, zone, "timeZone must be nil or non-empty string"));
+        errs.push(Error::invalid(
+            path,
+            BadValue::named(zone),
+            "timeZone must be nil or non-empty string",
+        ));
         return;
     }
     let unknown = format!("unknown time zone {zone}");
@@ -88,18 +92,18 @@ fn time_zone(errs: &mut ErrorList, zone: &str, path: &Path) {
             && part.chars().all(known)
     };
     if !zone.split('/').all(good) {
-        errs.push(Error::invalid(path, zone, unknown));
+        errs.push(Error::invalid(path, BadValue::named(zone), unknown));
         return;
     }
     if zone.eq_ignore_ascii_case("local") {
         let rule = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
-        errs.push(Error::invalid(path, zone, rule));
+        errs.push(Error::invalid(path, BadValue::named(zone), rule));
         if zone == "Local" {
             return;
         }
     }
     if k8s_openapi::jiff::tz::TimeZone::get(zone).is_err() {
-        errs.push(Error::invalid(path, zone, unknown));
+        errs.push(Error::invalid(path, BadValue::named(zone), unknown));
     }
 }
 

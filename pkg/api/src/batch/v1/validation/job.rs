@@ -9,9 +9,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::job_policy;
 use crate::check::{
-    IMMUTABLE, equal, immutable, immutable_part, invalid_each, list, non_negative, one_of, shown, text, to_value,
+    IMMUTABLE, equal, immutable, immutable_named, immutable_part, invalid_each, list, non_negative, one_of, shown,
+    text, to_value,
 };
 use crate::core::v1::validation::pod_template_spec;
+use crate::gates::{Gate, on};
 use crate::internal;
 use crate::meta;
 
@@ -43,9 +45,9 @@ pub fn job_update(new: &Job, old: &Job) -> ErrorList {
         &after.selector,
         &before.selector,
     );
-    template_change(&mut errs, after, before, may_change_template(old), &path);
+    template_change(&mut errs, after, before, &Changes::of(old), &path);
     let (mode, old_mode) = (&after.completion_mode, &before.completion_mode);
-    immutable(&mut errs, &path.child("completionMode"), mode, old_mode);
+    immutable_named(&mut errs, &path.child("completionMode"), mode, old_mode);
     let (policy, old_policy) = (&after.pod_failure_policy, &before.pod_failure_policy);
     immutable_part(
         &mut errs,
@@ -56,7 +58,7 @@ pub fn job_update(new: &Job, old: &Job) -> ErrorList {
     );
     let (limit, old_limit) = (&after.backoff_limit_per_index, &before.backoff_limit_per_index);
     immutable(&mut errs, &path.child("backoffLimitPerIndex"), limit, old_limit);
-    immutable(
+    immutable_named(
         &mut errs,
         &path.child("managedBy"),
         &after.managed_by,
@@ -334,26 +336,41 @@ fn may_change_template(old: &Job) -> bool {
     suspended && status.active.unwrap_or(0) == 0 && (!started || said)
 }
 
-/// `validatePodTemplateUpdate` (the gates MutablePodResourcesForSuspendedJobs and
-/// MutableSchedulingDirectivesForSuspendedJobs are on).
-fn template_change(errs: &mut ErrorList, new: &JobSpec, old: &JobSpec, mutable: bool, path: &Path) {
-    if !mutable {
+/// What of its template a job lets change (the strategy's `validationOptionsForJob`).
+struct Changes {
+    directives: bool,
+    resources: bool,
+}
+
+impl Changes {
+    fn of(old: &Job) -> Self {
+        let mutable = may_change_template(old);
+        let suspended = old.spec.as_ref().is_some_and(|s| s.suspend == Some(true));
+        let started = old.status.as_ref().is_some_and(|s| s.start_time.is_some());
+        Changes {
+            directives: if on(Gate::DirectivesOfSuspendedJobs) {
+                mutable
+            } else {
+                suspended && !started
+            },
+            resources: mutable && on(Gate::ResourcesOfSuspendedJobs),
+        }
+    }
+}
+
+/// `validatePodTemplateUpdate`.
+fn template_change(errs: &mut ErrorList, new: &JobSpec, old: &JobSpec, may: &Changes, path: &Path) {
+    let mut allowed = old.template.clone();
+    if may.directives {
+        directives(&mut allowed, &new.template);
+    }
+    if !may.resources {
         let path = path.child("template");
-        immutable_part(errs, &path, "core.PodTemplateSpec", &new.template, &old.template);
+        immutable_part(errs, &path, "core.PodTemplateSpec", &new.template, &allowed);
         return;
     }
-    let mut allowed = old.template.clone();
     let after = new.template.spec.clone().unwrap_or_default();
     let Some(before) = &mut allowed.spec else { return };
-    let node = after.affinity.as_ref().and_then(|a| a.node_affinity.clone());
-    let affinity = before.affinity.get_or_insert_default();
-    affinity.node_affinity = node;
-    if *affinity == Affinity::default() && after.affinity.is_none() {
-        before.affinity = None;
-    }
-    before.node_selector.clone_from(&after.node_selector);
-    before.tolerations.clone_from(&after.tolerations);
-    before.scheduling_gates.clone_from(&after.scheduling_gates);
     resources(&mut before.containers, &after.containers);
     let init = before.init_containers.as_deref_mut().unwrap_or_default();
     resources(init, list(&after.init_containers));
@@ -365,6 +382,24 @@ fn template_change(errs: &mut ErrorList, new: &JobSpec, old: &JobSpec, mutable: 
             IMMUTABLE,
         ));
     }
+}
+
+/// Takes over where pods may run, and what is said of them.
+fn directives(allowed: &mut PodTemplateSpec, new: &PodTemplateSpec) {
+    let after = new.spec.clone().unwrap_or_default();
+    let (metadata, given) = (allowed.metadata.get_or_insert_default(), new.metadata.as_ref());
+    metadata.annotations = given.and_then(|m| m.annotations.clone());
+    metadata.labels = given.and_then(|m| m.labels.clone());
+    let Some(before) = &mut allowed.spec else { return };
+    let node = after.affinity.as_ref().and_then(|a| a.node_affinity.clone());
+    let affinity = before.affinity.get_or_insert_default();
+    affinity.node_affinity = node;
+    if *affinity == Affinity::default() && after.affinity.is_none() {
+        before.affinity = None;
+    }
+    before.node_selector.clone_from(&after.node_selector);
+    before.tolerations.clone_from(&after.tolerations);
+    before.scheduling_gates.clone_from(&after.scheduling_gates);
 }
 
 /// Takes over the resources of containers that are still the same.

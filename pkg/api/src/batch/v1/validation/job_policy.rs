@@ -22,7 +22,7 @@ fn known(errs: &mut ErrorList, path: &Path, value: &str, allowed: &[&str]) {
         let quoted: Vec<String> = allowed.iter().map(|a| format!("{a:?}")).collect();
         errs.push(Error::required(path, format!("valid values: [{}]", quoted.join(" "))));
     } else if !allowed.contains(&value) {
-        errs.push(Error::not_supported(path, value, allowed));
+        errs.push(Error::not_supported(path, BadValue::named(value), allowed));
     }
 }
 

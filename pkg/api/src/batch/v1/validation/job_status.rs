@@ -173,7 +173,7 @@ impl Change<'_> {
                 && let Err(e) = indexes::count(failed, completions)
             {
                 let rule = format!("error parsing failedIndexes: {e}");
-                errs.push(Error::invalid(&failed_path, failed, rule));
+                errs.push(Error::invalid(&failed_path, BadValue::named(failed), rule));
             }
         }
         if completed_changed && !completed.is_empty() && !is_indexed(self.spec) {
@@ -183,13 +183,13 @@ impl Change<'_> {
         let Some(failed) = failed else { return };
         if failed_changed && limit.is_none() {
             let rule = "cannot set non-null failedIndexes when backoffLimitPerIndex is null";
-            errs.push(Error::invalid(&failed_path, failed, rule));
+            errs.push(Error::invalid(&failed_path, BadValue::named(failed), rule));
         }
         if let Some(completions) = self.spec.completions.filter(|_| failed_changed || completed_changed)
             && let Some(index) = indexes::overlap(completed, failed, completions)
         {
             let rule = format!("failedIndexes and completedIndexes overlap at index: {index}");
-            errs.push(Error::invalid(&failed_path, failed, rule));
+            errs.push(Error::invalid(&failed_path, BadValue::named(failed), rule));
         }
     }
 

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
 use super::{or, or_number, pod_level, volume};
 use crate::check::{canonical_list, list, text};
+use crate::gates::{Gate, on};
 
 /// A pod: the spec's defaults, requests that follow limits, host ports, service links
 /// (`SetDefaults_Pod`, `Convert_v1_Pod_To_core_Pod`).
@@ -25,7 +26,9 @@ pub fn pod(obj: &mut Pod) {
             requests_from_limits(resources);
         }
     }
-    pod_level::resources(spec);
+    if on(Gate::PodLevelResources) {
+        pod_level::resources(spec);
+    }
     spec.enable_service_links.get_or_insert(true);
     if spec.host_network == Some(true) {
         let init = spec.init_containers.iter_mut().flatten();
@@ -100,9 +103,6 @@ fn container(c: &mut Container) {
         probe(p);
     }
     lifecycle(&mut c.lifecycle);
-    if let Some(context) = &mut c.security_context {
-        proc_mount(&mut context.proc_mount);
-    }
 }
 
 fn ephemeral(c: &mut EphemeralContainer) {
@@ -201,12 +201,6 @@ fn resources(resources: &mut Option<ResourceRequirements>) {
     let resources = resources.get_or_insert_default();
     canonical_list(&mut resources.requests);
     canonical_list(&mut resources.limits);
-}
-
-fn proc_mount(mount: &mut Option<String>) {
-    if mount.as_deref() == Some("") {
-        *mount = None;
-    }
 }
 
 /// `SetDefaults_Probe`, `SetDefaults_HTTPGetAction`.

@@ -6,7 +6,9 @@ use apimachinery::validation::is_dns1123_subdomain;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
 
 use super::resources;
-use crate::check::{IMMUTABLE, equal, immutable, invalid_each, list, one_of, qualified_name, quantity, required, text};
+use crate::check::{
+    IMMUTABLE, equal, immutable_named, invalid_each, list, one_of, qualified_name, quantity, required, text,
+};
 use crate::internal::difference;
 use crate::meta;
 
@@ -204,7 +206,7 @@ pub fn persistent_volume_claim_update(new: &PersistentVolumeClaim, old: &Persist
         errs.push(Error::forbidden(&path, "field can not be less than status.capacity"));
     }
     let mode = Path::new("volumeMode");
-    immutable(&mut errs, &mode, &after.volume_mode, &before.volume_mode);
+    immutable_named(&mut errs, &mode, &after.volume_mode, &before.volume_mode);
     let has_class = old
         .status
         .as_ref()

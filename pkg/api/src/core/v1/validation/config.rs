@@ -1,6 +1,6 @@
 //! ConfigMaps, Secrets, ServiceAccounts.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::validation::is_config_map_key;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 
@@ -127,7 +127,11 @@ fn docker_config(errs: &mut ErrorList, obj: &Secret, key: &str, path: &Path) {
 pub fn secret_update(new: &Secret, old: &Secret) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
     if text(&new.type_) != text(&old.type_) {
-        errs.push(Error::invalid(&Path::new("type"), text(&new.type_), IMMUTABLE));
+        errs.push(Error::invalid(
+            &Path::new("type"),
+            BadValue::named(text(&new.type_)),
+            IMMUTABLE,
+        ));
     }
     if old.immutable == Some(true) {
         if new.immutable != Some(true) {

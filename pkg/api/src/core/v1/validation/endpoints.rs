@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, Endpoints};
 
-use crate::check::{dns_label, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, text};
+use crate::check::{
+    dns_label, equal, invalid_each, legacy_ip, list, port, qualified_name, required_one_of, sloppy_ip, text,
+};
 use crate::meta;
 
 /// New endpoints (`ValidateEndpoints`).
@@ -79,7 +81,7 @@ fn endpoint_port(errs: &mut ErrorList, p: &EndpointPort, name_required: bool, pa
 
 /// Addresses that name this host or link cannot be endpoints (`ValidateNonSpecialIP`).
 pub fn non_special_ip(errs: &mut ErrorList, path: &Path, address: &str) {
-    let Ok(parsed) = address.parse::<IpAddr>() else {
+    let Some(parsed) = sloppy_ip(address).map(|ip| ip.to_canonical()) else {
         errs.push(Error::invalid(path, address, "must be a valid IP address"));
         return;
     };

@@ -214,7 +214,7 @@ pub(super) fn field_ref(errs: &mut ErrorList, field: &ObjectFieldSelector, allow
         Some((_, key)) => qualified_name(errs, path, key),
         None => {
             let label = if label == "spec.host" { "spec.nodeName" } else { label };
-            crate::check::one_of(errs, &path.child("fieldPath"), label, allowed);
+            crate::check::text_of(errs, &path.child("fieldPath"), label, allowed);
         }
     }
 }
@@ -242,7 +242,7 @@ pub(super) fn resource_field_ref(errs: &mut ErrorList, r: &ResourceFieldSelector
     } else if name.is_empty() {
         errs.push(Error::required(&path.child("resource"), ""));
     } else if !huge {
-        crate::check::one_of(errs, &path.child("resource"), name, &RESOURCE_FIELDS);
+        crate::check::text_of(errs, &path.child("resource"), name, &RESOURCE_FIELDS);
     }
     let Some(divisor) = r.divisor.as_ref().map(quantity).filter(|d| !d.is_zero()) else {
         return;

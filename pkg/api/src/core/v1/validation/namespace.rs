@@ -1,6 +1,6 @@
 //! Namespaces.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::Namespace;
 
 use crate::check::{list, qualified_name, text};
@@ -41,7 +41,11 @@ pub fn namespace_status_update(new: &Namespace, old: &Namespace) -> ErrorList {
         )
     };
     if phase != wanted {
-        errs.push(Error::invalid(&Path::new("status").child("Phase"), phase, rule));
+        errs.push(Error::invalid(
+            &Path::new("status").child("Phase"),
+            BadValue::named(phase),
+            rule,
+        ));
     }
     errs
 }

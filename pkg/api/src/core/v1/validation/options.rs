@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{pod, resources, scheduling, security, volume};
 use crate::check::list;
+use crate::gates::{Gate, on};
 
 /// Where the spec is, and which of today's rules an older object broke already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,8 +32,17 @@ pub struct Options {
 impl Options {
     /// For a new pod.
     pub fn pod() -> Self {
+        Options::today(true)
+    }
+
+    /// What the gates allow whatever is stored.
+    fn today(is_pod: bool) -> Self {
         Options {
-            is_pod: true,
+            is_pod,
+            any_deletion_cost: !on(Gate::DeletionCost),
+            mount_option: on(Gate::SELinuxMount),
+            comparing_tolerations: on(Gate::ComparingTolerations),
+            host_network_users: on(Gate::UsersOnHostNetwork),
             ..Options::default()
         }
     }
@@ -44,7 +54,7 @@ impl Options {
 
     /// For a template that replaces `old`; without one it is new.
     pub(crate) fn of_template(old: Option<&PodTemplateSpec>) -> Self {
-        let options = Options::default();
+        let options = Options::today(false);
         old.map_or(options, |old| options.since(old.spec.as_ref(), old.metadata.as_ref()))
     }
 
@@ -56,7 +66,7 @@ impl Options {
         };
         let cost = metadata.and_then(|m| m.annotations.as_ref());
         let mut out = Options {
-            any_deletion_cost: cost.is_some_and(|a| pod::deletion_cost(a).is_some()),
+            any_deletion_cost: self.any_deletion_cost || cost.is_some_and(|a| pod::deletion_cost(a).is_some()),
             ..self
         };
         let Some(spec) = spec else { return out };
@@ -69,11 +79,11 @@ impl Options {
         out.any_spread_keys = fails(&|e, p| scheduling::spread_keys(e, spread, p));
         out.host_sysctls = fails(&|e, p| security::host_sysctls(e, spec, p));
         let change = spec.security_context.as_ref();
-        out.mount_option = change.is_some_and(|c| c.se_linux_change_policy.is_some());
+        out.mount_option |= change.is_some_and(|c| c.se_linux_change_policy.is_some());
         let compares = |o: &Option<String>| matches!(o.as_deref(), Some("Lt" | "Gt"));
-        out.comparing_tolerations = list(&spec.tolerations).iter().any(|t| compares(&t.operator));
+        out.comparing_tolerations |= list(&spec.tolerations).iter().any(|t| compares(&t.operator));
         let own_users = spec.host_users == Some(false);
-        out.host_network_users = own_users && spec.host_network == Some(true);
+        out.host_network_users |= own_users && spec.host_network == Some(true);
         out.devices_of_users = own_users && containers(spec).any(|c| !list(&c.volume_devices).is_empty());
         out.restarting_init_resize = list(&spec.init_containers).iter().any(|c| {
             let restarts =

@@ -10,6 +10,7 @@ use super::options::Options;
 use super::pod::metadata_and_spec;
 use super::pod_update::{is_mirror, specs};
 use crate::check::{equal, list};
+use crate::gates::{Gate, on};
 use crate::meta;
 
 /// Changed resources (`ValidatePodResize`): only CPU and memory, nothing removed. `class_changes`
@@ -64,6 +65,9 @@ pub fn pod_resize(new: &Pod, old: &Pod, class_changes: Option<&str>) -> ErrorLis
     ];
     for (field, new, old) in lists {
         for (index, (new, old)) in new.iter().zip(old).enumerate() {
+            if field == "initContainers" && !resizes(old) {
+                continue;
+            }
             let path = path.child(field).index(index).child("resources");
             let (new, old) = (new.resources.as_ref(), old.resources.as_ref());
             let removed = removed(new, old);
@@ -150,12 +154,24 @@ fn same_containers(errs: &mut ErrorList, new: &PodSpec, old: &PodSpec, path: &Pa
     errs.len() == before
 }
 
-/// Init containers may be resized too (gate InPlacePodVerticalScalingInitContainers, on).
-fn init_containers(errs: &mut ErrorList, munged: &mut PodSpec, before: &PodSpec, path: &Path) {
+/// Whether an init container may be resized: sidecars, and with the gate the others, too.
+fn resizes(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always") || on(Gate::ResizeOfInitContainers)
+}
+
+/// Init containers may be resized, too.
+fn init_containers(errs: &mut ErrorList, munged: &mut PodSpec, before: &PodSpec, spec_path: &Path) {
     let all = munged.init_containers.as_deref_mut().unwrap_or_default();
     for (index, (new, old)) in all.iter_mut().zip(list(&before.init_containers)).enumerate() {
-        let path = path.child("initContainers").index(index);
+        let path = spec_path.child("initContainers").index(index);
         let modified = !equal(new, old);
+        if !resizes(new) {
+            if modified {
+                let rule = "resources for non-sidecar init containers are immutable";
+                errs.push(Error::forbidden(spec_path, rule));
+            }
+            continue;
+        }
         keep_compute(&mut new.resources, &old.resources);
         if !equal(new, old) {
             let rule = "only cpu and memory resources for init or sidecar containers are mutable";

@@ -1,6 +1,6 @@
 //! The pod spec as a whole; its parts have files of their own.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{PodDNSConfig, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -64,7 +64,7 @@ pub fn pod_spec(errs: &mut ErrorList, spec: &PodSpec, metadata: Option<&ObjectMe
             errs.push(Error::required(&path_of.child("name"), ""));
         } else if !matches!(os.name.as_str(), "linux" | "windows") {
             let known = ["linux", "windows"];
-            errs.push(Error::not_supported(&path_of, &os.name, &known));
+            errs.push(Error::not_supported(&path_of, BadValue::named(&os.name), &known));
         } else {
             windows::os_fields(errs, spec, &os.name, path);
         }

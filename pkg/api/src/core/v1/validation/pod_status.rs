@@ -1,5 +1,7 @@
 //! What a kubelet or scheduler may say of a pod.
 
+mod allocatable;
+
 use std::collections::BTreeSet;
 
 use apimachinery::field::{BadValue, Error, ErrorList, Path};
@@ -8,9 +10,10 @@ use serde_json::json;
 
 use super::pod_update::{annotation_changes, specs};
 use crate::check::{
-    dns_label, immutable, invalid_each, is_dual_stack, legacy_ip, list, one_of, qualified_name, sloppy_ip, text,
+    dns_label, immutable_named, invalid_each, is_dual_stack, legacy_ip, list, one_of, qualified_name, sloppy_ip, text,
     unix_id,
 };
+use crate::gates::{Gate, on};
 use crate::meta;
 
 /// A changed pod status (`ValidatePodStatusUpdate`).
@@ -30,12 +33,14 @@ pub fn pod_status_update(new: &Pod, old: &Pod) -> ErrorList {
         errs.push(Error::invalid(&path, generation, NEGATIVE));
     }
     let class = |s: &PodStatus| text(&s.qos_class).to_string();
-    immutable(&mut errs, &path.child("qosClass"), &class(status), &class(before));
+    immutable_named(&mut errs, &path.child("qosClass"), &class(status), &class(before));
     transitions(&mut errs, status, before, old_spec, &path);
     claim_statuses(&mut errs, status, spec, &path.child("resourceClaimStatuses"));
     if let Some(extended) = &status.extended_resource_claim_status {
         extended_claim(&mut errs, extended, spec, &path.child("extendedResourceClaimStatus"));
     }
+    let at = path.child("nodeAllocatableResourceClaimStatuses");
+    allocatable::claims(&mut errs, status, spec, &at);
     addresses(&mut errs, status, before, &path);
     let lists = [
         ("containerStatuses", &status.container_statuses),
@@ -87,7 +92,7 @@ fn node_name(errs: &mut ErrorList, new: &PodStatus, old: &PodStatus, spec: &PodS
         return;
     }
     invalid_each(errs, &path, nominated, meta::name_subdomain(nominated, false));
-    if !text(&old_spec.node_name).is_empty() {
+    if on(Gate::ClearingNominatedNodeName) && !text(&old_spec.node_name).is_empty() {
         let rule = "may not be set on pods that are already bound to a node";
         errs.push(Error::forbidden(&path, rule));
     }
@@ -179,7 +184,7 @@ fn claim_statuses(errs: &mut ErrorList, status: &PodStatus, spec: &PodSpec, path
         }
         if let Some(name) = &claim.resource_claim_name {
             let path = path.child("resourceClaimName");
-            invalid_each(errs, &path, name, meta::name_subdomain(name, false));
+            invalid_each(errs, &path, BadValue::named(name), meta::name_subdomain(name, false));
         }
     }
 }
@@ -295,7 +300,11 @@ fn allocated(errs: &mut ErrorList, statuses: &[ContainerStatus], containers: &[C
         for (index, resource) in list(&status.allocated_resources_status).iter().enumerate() {
             let path = path.index(index);
             if let Some(rule) = container.and_then(|c| unknown_resource(c, &resource.name)) {
-                errs.push(Error::invalid(&path.child("name"), &resource.name, rule));
+                errs.push(Error::invalid(
+                    &path.child("name"),
+                    BadValue::named(&resource.name),
+                    rule,
+                ));
             }
             let mut ids = BTreeSet::new();
             for (index, device) in list(&resource.resources).iter().enumerate() {
@@ -313,7 +322,10 @@ fn allocated(errs: &mut ErrorList, statuses: &[ContainerStatus], containers: &[C
                     _ => {}
                 }
                 if !ids.insert(&device.resource_id) {
-                    errs.push(Error::duplicate(&path.child("resourceID"), &device.resource_id));
+                    errs.push(Error::duplicate(
+                        &path.child("resourceID"),
+                        BadValue::named(&device.resource_id),
+                    ));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Probes and lifecycle handlers.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{
     ExecAction, GRPCAction, HTTPGetAction, Lifecycle, LifecycleHandler, Probe, SleepAction, TCPSocketAction,
 };
@@ -118,7 +118,7 @@ fn stop_signal(errs: &mut ErrorList, signal: &str, os: Option<&str>, path: &Path
         Some("linux") => {
             let known = linux_signals();
             if !known.iter().any(|k| k == signal) {
-                errs.push(Error::not_supported(path, signal, &known));
+                errs.push(Error::not_supported(path, BadValue::named(signal), &known));
             }
         }
         Some(_) => {}

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::quantity::{Format, Quantity};
+use apimachinery::validation as rules;
 use k8s_openapi::api::core::v1::{
     LimitRange, LimitRangeItem, ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
 use super::resources;
-use crate::check::{IMMUTABLE, list, qualified_name, quantity, shown, to_value};
+use crate::check::{IMMUTABLE, invalid_each, list, quantity, shown, text, to_value};
 use crate::meta;
 
 type Amounts = Option<BTreeMap<String, RawQuantity>>;
@@ -23,16 +24,21 @@ pub fn limit_range(obj: &LimitRange) -> ErrorList {
         let path = Path::new("spec").child("limits").index(index);
         let type_ = item.type_.as_str();
         let before = errs.len();
-        qualified_name(&mut errs, &path.child("type"), type_);
+        invalid_each(
+            &mut errs,
+            &path.child("type"),
+            BadValue::named(type_),
+            rules::is_qualified_name(type_),
+        );
         if errs.len() == before
             && !type_.contains('/')
             && !matches!(type_, "Pod" | "Container" | "PersistentVolumeClaim")
         {
             let rule = "must be a standard limit type or fully qualified";
-            errs.push(Error::invalid(&path.child("type"), type_, rule));
+            errs.push(Error::invalid(&path.child("type"), BadValue::named(type_), rule));
         }
         if items[..index].iter().any(|i| i.type_ == type_) {
-            errs.push(Error::duplicate(&path.child("type"), type_));
+            errs.push(Error::duplicate(&path.child("type"), BadValue::named(type_)));
         }
         limit_item(&mut errs, item, &path);
     }
@@ -161,6 +167,9 @@ pub fn resource_quota_update(new: &ResourceQuota, old: &ResourceQuota) -> ErrorL
 /// A changed ResourceQuota status (`ValidateResourceQuotaStatusUpdate`).
 pub fn resource_quota_status_update(new: &ResourceQuota, old: &ResourceQuota) -> ErrorList {
     let mut errs = meta::update(&new.metadata, &old.metadata);
+    if text(&new.metadata.resource_version).is_empty() {
+        errs.push(Error::required(&Path::new("resourceVersion"), ""));
+    }
     let Some(status) = &new.status else { return errs };
     for (field, amounts) in [("hard", &status.hard), ("used", &status.used)] {
         quota_amounts(&mut errs, amounts, &Path::new("status").child(field));
@@ -253,7 +262,11 @@ fn scope_requirement(
 ) {
     let scope = r.scope_name.as_str();
     if !SCOPES.contains(&scope) {
-        errs.push(Error::invalid(&path.child("scopeName"), scope, "unsupported scope"));
+        errs.push(Error::invalid(
+            &path.child("scopeName"),
+            BadValue::named(scope),
+            "unsupported scope",
+        ));
     }
     for _ in unfit(scope, &spec.hard) {
         let value = crate::internal::shown("*core.ScopeSelector", &spec.scope_selector);
@@ -263,7 +276,11 @@ fn scope_requirement(
     if scope != "PriorityClass" && scope != "VolumeAttributesClass" && SCOPES.contains(&scope) && r.operator != "Exists"
     {
         let rule = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
-        errs.push(Error::invalid(&path.child("operator"), &r.operator, rule));
+        errs.push(Error::invalid(
+            &path.child("operator"),
+            BadValue::named(&r.operator),
+            rule,
+        ));
     }
     let values = path.child("values");
     match (r.operator.as_str(), list(&r.values).is_empty()) {
@@ -278,7 +295,7 @@ fn scope_requirement(
         ("In" | "NotIn" | "Exists" | "DoesNotExist", _) => {}
         (other, _) => {
             let rule = "not a valid selector operator";
-            errs.push(Error::invalid(&path.child("operator"), other, rule));
+            errs.push(Error::invalid(&path.child("operator"), BadValue::named(other), rule));
         }
     }
 }

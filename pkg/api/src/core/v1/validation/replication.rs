@@ -14,7 +14,7 @@ use crate::meta;
 
 /// A new ReplicationController (`ValidateReplicationController`).
 pub fn replication_controller_create(obj: &ReplicationController) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
+    let mut errs = meta::create_named(&obj.metadata, true, meta::name_long);
     spec(&mut errs, obj.spec.as_ref(), None);
     errs
 }

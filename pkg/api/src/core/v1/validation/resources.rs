@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use apimachinery::quantity::Quantity;
 use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceClaim, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 
 use super::options::Options;
 use crate::check::{NEGATIVE, dns_label, list, qualified_name, quantity};
+use crate::gates::{Gate, on};
 
 /// Requests and limits of one container (`ValidateContainerResourceRequirements`).
 pub(super) fn container(errs: &mut ErrorList, resources: &ResourceRequirements, path: &Path, options: Options) {
@@ -31,7 +32,9 @@ pub(crate) fn overhead_amounts(errs: &mut ErrorList, amounts: &Amounts, path: &P
 
 /// Requests and limits of a whole pod (`validatePodResources`).
 pub(super) fn pod_level(errs: &mut ErrorList, spec: &PodSpec, path: &Path, options: Options) {
-    let Some(resources) = &spec.resources else { return };
+    let Some(resources) = spec.resources.as_ref().filter(|_| on(Gate::PodLevelResources)) else {
+        return;
+    };
     if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
         errs.push(Error::forbidden(path, "may not be set for a windows pod"));
         return;
@@ -343,12 +346,16 @@ pub(crate) fn container_name(errs: &mut ErrorList, name: &str, path: &Path) {
     resource_name(errs, name, path);
     if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
-            errs.push(Error::invalid(path, name, "must be a standard resource for containers"));
+            errs.push(Error::invalid(
+                path,
+                BadValue::named(name),
+                "must be a standard resource for containers",
+            ));
         }
     } else if !is_native(name) && !is_extended(name) {
         errs.push(Error::invalid(
             path,
-            name,
+            BadValue::named(name),
             "doesn't follow extended resource name standard",
         ));
     }

@@ -1,8 +1,9 @@
 //! Affinity, tolerations, topology spread.
 
 use std::collections::BTreeSet;
+use std::num::IntErrorKind;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path, quote};
 use apimachinery::validation as rules;
 use k8s_openapi::api::core::v1::{
     Affinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, Toleration,
@@ -164,7 +165,11 @@ fn expression(errs: &mut ErrorList, r: &NodeSelectorRequirement, check_values: b
 
 fn invalid_operator(errs: &mut ErrorList, operator: &str, path: &Path) {
     let path = path.child("operator");
-    errs.push(Error::invalid(&path, operator, "not a valid selector operator"));
+    errs.push(Error::invalid(
+        &path,
+        BadValue::named(operator),
+        "not a valid selector operator",
+    ));
 }
 
 /// `ValidateNodeFieldSelectorRequirement`.
@@ -267,11 +272,11 @@ pub(super) fn stored_tolerations(errs: &mut ErrorList, tolerations: &[Toleration
             qualified_name(errs, &path.child("key"), key);
         } else if operator != "Exists" {
             let rule = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
-            errs.push(Error::invalid(&operator_path, operator, rule));
+            errs.push(Error::invalid(&operator_path, BadValue::named(operator), rule));
         }
         if t.toleration_seconds.is_some() && effect != "NoExecute" {
             let rule = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-            errs.push(Error::invalid(&path.child("effect"), effect, rule));
+            errs.push(Error::invalid(&path.child("effect"), BadValue::named(effect), rule));
         }
         match operator {
             "Equal" | "" => {
@@ -286,16 +291,17 @@ pub(super) fn stored_tolerations(errs: &mut ErrorList, tolerations: &[Toleration
                 errs.push(Error::invalid(&operator_path, value, rule));
             }
             "Lt" | "Gt" if comparing => {
-                if value.parse::<i64>().is_err() {
-                    let rule = "must be a valid integer";
-                    errs.push(Error::invalid(&path.child("value"), value, rule));
-                }
+                decimal(errs, value, &path.child("value"));
             }
             "Lt" | "Gt" => {
                 let known = ["Equal", "Exists", "Lt", "Gt"];
-                errs.push(Error::not_supported(&operator_path, operator, &known));
+                errs.push(Error::not_supported(&operator_path, BadValue::named(operator), &known));
             }
-            other => errs.push(Error::not_supported(&operator_path, other, &["Equal", "Exists"])),
+            other => errs.push(Error::not_supported(
+                &operator_path,
+                BadValue::named(other),
+                &["Equal", "Exists"],
+            )),
         }
         if !effect.is_empty() {
             taint_effect(errs, effect, &path.child("effect"));
@@ -386,6 +392,54 @@ fn older_label_keys(errs: &mut ErrorList, keys: &[String], selector: Option<&Lab
         });
         if named {
             errs.push(Error::invalid(&path.index(index), key, IN_BOTH));
+        }
+    }
+}
+
+/// A whole number as a person writes it, within 64 bits (`content.IsDecimalInteger`, `strconv.ParseInt`).
+fn decimal(errs: &mut ErrorList, value: &str, path: &Path) {
+    let parsed = value.parse::<i64>();
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let written =
+        value == "0" || (digits.starts_with(|c: char| c != '0') && digits.chars().all(|c| c.is_ascii_digit()));
+    if value.is_empty() {
+        errs.push(Error::invalid(path, value, "must be non-empty"));
+    } else if !written {
+        let rule = "must be a valid decimal integer in canonical form";
+        errs.push(Error::invalid(path, value, rule));
+    }
+    let why = match parsed.map_err(|e| e.kind().clone()) {
+        Ok(_) => return,
+        Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => "value out of range",
+        Err(_) => "invalid syntax",
+    };
+    let rule = format!("strconv.ParseInt: parsing {}: {why}", quote(value));
+    errs.push(Error::invalid(path, value, rule));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_tolerations_are_written_plainly() {
+        const FORM: &str = "must be a valid decimal integer in canonical form";
+        const SYNTAX: &str = "invalid syntax";
+        for (value, want) in [
+            ("0", vec![]),
+            ("-5", vec![]),
+            ("01", vec![FORM]),
+            ("-0", vec![FORM]),
+            ("+1", vec![FORM]),
+            ("x", vec![FORM, SYNTAX]),
+            ("", vec!["must be non-empty", SYNTAX]),
+            ("99999999999999999999", vec!["value out of range"]),
+        ] {
+            let mut errs = ErrorList::new();
+            decimal(&mut errs, value, &Path::new("v"));
+            let got: Vec<&str> = errs.iter().map(|e| e.detail.as_str()).collect();
+            assert_eq!(got.len(), want.len(), "{value}: {got:?}");
+            assert!(got.iter().zip(&want).all(|(g, w)| g.ends_with(w)), "{value}: {got:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext};
 
 use super::options::Options;
@@ -39,7 +39,6 @@ pub(super) fn pod_security_context(errs: &mut ErrorList, spec: &PodSpec, path: &
         one_of(errs, &path, policy, &["Merge", "Strict"]);
     }
     if let Some(policy) = &context.se_linux_change_policy {
-        // The gate SELinuxMount is off.
         let known: &[&str] = if options.mount_option {
             &["MountOption", "Recursive"]
         } else {
@@ -105,7 +104,7 @@ fn is_sysctl_name(name: &str) -> bool {
     name.len() <= 253 && name.split(['.', '/']).all(segment)
 }
 
-/// `ValidateSecurityContext`. Privileged containers are allowed, as with `--allow-privileged`.
+/// `ValidateSecurityContext`.
 pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_users: bool, path: &Path) {
     privileged(errs, c, path, capabilities::privileged());
     unix_id(errs, &path.child("runAsUser"), c.run_as_user);
@@ -116,7 +115,7 @@ pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_u
         if host_users && mount == "Unmasked" {
             errs.push(Error::invalid(
                 &path,
-                mount,
+                BadValue::named(mount),
                 "`hostUsers` must be false to use `Unmasked`",
             ));
         }
@@ -142,7 +141,10 @@ pub(super) fn security_context(errs: &mut ErrorList, c: &SecurityContext, host_u
 /// Privileged containers are for clusters that allow them (`--allow-privileged`).
 fn privileged(errs: &mut ErrorList, c: &SecurityContext, path: &Path, allowed: bool) {
     if c.privileged == Some(true) && !allowed {
-        errs.push(Error::forbidden(&path.child("privileged"), "disallowed by cluster policy"));
+        errs.push(Error::forbidden(
+            &path.child("privileged"),
+            "disallowed by cluster policy",
+        ));
     }
 }
 

@@ -2,25 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
 use serde_json::{Value, json};
 
 use super::endpoints::non_special_ip;
 use crate::check::{
     dns_label, dns_subdomain, invalid_each, is_dual_stack, is_ipv6, legacy_cidr, legacy_ip, list, one_of, port,
-    port_or_name, qualified_name, required_one_of, sloppy_ip, text, to_value,
+    port_or_name, qualified_name, required_one_of, sloppy_ip, text, text_of, to_value,
 };
 use crate::core::v1::defaults::externally_accessible;
+use crate::gates::{Gate, on};
 use crate::internal::shown;
 use crate::meta;
 
 const TOP: &str = "spec";
 
-/// A new service (`ValidateServiceCreate`; the gate RelaxedServiceNameValidation is on). Cluster IPs are
+/// A new service (`ValidateServiceCreate`). Cluster IPs are
 /// allocated before.
 pub fn service_create(obj: &Service) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, true, meta::name_label);
+    let rule = if on(Gate::RelaxedServiceNames) {
+        meta::name_label
+    } else {
+        meta::name_1035_label
+    };
+    let mut errs = meta::create(&obj.metadata, true, rule);
     spec(&mut errs, obj, None);
     errs
 }
@@ -320,7 +326,7 @@ fn traffic(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
         required_one_of(errs, &at, external, &["Cluster", "Local"]);
     } else if !external.is_empty() {
         let rule = "may only be set for externally-accessible services";
-        errs.push(Error::invalid(&at, external, rule));
+        errs.push(Error::invalid(&at, BadValue::named(external), rule));
     }
     let health = spec.health_check_node_port.unwrap_or(0);
     let at = path.child("healthCheckNodePort");
@@ -343,7 +349,7 @@ fn traffic(errs: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
     }
     if let Some(distribution) = &spec.traffic_distribution {
         let known = ["PreferClose", "PreferSameZone", "PreferSameNode"];
-        one_of(errs, &path.child("trafficDistribution"), distribution, &known);
+        text_of(errs, &path.child("trafficDistribution"), distribution, &known);
     }
 }
 
@@ -489,8 +495,8 @@ fn balancer_class(errs: &mut ErrorList, spec: &ServiceSpec, old: Option<&Service
     if let Some(old) = old.filter(|old| balancer(old) && balancer(spec))
         && old.load_balancer_class != spec.load_balancer_class
     {
-        let value = to_value(&spec.load_balancer_class);
-        errs.push(Error::invalid(&path, &value, "may not change once set"));
+        let value = spec.load_balancer_class.as_deref().map(BadValue::named);
+        errs.push(Error::invalid(&path, value, "may not change once set"));
     }
     match &spec.load_balancer_class {
         Some(class) if balancer(spec) => {

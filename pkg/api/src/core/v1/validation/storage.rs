@@ -11,9 +11,10 @@ use super::scheduling;
 use super::volume::csi_driver_name;
 use super::volume::sources::{self, ISCSI_TOO_LONG, Iscsi, all_required};
 use crate::check::{
-    IMMUTABLE, dns_label, dns_subdomain, equal, immutable, invalid_each, no_backsteps, one_of, quantity, required,
-    shown, text, to_value,
+    IMMUTABLE, dns_label, dns_subdomain, equal, immutable_named, invalid_each, no_backsteps, one_of, quantity,
+    required, shown, text, to_value,
 };
+use crate::gates::{Gate, on};
 use crate::internal::difference;
 use crate::meta;
 
@@ -331,8 +332,8 @@ pub fn persistent_volume_update(new: &PersistentVolume, old: &PersistentVolume) 
         errs.push(Error::forbidden(&path, rule));
     }
     let path = Path::new("volumeMode");
-    immutable(&mut errs, &path, &after.volume_mode, &before.volume_mode);
-    if let Some(old) = &before.node_affinity
+    immutable_named(&mut errs, &path, &after.volume_mode, &before.volume_mode);
+    if let Some(old) = before.node_affinity.as_ref().filter(|_| !on(Gate::VolumeNodeAffinity))
         && !same_affinity(after.node_affinity.as_ref(), old)
     {
         let rule = format!("{IMMUTABLE}, except for updating from beta label to GA");
@@ -367,7 +368,12 @@ fn same_affinity(new: Option<&VolumeNodeAffinity>, old: &VolumeNodeAffinity) -> 
     for (old, new) in stored.zip(given) {
         let new = new.match_expressions.iter().flatten();
         for (old, new) in old.match_expressions.iter_mut().flatten().zip(new) {
-            if RENAMED.contains(&(old.key.as_str(), new.key.as_str())) {
+            // What has no newer name has none at all, and an expression without a key passes, as upstream.
+            let renamed = RENAMED
+                .iter()
+                .find(|(beta, _)| *beta == old.key)
+                .map_or("", |(_, ga)| ga);
+            if renamed == new.key {
                 old.key.clone_from(&new.key);
             }
         }

@@ -1,6 +1,7 @@
 //! What a pod's operating system allows, and the options of Windows.
 
-use apimachinery::field::{Error, ErrorList, Path};
+use apimachinery::field::{BadValue, Error, ErrorList, Path};
+use apimachinery::validation as rules;
 use k8s_openapi::api::core::v1::{PodSpec, WindowsSecurityContextOptions};
 
 use super::container;
@@ -119,11 +120,11 @@ pub(super) fn host_process(errs: &mut ErrorList, spec: &PodSpec, path: &Path) {
         let rule = "hostNetwork must be true if pod contains any hostProcess containers";
         errs.push(Error::invalid(&path.child("hostNetwork"), false, rule));
     }
-}
     if !capabilities::privileged() {
         let rule = "hostProcess containers are disallowed by cluster policy";
         errs.push(Error::forbidden(path, rule));
     }
+}
 
 /// Largest credential spec in bytes, and the longest parts of a user's name.
 const CREDENTIAL_MAX: usize = 64 * 1024;
@@ -134,27 +135,32 @@ const USER_MAX: usize = 104;
 pub(super) fn options(errs: &mut ErrorList, options: Option<&WindowsSecurityContextOptions>, path: &Path) {
     let Some(options) = options else { return };
     if let Some(name) = &options.gmsa_credential_spec_name {
-        dns_subdomain(errs, &path.child("gmsaCredentialSpecName"), name);
+        let path = path.child("gmsaCredentialSpecName");
+        invalid_each(errs, &path, BadValue::named(name), rules::is_dns1123_subdomain(name));
     }
     if let Some(spec) = &options.gmsa_credential_spec {
         let path = path.child("gmsaCredentialSpec");
         if spec.is_empty() {
             errs.push(Error::invalid(
                 &path,
-                spec,
+                BadValue::named(spec),
                 "gmsaCredentialSpec cannot be an empty string",
             ));
         } else if spec.len() > CREDENTIAL_MAX {
             errs.push(Error::invalid(
                 &path,
-                spec,
+                BadValue::named(spec),
                 "gmsaCredentialSpec size must be under 64 KiB",
             ));
         }
     }
     if let Some(name) = &options.run_as_user_name {
         for rule in user_name(name) {
-            errs.push(Error::invalid(&path.child("runAsUserName"), name, rule));
+            errs.push(Error::invalid(
+                &path.child("runAsUserName"),
+                BadValue::named(name),
+                rule,
+            ));
         }
     }
 }

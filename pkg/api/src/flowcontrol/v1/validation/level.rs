@@ -54,19 +54,17 @@ pub fn priority_level_configuration_create(obj: &PriorityLevelConfiguration) -> 
 /// A changed level: the same rules (`ValidateUpdate` of the strategy).
 pub fn priority_level_configuration_update(
     new: &PriorityLevelConfiguration,
-    old: &PriorityLevelConfiguration,
+    _old: &PriorityLevelConfiguration,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(priority_level_configuration_create(new));
-    errs
+    priority_level_configuration_create(new)
 }
 
 /// A changed status (`ValidatePriorityLevelConfigurationStatusUpdate`).
 pub fn priority_level_configuration_status_update(
     new: &PriorityLevelConfiguration,
-    old: &PriorityLevelConfiguration,
+    _old: &PriorityLevelConfiguration,
 ) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+    let mut errs = ErrorList::new();
     conditions(&mut errs, new);
     errs
 }

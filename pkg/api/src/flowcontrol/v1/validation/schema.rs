@@ -43,15 +43,13 @@ pub fn flow_schema_create(obj: &FlowSchema) -> ErrorList {
 }
 
 /// A changed schema: the same rules (`ValidateFlowSchemaUpdate`).
-pub fn flow_schema_update(new: &FlowSchema, old: &FlowSchema) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(flow_schema_create(new));
-    errs
+pub fn flow_schema_update(new: &FlowSchema, _old: &FlowSchema) -> ErrorList {
+    flow_schema_create(new)
 }
 
 /// A changed status (`ValidateFlowSchemaStatusUpdate`).
-pub fn flow_schema_status_update(new: &FlowSchema, old: &FlowSchema) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
+pub fn flow_schema_status_update(new: &FlowSchema, _old: &FlowSchema) -> ErrorList {
+    let mut errs = ErrorList::new();
     conditions(&mut errs, new);
     errs
 }

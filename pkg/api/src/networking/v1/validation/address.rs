@@ -95,7 +95,12 @@ pub fn service_cidr_update(new: &ServiceCIDR, old: &ServiceCIDR) -> ErrorList {
     let (after, before) = (networks(new), networks(old));
     let one_more = before.len() == 1 && after.len() == 2;
     if before.len() != after.len() && !one_more {
-        errs.push(Error::invalid(&path, shown(&after), IMMUTABLE));
+        let value = if after.is_empty() {
+            BadValue::Null
+        } else {
+            shown(&after)
+        };
+        errs.push(Error::invalid(&path, value, IMMUTABLE));
         return errs;
     }
     for (index, (after, before)) in after.iter().zip(before).enumerate() {

@@ -22,6 +22,7 @@ pub fn ingress_class_update(new: &IngressClass, old: &IngressClass) -> ErrorList
     let mut errs = meta::update(&new.metadata, &old.metadata);
     let path = Path::new("spec").child("controller");
     immutable(&mut errs, &path, &controller(new), &controller(old));
+    errs.extend(meta::create(&new.metadata, false, meta::name_subdomain));
     class(&mut errs, new);
     errs
 }

@@ -1,11 +1,14 @@
 //! Ingresses.
 
 use apimachinery::field::{BadValue, Error, ErrorList, Path};
-use apimachinery::validation::{is_dns1123_subdomain, is_valid_port_name, is_wildcard_dns1123_subdomain};
+use apimachinery::validation::{
+    is_dns1035_label, is_dns1123_label, is_dns1123_subdomain, is_valid_port_name, is_wildcard_dns1123_subdomain,
+};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressSpec};
 
 use super::class::reference;
-use crate::check::{dns_label, dns_subdomain, invalid_each, legacy_ip, list, port, shown, sloppy_ip, text};
+use crate::check::{dns_subdomain, invalid_each, legacy_ip, list, port, shown, sloppy_ip, text};
+use crate::gates::{Gate, on};
 use crate::meta;
 
 /// The class as it was given before there was a field.
@@ -20,12 +23,46 @@ const ENDS: [&str; 2] = ["/..", "/."];
 struct Options {
     any_secret_name: bool,
     any_wildcard_rule: bool,
+    service_name: ServiceName,
+}
+
+/// How names of services are checked (`allowRelaxedServiceNameValidation`).
+#[derive(Clone, Copy, Default, PartialEq)]
+enum ServiceName {
+    /// As of other objects.
+    #[default]
+    Label,
+    /// As of services before they could begin with a digit.
+    Strict,
+}
+
+impl ServiceName {
+    fn of(old: Option<&IngressSpec>) -> Self {
+        let relaxed = |backend: &IngressBackend| {
+            let name = backend.service.as_ref().map_or("", |s| s.name.as_str());
+            is_dns1123_label(name).is_empty() && !is_dns1035_label(name).is_empty()
+        };
+        let any = old.is_some_and(|old| {
+            let rules = list(&old.rules).iter().filter_map(|r| r.http.as_ref());
+            let mut backends = rules.flat_map(|h| &h.paths).map(|p| &p.backend);
+            old.default_backend.as_ref().is_some_and(relaxed) || backends.any(relaxed)
+        });
+        if on(Gate::RelaxedServiceNames) || any {
+            ServiceName::Label
+        } else {
+            ServiceName::Strict
+        }
+    }
 }
 
 /// A new Ingress (`ValidateIngressCreate`).
 pub fn ingress_create(obj: &Ingress) -> ErrorList {
     let mut errs = meta::create(&obj.metadata, true, meta::name_subdomain);
-    spec(&mut errs, obj, Options::default());
+    let options = Options {
+        service_name: ServiceName::of(None),
+        ..Options::default()
+    };
+    spec(&mut errs, obj, options);
     let annotation = obj.metadata.annotations.as_ref().and_then(|a| a.get(CLASS_ANNOTATION));
     let class = obj.spec.as_ref().and_then(|s| s.ingress_class_name.as_ref());
     if let (Some(annotation), Some(class)) = (annotation, class)
@@ -47,13 +84,15 @@ pub fn ingress_update(new: &Ingress, old: &Ingress) -> ErrorList {
     let mut secrets = secrets.filter(|s| !s.is_empty());
     let broken = |rule: &IngressRule| {
         let mut found = vec![];
-        http(&mut found, rule, &Path::root());
+        http(&mut found, rule, ServiceName::Label, &Path::root());
         text(&rule.host).contains('*') && !found.is_empty()
     };
     let options = Options {
         any_secret_name: secrets.any(|s| !is_dns1123_subdomain(s).is_empty()),
         any_wildcard_rule: list(&before.rules).iter().any(broken),
+        service_name: ServiceName::of(Some(before)),
     };
+    errs.extend(meta::create(&new.metadata, true, meta::name_subdomain));
     spec(&mut errs, new, options);
     errs
 }
@@ -104,7 +143,7 @@ fn spec(errs: &mut ErrorList, obj: &Ingress, options: Options) {
         errs.push(Error::invalid(&path, value, rule));
     }
     if let Some(backend) = &spec.default_backend {
-        self::backend(errs, backend, &path.child("defaultBackend"));
+        self::backend(errs, backend, options.service_name, &path.child("defaultBackend"));
     }
     for (index, rule) in rules.iter().enumerate() {
         let path = path.child("rules").index(index);
@@ -114,7 +153,7 @@ fn spec(errs: &mut ErrorList, obj: &Ingress, options: Options) {
             host(errs, value, &path.child("host"));
         }
         if !value.contains('*') || !options.any_wildcard_rule {
-            http(errs, rule, &path);
+            http(errs, rule, options.service_name, &path);
         }
     }
     for (index, tls) in list(&spec.tls).iter().enumerate() {
@@ -142,19 +181,19 @@ fn host(errs: &mut ErrorList, host: &str, path: &Path) {
 }
 
 /// `validateHTTPIngressRuleValue`.
-fn http(errs: &mut ErrorList, rule: &IngressRule, path: &Path) {
+fn http(errs: &mut ErrorList, rule: &IngressRule, service: ServiceName, path: &Path) {
     let Some(http) = &rule.http else { return };
     let path = path.child("http").child("paths");
     if http.paths.is_empty() {
         errs.push(Error::required(&path, ""));
     }
     for (index, one) in http.paths.iter().enumerate() {
-        http_path(errs, one, &path.index(index));
+        http_path(errs, one, service, &path.index(index));
     }
 }
 
 /// `validateHTTPIngressPath`.
-fn http_path(errs: &mut ErrorList, one: &HTTPIngressPath, path: &Path) {
+fn http_path(errs: &mut ErrorList, one: &HTTPIngressPath, service: ServiceName, path: &Path) {
     let (at, value) = (path.child("path"), text(&one.path));
     let mut refuse = |rule: String| errs.push(Error::invalid(&at, value, rule));
     match one.path_type.as_str() {
@@ -180,14 +219,18 @@ fn http_path(errs: &mut ErrorList, one: &HTTPIngressPath, path: &Path) {
         }
         other => {
             let known = ["Exact", "ImplementationSpecific", "Prefix"];
-            errs.push(Error::not_supported(&path.child("pathType"), other, &known));
+            errs.push(Error::not_supported(
+                &path.child("pathType"),
+                BadValue::named(other),
+                &known,
+            ));
         }
     }
-    backend(errs, &one.backend, &path.child("backend"));
+    backend(errs, &one.backend, service, &path.child("backend"));
 }
 
 /// `validateIngressBackend`.
-fn backend(errs: &mut ErrorList, backend: &IngressBackend, path: &Path) {
+fn backend(errs: &mut ErrorList, backend: &IngressBackend, rule: ServiceName, path: &Path) {
     let service = match (&backend.service, &backend.resource) {
         (Some(_), Some(_)) => {
             let rule = "cannot set both resource and service backends";
@@ -208,7 +251,12 @@ fn backend(errs: &mut ErrorList, backend: &IngressBackend, path: &Path) {
     if service.name.is_empty() {
         errs.push(Error::required(&at.child("name"), ""));
     } else {
-        dns_label(errs, &at.child("name"), &service.name);
+        let name = service.name.as_str();
+        let messages = match rule {
+            ServiceName::Label => is_dns1123_label(name),
+            ServiceName::Strict => is_dns1035_label(name),
+        };
+        invalid_each(errs, &at.child("name"), name, messages);
     }
     let target = service.port.clone().unwrap_or_default();
     let (name, number) = (text(&target.name), target.number.unwrap_or(0));

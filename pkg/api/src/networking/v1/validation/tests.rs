@@ -417,8 +417,8 @@ fn networks_of_services_are_checked() {
             ),
             (
                 "none",
-                json!({cidrs: []}),
-                &["spec.cidrs: Invalid value: []: field is immutable"],
+                json!({cidrs: null}),
+                &["spec.cidrs: Invalid value: null: field is immutable"],
             ),
         ],
     );

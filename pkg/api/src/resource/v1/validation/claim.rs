@@ -16,6 +16,7 @@ use crate::check::{
     required_one_of, text,
 };
 use crate::core::v1::validation::csi_driver_name;
+use crate::gates::{Gate, on};
 use crate::meta;
 
 /// Most requests of a claim, and most names in a list of them (`DeviceRequestsMaxSize`).
@@ -238,7 +239,11 @@ fn wanted(errs: &mut ErrorList, wanted: &Wanted<'_>, path: &Path) {
         "ExactCount" => {}
         other => {
             let path = path.child("allocationMode");
-            errs.push(Error::not_supported(&path, other, &["All", "ExactCount"]));
+            errs.push(Error::not_supported(
+                &path,
+                BadValue::named(other),
+                &["All", "ExactCount"],
+            ));
         }
     }
     for (index, toleration) in wanted.tolerations.iter().enumerate() {
@@ -297,6 +302,8 @@ fn constraint(errs: &mut ErrorList, constraint: &DeviceConstraint, names: &Reque
         fully_qualified(errs, attribute, &path.child("matchAttribute"));
     } else if let Some(attribute) = &constraint.distinct_attribute {
         fully_qualified(errs, attribute, &path.child("distinctAttribute"));
+    } else if !on(Gate::ConsumableCapacity) {
+        errs.push(Error::required(&path.child("matchAttribute"), ""));
     } else {
         let rule = r#"exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set"#;
         errs.push(Error::required(path, rule));

@@ -10,14 +10,14 @@ use crate::meta;
 
 /// A new DeviceClass (`ValidateDeviceClass`).
 pub fn device_class_create(obj: &DeviceClass) -> ErrorList {
-    let mut errs = meta::create(&obj.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_named(&obj.metadata, false, meta::name_long);
     class_spec(&mut errs, &obj.spec, None);
     errs
 }
 
 /// A changed DeviceClass (`ValidateDeviceClassUpdate`).
 pub fn device_class_update(new: &DeviceClass, old: &DeviceClass) -> ErrorList {
-    let mut errs = meta::create(&new.metadata, false, meta::name_subdomain);
+    let mut errs = meta::create_named(&new.metadata, false, meta::name_long);
     errs.extend(meta::update(&new.metadata, &old.metadata));
     class_spec(&mut errs, &new.spec, Some(&old.spec));
     errs

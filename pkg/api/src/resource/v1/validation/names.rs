@@ -87,7 +87,7 @@ pub(super) fn fully_qualified(errs: &mut ErrorList, name: &str, path: &Path) {
     qualified(errs, name, path);
     if !name.contains('/') {
         let rule = "a fully qualified name must be a domain and a name separated by a slash";
-        errs.push(Error::invalid(path, name, rule));
+        errs.push(Error::invalid(path, BadValue::named(name), rule));
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::resource::v1::{Counter, CounterSet, Device, ResourcePool, 
 
 use super::device::device;
 use super::names::{pool, truncated};
-use crate::check::{dns_label, immutable, invalid_each, limited_set, list};
+use crate::check::{dns_label, immutable, immutable_named, invalid_each, limited_set, list};
 use crate::core::v1::validation::{csi_driver_name, node_selector};
 use crate::internal::shown;
 use crate::meta;
@@ -47,7 +47,7 @@ fn slice_spec(errs: &mut ErrorList, spec: &ResourceSliceSpec, old: Option<&Resou
         let name = path.child("pool").child("name");
         immutable(errs, &name, &spec.pool.name, &old.pool.name);
         immutable(errs, &path.child("driver"), &spec.driver, &old.driver);
-        immutable(errs, &path.child("nodeName"), &spec.node_name, &old.node_name);
+        immutable_named(errs, &path.child("nodeName"), &spec.node_name, &old.node_name);
     }
     let mut set = vec![];
     let rule = "must be either unset or set to a non-empty string";

@@ -43,8 +43,7 @@ pub fn volume_attachment_create(obj: &VolumeAttachment) -> ErrorList {
 
 /// A changed attachment or its status (`ValidateVolumeAttachmentUpdate`): the spec is fixed.
 pub fn volume_attachment_update(new: &VolumeAttachment, old: &VolumeAttachment) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(volume_attachment_create(new));
+    let mut errs = volume_attachment_create(new);
     if !equal(&new.spec, &old.spec) {
         let value = crate::internal::shown("storage.VolumeAttachmentSpec", &new.spec);
         errs.push(Error::invalid(&Path::new("spec"), value, IMMUTABLE));

@@ -6,7 +6,7 @@ use apimachinery::field::{Error, ErrorList, Path};
 use k8s_openapi::api::core::v1::TopologySelectorTerm;
 use k8s_openapi::api::storage::v1::{StorageClass, VolumeAttributesClass};
 
-use crate::check::{immutable, list, one_of, qualified_name};
+use crate::check::{immutable, immutable_named, list, one_of, qualified_name};
 use crate::meta;
 
 /// Most parameters (`maxProvisionerParameterLen`).
@@ -42,14 +42,14 @@ pub fn storage_class_update(new: &StorageClass, old: &StorageClass) -> ErrorList
     let parameters = |c: &StorageClass| c.parameters.clone().filter(|p| !p.is_empty());
     immutable(&mut errs, &Path::new("parameters"), &parameters(new), &parameters(old));
     immutable(&mut errs, &Path::new("provisioner"), &new.provisioner, &old.provisioner);
-    immutable(
+    immutable_named(
         &mut errs,
         &Path::new("reclaimPolicy"),
         &new.reclaim_policy,
         &old.reclaim_policy,
     );
     let (mode, before) = (&new.volume_binding_mode, &old.volume_binding_mode);
-    immutable(&mut errs, &Path::new("volumeBindingMode"), mode, before);
+    immutable_named(&mut errs, &Path::new("volumeBindingMode"), mode, before);
     errs
 }
 

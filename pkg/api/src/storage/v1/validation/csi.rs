@@ -134,8 +134,7 @@ pub fn csi_node_create(obj: &CSINode) -> ErrorList {
 
 /// A changed CSINode (`ValidateCSINodeUpdate`): of a driver only what it can hold may change.
 pub fn csi_node_update(new: &CSINode, old: &CSINode) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    errs.extend(csi_node_create(new));
+    let mut errs = csi_node_create(new);
     let fixed = |driver: &CSINodeDriver| CSINodeDriver {
         allocatable: None,
         ..driver.clone()
@@ -172,8 +171,8 @@ fn capacity(errs: &mut ErrorList, obj: &CSIStorageCapacity) {
 
 /// A changed CSIStorageCapacity (`ValidateCSIStorageCapacityUpdate`): what it is about stays.
 pub fn csi_storage_capacity_update(new: &CSIStorageCapacity, old: &CSIStorageCapacity) -> ErrorList {
-    let mut errs = meta::update(&new.metadata, &old.metadata);
-    capacity(&mut errs, new);
+    let mut errs = csi_storage_capacity_create(new);
+    errs.extend(meta::update(&new.metadata, &old.metadata));
     if !equal(&new.node_topology, &old.node_topology) {
         let value = internal::shown("*meta.LabelSelector", &new.node_topology);
         errs.push(Error::invalid(&Path::new("nodeTopology"), value, IMMUTABLE));

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 use super::super::options::Options;
 use super::{downward_file, key_to_path};
 use crate::certificates::v1::validation::signer_name;
-use crate::check::{file_mode, list, non_reserved_path, one_of, required, text, to_value};
+use crate::check::{file_mode, list, non_reserved_path, required, text, text_of, to_value};
 use crate::meta;
 
 /// `validateProjectedVolumeSource`, `validateProjectionSources`.
@@ -143,7 +143,7 @@ fn pod_certificate<'a>(
 ) {
     const KEYS: [&str; 6] = ["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
     signer_name(errs, &certificate.signer_name, &path.child("signerName"));
-    one_of(errs, &path.child("keyType"), &certificate.key_type, &KEYS);
+    text_of(errs, &path.child("keyType"), &certificate.key_type, &KEYS);
     if let Some(seconds) = certificate.max_expiration_seconds.filter(|s| *s < 3600) {
         let rule = "if provided, maxExpirationSeconds must be >= 3600";
         errs.push(Error::invalid(&path.child("maxExpirationSeconds"), seconds, rule));
