@@ -17,15 +17,22 @@ use crate::metrics::admission as metrics;
 use crate::objects::{Objects, text};
 use crate::request::RequestContext;
 
+pub(crate) mod always;
+pub(crate) mod always_pull_images;
+pub(crate) mod anti_affinity;
 pub(crate) mod certificates;
 pub(crate) mod claim_resize;
 pub(crate) mod config_file;
 pub(crate) mod default_classes;
 pub(crate) mod default_toleration_seconds;
+pub(crate) mod event_rate_limit;
+pub(crate) mod external_ips;
 pub(crate) mod limit_ranger;
+pub(crate) mod namespace_exists;
 pub(crate) mod namespace_lifecycle;
 pub(crate) mod node_restriction;
 pub(crate) mod plugins;
+pub(crate) mod owner_permissions;
 pub(crate) mod pod_topology_labels;
 pub(crate) mod priority;
 pub(crate) mod rbac_escalation;
@@ -141,7 +148,12 @@ pub(crate) struct Chain {
 impl Chain {
     /// Builds the chain; unknown names in the flags are an error.
     pub(crate) fn new(world: &World, enable: &[String], disable: &[String]) -> Result<Self, Vec<String>> {
-        let mut plugins = plugins::build(world, &plugins::enabled(enable, disable)?);
+        let names = plugins::enabled(enable, disable)?;
+        let wrong = plugins::misconfigured(world, &names);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let mut plugins = plugins::build(world, &names);
         // Not a plugin upstream but part of the kinds' storage: no flag turns it off.
         if let Some(rbac) = &world.rbac {
             let check = rbac_escalation::RbacEscalation::new(rbac.clone(), world.authorizer.clone());

@@ -49,6 +49,12 @@ impl Configurations {
         self.0.iter().find(|(name, _)| name == plugin).map(|(_, value)| value)
     }
 
+    /// What a test tells one plugin.
+    #[cfg(test)]
+    pub(crate) fn telling(plugin: &str, value: Value) -> Self {
+        Configurations(vec![(plugin.to_owned(), value)])
+    }
+
     /// Reads the file, and the files that it names.
     ///
     /// # Errors

@@ -2,25 +2,38 @@
 
 use std::sync::Arc;
 
-use super::{Plugin, World, certificates, claim_resize, default_classes, default_toleration_seconds, limit_ranger};
+use super::{Plugin, World, always, always_pull_images, anti_affinity, certificates, claim_resize, default_classes};
 use super::{
-    namespace_lifecycle, node_restriction, pod_topology_labels, priority, resource_quota, runtime_class,
-    service_account, storage_protection, taint_nodes,
+    default_toleration_seconds, event_rate_limit, external_ips, limit_ranger, namespace_exists, namespace_lifecycle,
+    node_restriction, owner_permissions, pod_topology_labels, priority, resource_quota, runtime_class, service_account,
+    storage_protection, taint_nodes,
 };
 
 type Make = fn(&World) -> Arc<dyn Plugin>;
 
 /// Name, on by default, constructor. A plugin without constructor is accepted and does nothing yet.
 const ALL: &[(&str, bool, Option<Make>)] = &[
-    ("AlwaysAdmit", false, None),
-    ("NamespaceAutoProvision", false, None),
+    ("AlwaysAdmit", false, Some(|_| Arc::new(always::AlwaysAdmit))),
+    (
+        "NamespaceAutoProvision",
+        false,
+        Some(|w| Arc::new(namespace_exists::NamespaceAutoProvision::new(w))),
+    ),
     (
         "NamespaceLifecycle",
         true,
         Some(|w| Arc::new(namespace_lifecycle::NamespaceLifecycle::new(w))),
     ),
-    ("NamespaceExists", false, None),
-    ("LimitPodHardAntiAffinityTopology", false, None),
+    (
+        "NamespaceExists",
+        false,
+        Some(|w| Arc::new(namespace_exists::NamespaceExists::new(w))),
+    ),
+    (
+        "LimitPodHardAntiAffinityTopology",
+        false,
+        Some(|_| Arc::new(anti_affinity::LimitPodHardAntiAffinityTopology)),
+    ),
     (
         "LimitRanger",
         true,
@@ -41,7 +54,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         true,
         Some(|_| Arc::new(taint_nodes::TaintNodesByCondition)),
     ),
-    ("AlwaysPullImages", false, None),
+    (
+        "AlwaysPullImages",
+        false,
+        Some(|_| Arc::new(always_pull_images::AlwaysPullImages)),
+    ),
     ("ImagePolicyWebhook", false, None),
     ("PodSecurity", true, None),
     ("PodNodeSelector", false, None),
@@ -56,7 +73,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         }),
     ),
     ("PodTolerationRestriction", false, None),
-    ("EventRateLimit", false, None),
+    (
+        "EventRateLimit",
+        false,
+        Some(|w| Arc::new(event_rate_limit::EventRateLimit::new(&w.configurations))),
+    ),
     ("ExtendedResourceToleration", false, None),
     (
         "DefaultStorageClass",
@@ -68,7 +89,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         true,
         Some(|_| Arc::new(storage_protection::StorageObjectInUseProtection)),
     ),
-    ("OwnerReferencesPermissionEnforcement", false, None),
+    (
+        "OwnerReferencesPermissionEnforcement",
+        false,
+        Some(|w| Arc::new(owner_permissions::OwnerReferencesPermissionEnforcement::new(w))),
+    ),
     (
         "PersistentVolumeClaimResize",
         true,
@@ -100,7 +125,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         true,
         Some(|w| Arc::new(default_classes::DefaultIngressClass::new(w))),
     ),
-    ("DenyServiceExternalIPs", false, None),
+    (
+        "DenyServiceExternalIPs",
+        false,
+        Some(|_| Arc::new(external_ips::DenyServiceExternalIps)),
+    ),
     (
         "PodTopologyLabels",
         true,
@@ -116,7 +145,7 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         true,
         Some(|w| Arc::new(resource_quota::ResourceQuota::new(w))),
     ),
-    ("AlwaysDeny", false, None),
+    ("AlwaysDeny", false, Some(|_| Arc::new(always::AlwaysDeny))),
 ];
 
 /// Names that run: the defaults plus `enable` minus `disable`, in order. All mistakes at once.
@@ -154,5 +183,19 @@ pub(crate) fn build(world: &World, names: &[&'static str]) -> Vec<(&'static str,
     }
     enabled()
         .filter_map(|(name, _, make)| Some((*name, make.as_ref()?(world))))
+        .collect()
+}
+
+/// What is wrong with the configurations of the named plugins.
+pub(crate) fn misconfigured(world: &World, names: &[&'static str]) -> Vec<String> {
+    type Check = fn(&super::Configurations) -> Option<String>;
+    let checks: [(&str, Check); 2] = [
+        ("EventRateLimit", event_rate_limit::misconfigured),
+        ("ResourceQuota", resource_quota::misconfigured),
+    ];
+    let named = checks.iter().filter(|(name, _)| names.contains(name));
+    let wrong = named.filter_map(|(name, check)| Some((name, check(&world.configurations)?)));
+    wrong
+        .map(|(name, why)| format!("couldn't init admission plugin {name:?}: {why}"))
         .collect()
 }

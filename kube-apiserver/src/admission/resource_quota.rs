@@ -3,10 +3,10 @@
 //!
 //! `request.rs` says what a write would take, `check.rs` whether a set of quotas has room for it (pure), `turns.rs`
 //! writes what is taken. What is given back (deletes, changes to less, writes that failed later) is counted by
-//! resourcequota-controller. Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota. Limited
-//! resources of its configuration file are not there.
+//! resourcequota-controller. Upstream: staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota.
 
 mod check;
+mod limited;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -19,8 +19,9 @@ use async_trait::async_trait;
 use rules::quota;
 use serde_json::Value;
 
-use super::{Attributes, Operation, Plugin, World};
+use super::{Attributes, Configurations, Operation, Plugin, World};
 use crate::objects::Objects;
+use limited::Limited;
 use request::Request;
 use turns::{Refusal, Turns};
 
@@ -28,14 +29,23 @@ use turns::{Refusal, Turns};
 pub(crate) struct ResourceQuota {
     objects: Arc<dyn Objects>,
     turns: Arc<Turns>,
+    /// What needs a quota.
+    rules: Vec<Limited>,
+}
+
+/// What is wrong with the configuration, if anything is.
+pub(crate) fn misconfigured(all: &Configurations) -> Option<String> {
+    limited::rules(all).err()
 }
 
 impl ResourceQuota {
-    /// Charges the quotas of `world`.
+    /// Charges the quotas of `world`; see [`misconfigured`].
     pub(crate) fn new(world: &World) -> Self {
         ResourceQuota {
             objects: world.objects.clone(),
             turns: Turns::new(world.objects.clone()),
+            // Whoever builds the chain has asked what is wrong.
+            rules: limited::rules(&world.configurations).unwrap_or_default(),
         }
     }
 }
@@ -56,10 +66,10 @@ impl Plugin for ResourceQuota {
         }
         // From memory: most namespaces have no quota, and that must cost nothing.
         let quotas = self.objects.list("", "resourcequotas", &i.namespace).await?;
-        if quotas.is_empty() {
+        if quotas.is_empty() && self.rules.is_empty() {
             return Ok(());
         }
-        let request = Request::new(a, obj, &*self.objects).await?;
+        let request = Request::new(a, obj, &*self.objects, &self.rules).await?;
         match self.turns.charge(&i.namespace, request).await {
             Ok(()) => Ok(()),
             Err(Refusal::Denied(why)) => Err(a.forbidden(obj, why)),

@@ -11,7 +11,17 @@ use rules::quota::scopes;
 use rules::resources::{ResourceList, add_into, parse_list};
 use serde_json::{Value, json};
 
+use super::limited::Demands;
 use super::request::Request;
+
+/// Why there is no room for a write.
+#[derive(Debug)]
+pub(super) enum NoRoom {
+    /// Forbidden, with a reason.
+    Forbidden(String),
+    /// Upstream has no status for it.
+    Uncovered(String),
+}
 
 /// A quota while writes are charged to it.
 #[derive(Clone)]
@@ -48,7 +58,48 @@ impl Ledger {
 }
 
 /// The new amounts of the quotas that a write changes, by their place in `ledgers`; or why there is no room for it.
-pub(super) fn check(ledgers: &[Ledger], request: &Request) -> Result<Vec<(usize, ResourceList)>, String> {
+pub(super) fn check(ledgers: &[Ledger], request: &Request) -> Result<Vec<(usize, ResourceList)>, NoRoom> {
+    let interested = interested(ledgers, request).map_err(NoRoom::Forbidden)?;
+    let charges = charges(ledgers, &interested, request);
+    let takes = match (interested.is_empty(), &request.old) {
+        (false, _) => !charges.is_empty(),
+        (true, None) => !request.usage.is_empty(),
+        (true, Some((_, used))) => !without_zeros(&growth(&request.usage, used)).is_empty(),
+    };
+    if !takes {
+        return Ok(Vec::new());
+    }
+    covered(ledgers, &interested, request)?;
+    let mut changes = Vec::new();
+    for (at, more) in charges {
+        let ledger = &ledgers[at];
+        let requested = only(&more, |name| ledger.hard.contains_key(name));
+        if requested.is_empty() {
+            continue;
+        }
+        let mut used = ledger.used.clone();
+        add_into(&mut used, &requested);
+        if !request.is_status {
+            let new = only(&used, |name| requested.contains_key(name));
+            let exceeded = beyond(&new, &ledger.hard);
+            if !exceeded.is_empty() {
+                let shown = |list: &ResourceList| describe(&only(list, |name| exceeded.contains(&name)));
+                return Err(NoRoom::Forbidden(format!(
+                    "exceeded quota: {}, requested: {}, used: {}, limited: {}",
+                    ledger.name,
+                    shown(&requested),
+                    shown(&ledger.used),
+                    shown(&ledger.hard)
+                )));
+            }
+        }
+        changes.push((at, used));
+    }
+    Ok(changes)
+}
+
+/// The places of the quotas that look at a write; all of them must know what is used.
+fn interested(ledgers: &[Ledger], request: &Request) -> Result<Vec<usize>, String> {
     let mut interested = Vec::new();
     for (at, ledger) in ledgers.iter().enumerate() {
         let limited = ledger
@@ -76,36 +127,43 @@ pub(super) fn check(ledgers: &[Ledger], request: &Request) -> Result<Vec<(usize,
         let names: Vec<&str> = negative.keys().map(String::as_str).collect();
         return Err(format!("quota usage is negative for resource(s): {}", names.join(",")));
     }
-    let mut changes = Vec::new();
-    for at in interested {
-        let ledger = &ledgers[at];
+    Ok(interested)
+}
+
+/// What a write adds, by the place of the quota that looks at it.
+fn charges(ledgers: &[Ledger], interested: &[usize], request: &Request) -> Vec<(usize, ResourceList)> {
+    let more = |at: &usize| {
         // What was in another scope before is all new here.
-        let before = request.old.as_ref().filter(|(old, _)| old.is_in(&ledger.scopes));
+        let before = request.old.as_ref().filter(|(old, _)| old.is_in(&ledgers[*at].scopes));
         let more = match before {
             Some((_, used)) => without_zeros(&growth(&request.usage, used)),
             None => without_zeros(&request.usage),
         };
-        let requested = only(&more, |name| ledger.hard.contains_key(name));
-        if requested.is_empty() {
-            continue;
-        }
-        let mut used = ledger.used.clone();
-        add_into(&mut used, &requested);
-        if !request.is_status {
-            let new = only(&used, |name| requested.contains_key(name));
-            let exceeded = beyond(&new, &ledger.hard);
-            if !exceeded.is_empty() {
-                let shown = |list: &ResourceList| describe(&only(list, |name| exceeded.contains(&name)));
-                return Err(format!(
-                    "exceeded quota: {}, requested: {}, used: {}, limited: {}",
-                    ledger.name,
-                    shown(&requested),
-                    shown(&ledger.used),
-                    shown(&ledger.hard)
-                ));
-            }
-        }
-        changes.push((at, used));
+        (*at, more)
+    };
+    let all = interested.iter().map(more);
+    all.filter(|(_, more)| !more.is_empty()).collect()
+}
+
+/// Whether there are quotas for all that needs one.
+fn covered(ledgers: &[Ledger], interested: &[usize], request: &Request) -> Result<(), NoRoom> {
+    let demands = &request.demands;
+    let names = demands.names.iter().map(String::as_str);
+    let bare: Vec<&str> = names
+        .filter(|name| !interested.iter().any(|at| ledgers[*at].hard.contains_key(*name)))
+        .collect();
+    if !bare.is_empty() {
+        let why = format!("insufficient quota to consume: {}", bare.join(","));
+        return Err(NoRoom::Forbidden(why));
     }
-    Ok(changes)
+    let is_covered = |scope: &&ScopedResourceSelectorRequirement| {
+        let mut all = ledgers.iter().flat_map(|ledger| &ledger.scopes);
+        all.any(|own| own.scope_name == scope.scope_name && request.subject.is_scoped(own))
+    };
+    let bare: Vec<_> = demands.scopes.iter().filter(|scope| !is_covered(scope)).collect();
+    if !bare.is_empty() {
+        let why = format!("insufficient quota to match these scopes: {}", Demands::shown(&bare));
+        return Err(NoRoom::Uncovered(why));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::{Attributes, Operation};
+use super::limited::{Demands, Limited};
 use crate::objects::{Objects, find};
 
 /// Whether such a write may take anything (the evaluators' `Handles`). Cheap: every write comes here.
@@ -92,6 +93,11 @@ impl Subject {
         }
     }
 
+    /// Whether one scope looks at it (`MatchingScopes`).
+    pub(super) fn is_scoped(&self, scope: &ScopedResourceSelectorRequirement) -> bool {
+        self.is_in(std::slice::from_ref(scope))
+    }
+
     /// What it leaves out although a quota limits it (`Constraints`).
     pub(super) fn missing<'a>(&self, limited: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
         match self {
@@ -123,6 +129,8 @@ pub(super) struct Request {
     pub(super) usage: ResourceList,
     /// What it replaces, and what that used.
     pub(super) old: Option<(Subject, ResourceList)>,
+    /// What needs a quota.
+    pub(super) demands: Demands,
     /// It reports what is so already: that is counted, not refused.
     pub(super) is_status: bool,
     /// Nothing is written.
@@ -130,7 +138,12 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) async fn new(a: &Attributes<'_>, obj: &Value, objects: &dyn Objects) -> Result<Self, ApiError> {
+    pub(super) async fn new(
+        a: &Attributes<'_>,
+        obj: &Value,
+        objects: &dyn Objects,
+        rules: &[Limited],
+    ) -> Result<Self, ApiError> {
         let now = Timestamp::now();
         let subject = Subject::new(a, obj, objects).await?;
         let old = match a.old.filter(|_| a.operation == Operation::Update) {
@@ -141,8 +154,11 @@ impl Request {
             }
             None => None,
         };
+        let usage = subject.usage(now);
+        let i = &a.ctx.info;
         Ok(Request {
-            usage: subject.usage(now),
+            demands: Demands::new(rules, &i.api_group, &i.resource, &subject, &usage),
+            usage,
             subject,
             old,
             is_status: a.ctx.info.subresource == "status",

@@ -576,3 +576,85 @@ async fn what_fails_after_it_was_charged_stays_charged_until_the_controller_coun
     assert_eq!(quota["metadata"]["managedFields"][1]["subresource"], "status");
     shutdown.cancel();
 }
+
+#[tokio::test]
+async fn what_is_limited_by_default_needs_a_quota() {
+    let configuration = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration",
+        "limitedResources": [
+            {"resource": "pods", "matchContains": ["cpu"]},
+            {"resource": "pods", "matchScopes": [
+                {"scopeName": "PriorityClass", "operator": "In", "values": ["high", "higher"]}]}]});
+    let cpu = pod("p", json!({"cpu": "1"}));
+    let mut high = pod("p", json!({}));
+    high["spec"]["priorityClassName"] = json!("high");
+    let none = json!({"pods": "0", "requests.cpu": "0", "cpu": "0"});
+    let all = quota("q", json!({"hard": {"requests.cpu": "2", "cpu": "2"}}), none.clone());
+    let some = quota("q", json!({"hard": {"requests.cpu": "2"}}), none.clone());
+    let of_class = json!({"hard": {"pods": "2"}, "scopeSelector": {"matchExpressions": [
+        {"scopeName": "PriorityClass", "operator": "Exists"}]}});
+    let cases = [
+        (
+            vec![],
+            &cpu,
+            Some((
+                403,
+                "pods \"p\" is forbidden: insufficient quota to consume: cpu,requests.cpu",
+            )),
+        ),
+        (
+            vec![some],
+            &cpu,
+            Some((403, "pods \"p\" is forbidden: insufficient quota to consume: cpu")),
+        ),
+        (vec![all], &cpu, None),
+        (vec![], &pod("p", json!({})), None),
+        (
+            vec![],
+            &high,
+            Some((
+                500,
+                "insufficient quota to match these scopes: [{PriorityClass In [high higher]}]",
+            )),
+        ),
+        (vec![quota("q", of_class, none)], &high, None),
+    ];
+    for (quotas, pod, wanted) in cases {
+        let mut world = world(with(&quotas));
+        world.configurations = Configurations::telling("ResourceQuota", configuration.clone());
+        let outcome = write(&ResourceQuota::new(&world), &context("/pods"), None, pod).await;
+        let said = outcome.as_ref().err().map(|e| (e.code, e.message.as_str()));
+        assert_eq!(said, wanted, "{quotas:?} {pod}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_is_refused_at_start() {
+    let telling = |kind: &str, rules: Value| {
+        let value = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": kind, "limitedResources": rules});
+        misconfigured(&Configurations::telling("ResourceQuota", value))
+    };
+    assert_eq!(
+        telling("ResourceQuotaConfiguration", json!([{"resource": "pods"}])),
+        None
+    );
+    for (kind, rules, wanted) in [
+        (
+            "Configuration",
+            json!([]),
+            "no kind \"Configuration\" is registered for version",
+        ),
+        (
+            "ResourceQuotaConfiguration",
+            json!([{}]),
+            "limitedResources[0].resource: Required value",
+        ),
+        (
+            "ResourceQuotaConfiguration",
+            json!([{"name": "pods"}]),
+            "strict decoding error: unknown field \"name\"",
+        ),
+    ] {
+        let wrong = telling(kind, rules).unwrap();
+        assert!(wrong.starts_with(wanted), "{wrong}");
+    }
+}

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::check::{Ledger, check};
+use super::check::{Ledger, NoRoom, check};
 use super::request::Request;
 use crate::objects::Objects;
 
@@ -205,7 +205,8 @@ fn decide(ledgers: &mut [Ledger], changed: &mut [bool], waiters: Vec<Waiter>) ->
     let mut charged = Vec::new();
     for waiter in waiters {
         match check(ledgers, &waiter.request) {
-            Err(why) => waiter.answer(Err(Refusal::Denied(why))),
+            Err(NoRoom::Forbidden(why)) => waiter.answer(Err(Refusal::Denied(why))),
+            Err(NoRoom::Uncovered(why)) => waiter.answer(Err(Refusal::Failed(ApiError::generic(500, "", why)))),
             Ok(changes) if changes.is_empty() || waiter.request.dry_run => waiter.answer(Ok(())),
             Ok(changes) => {
                 for (at, used) in changes {
