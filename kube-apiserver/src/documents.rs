@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::authn::oidc_discovery::{self, Metadata};
 use crate::endpoints::negotiate::Output;
-use crate::endpoints::{body, discovery, method_not_allowed, openapi, respond};
+use crate::endpoints::{body, discovery, method_not_allowed, nothing_at, openapi, respond};
 use crate::request::RequestContext;
 
 /// The documents of one server.
@@ -79,7 +79,7 @@ impl Documents {
             oidc_discovery::CONFIGURATION_PATH => Ok(self.openid(|m| &m.configuration, "application/json")),
             oidc_discovery::JWKS_PATH => Ok(self.openid(|m| &m.jwks, oidc_discovery::JWKS_CONTENT_TYPE)),
             p if p == "/api" || p == "/apis" || p.starts_with("/api/") || p.starts_with("/apis/") => {
-                discovery::serve(path, query, request.headers()).unwrap_or_else(|| Ok(respond::page_not_found()))
+                discovery::serve(path, query, request.headers()).unwrap_or_else(|| nothing_at(path))
             }
             p if p == "/openapi/v2" || p == "/openapi/v3" || p.starts_with("/openapi/v3/") => {
                 Ok(openapi::serve(path, query, request.headers()).unwrap_or_else(respond::page_not_found))

@@ -164,14 +164,17 @@ impl Api {
     ) -> Result<Response<Body>> {
         let info = &ctx.info;
         let (Some(row), sub) = find(info) else {
-            return if resources::group_version_served(&info.api_group, &info.api_version) {
-                Err(ApiError::path_not_found())
-            } else {
-                Ok(respond::page_not_found())
-            };
+            return nothing_at(&info.path);
         };
+        // It is told from what follows by the prefix as it is sent.
+        if info.path.starts_with("//") {
+            return Ok(respond::page_not_found());
+        }
         if !info.subresource.is_empty() && sub.is_none() {
             return Err(ApiError::path_not_found());
+        }
+        if sub.is_some() && info.name.is_empty() {
+            return Err(ApiError::bad_request("name must be provided"));
         }
         // A namespaced kind has no single objects outside a namespace; a cluster-scoped one none inside.
         let in_namespace = !info.namespace.is_empty() && row.plural != "namespaces";
@@ -213,14 +216,50 @@ impl Api {
             "get" => get::serve(call).await,
             "list" => list::serve(call).await,
             "watch" => watch::serve(call).await,
-            "create" => create::serve(call).await,
-            "update" => update::serve(call).await,
-            "patch" => patch::serve(call).await,
-            "delete" => delete::serve(call).await,
-            "deletecollection" => deletecollection::serve(call).await,
-            _ => Err(method_not_allowed()),
+            // These take addresses and give them back around what they write.
+            _ if call.api.allocators.as_ref().is_some_and(|a| a.concerns(row)) => to_its_end(write(verb, call)).await,
+            _ => write(verb, call).await,
         }
     }
+}
+
+async fn write(verb: String, call: Call) -> Result<Response<Body>> {
+    match verb.as_str() {
+        "create" => create::serve(call).await,
+        "update" => update::serve(call).await,
+        "patch" => patch::serve(call).await,
+        "delete" => delete::serve(call).await,
+        "deletecollection" => deletecollection::serve(call).await,
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// Work that goes on when nobody waits for it any more: the client hung up, or its time is over (upstream
+/// `finisher.FinishRequest`).
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime goes down.
+            Err(error) => Err(ApiError::internal(error)),
+        },
+    }
+}
+
+/// 404 of a path that nobody serves: a Status below the roots of our groups, a page elsewhere (upstream: `director` of
+/// `apiserver/pkg/server/handler.go`; whom go-restful does not get, `http.NotFound` does).
+pub(crate) fn nothing_at(path: &str) -> Result<Response<Body>> {
+    let below = |root: &str| {
+        let rest = path.strip_prefix(root)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    };
+    let group = below("/apis").and_then(|rest| rest.strip_prefix('/')?.split('/').next());
+    let group = group.filter(|g| !g.is_empty());
+    if below("/api").is_some() || group.is_some_and(resources::group_served) {
+        return Err(ApiError::path_not_found());
+    }
+    Ok(respond::page_not_found())
 }
 
 fn find(info: &crate::request::RequestInfo) -> (Option<&'static Resource>, Option<&'static Subresource>) {
@@ -271,6 +310,48 @@ fn settle(store: &Store, row: &Resource, obj: serde_json::Value) -> serde_json::
 mod tests {
     use super::*;
     use crate::request::RequestInfo;
+
+    #[tokio::test]
+    async fn a_write_that_nobody_waits_for_is_not_left_half_done() {
+        let (open, gate) = tokio::sync::oneshot::channel::<()>();
+        let (done, finished) = tokio::sync::oneshot::channel();
+        let mut write = Box::pin(to_its_end(async move {
+            gate.await.map_err(ApiError::internal)?;
+            done.send("all of it").map_err(ApiError::internal)
+        }));
+        assert!(futures::poll!(&mut write).is_pending());
+        // The client hangs up.
+        drop(write);
+        open.send(()).unwrap();
+        assert_eq!(finished.await.unwrap(), "all of it");
+        let panics = to_its_end::<()>(async { panic!("as if nothing were between") });
+        assert!(
+            futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(panics))
+                .await
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_nobody_serves_is_a_status_below_our_roots_only() {
+        for (path, status) in [
+            ("/api//v1/pods", true),
+            ("/api/v9/pods", true),
+            ("/api/v1//pods", true),
+            ("/apis/apps//v1/deployments", true),
+            ("/apis/apps/v1//deployments", true),
+            ("/apis/apps/v9", true),
+            ("/apis//apps/v1/deployments", false),
+            ("/apis/nope/v1/x", false),
+            ("/apiz/v1/pods", false),
+            ("/x", false),
+        ] {
+            match nothing_at(path) {
+                Err(e) => assert!(status && e.code == 404, "{path}: {e:?}"),
+                Ok(page) => assert!(!status && page.status() == 404, "{path}"),
+            }
+        }
+    }
 
     #[test]
     fn paths_have_the_verbs_of_their_shape_only() {

@@ -51,7 +51,7 @@ impl RequestInfo {
             path: path.to_owned(),
             ..Default::default()
         };
-        let decoded: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(percent_decode).collect();
+        let decoded = segments(path);
         let mut parts: &[String] = &decoded;
         if parts.len() < 3 || (parts[0] != "api" && parts[0] != "apis") {
             return info;
@@ -138,6 +138,14 @@ impl RequestInfo {
     fn set_selectors(&mut self, query: &Query) {
         self.field_selector = query.get("fieldSelector").unwrap_or_default().to_owned();
         self.label_selector = query.get("labelSelector").unwrap_or_default().to_owned();
+    }
+}
+
+/// The decoded segments of a path, also empty ones between others (upstream `splitPath`).
+fn segments(path: &str) -> Vec<String> {
+    match path.trim_matches('/') {
+        "" => vec![],
+        path => path.split('/').map(percent_decode).collect(),
     }
 }
 
@@ -379,6 +387,24 @@ mod tests {
                 (verb, ns, res, sub, name),
                 "{m} {uri}"
             );
+        }
+    }
+
+    #[test]
+    fn empty_segments_count_unless_they_are_outside() {
+        for (uri, version, verb, resource, name, sub) in [
+            ("/api/v1/pods//", "v1", "list", "pods", "", ""),
+            ("//api/v1/pods", "v1", "list", "pods", "", ""),
+            ("/api//v1/pods", "", "get", "v1", "pods", ""),
+            ("/api/v1//pods", "v1", "get", "", "pods", ""),
+            ("/api/v1/namespaces//pods", "v1", "list", "pods", "", ""),
+            ("/api/v1/namespaces/n//pods", "v1", "get", "", "pods", ""),
+            ("/api/v1/namespaces/n/pods//log", "v1", "list", "pods", "", "log"),
+        ] {
+            let i = parse("GET", uri);
+            assert!(i.is_resource, "{uri}");
+            let got = (&*i.api_version, &*i.verb, &*i.resource, &*i.name, &*i.subresource);
+            assert_eq!(got, (version, verb, resource, name, sub), "{uri}");
         }
     }
 

@@ -156,6 +156,11 @@ pub(crate) fn group_version_served(group: &str, version: &str) -> bool {
     served().any(|r| r.group == group && r.version == version)
 }
 
+/// Whether anything is served in the group.
+pub(crate) fn group_served(group: &str) -> bool {
+    served().any(|r| r.group == group)
+}
+
 /// Whether there is anything in the group and version.
 pub(crate) fn group_version_exists(group: &str, version: &str) -> bool {
     resources().iter().any(|r| r.group == group && r.version == version)

@@ -18,8 +18,6 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::objects::{Objects, text};
-use crate::registry::options::{DeleteOptions, ListOptions};
-use crate::registry::store::List;
 use crate::registry::{ChangeFn, Entry, Hooks, Registry, Store};
 use crate::request::RequestContext;
 use crate::resources::Resource;
@@ -125,56 +123,12 @@ impl Allocators {
         let allocating = Allocating::new(self, hooks, ctx, ns);
         let result = store.update(ctx, ns, name, store.strategy, change, &allocating).await;
         allocating.settle(result.is_ok()).await;
-        if let Ok((entry, _)) = &result
-            && !ctx.dry_run
-            && is_gone(&entry.value())
-        {
-            self.released(&entry.value()).await;
-        }
         result
-    }
-
-    /// Deletes a Service, or marks it; the flag tells that it is gone. What it has stays with it until then.
-    pub(crate) async fn delete(
-        &self,
-        store: &Store,
-        ctx: &RequestContext,
-        ns: &str,
-        name: &str,
-        options: &DeleteOptions,
-        hooks: &dyn Hooks,
-    ) -> Result<(Arc<Entry>, bool)> {
-        let deleted = store.delete(ctx, ns, name, options, hooks).await?;
-        if deleted.gone && !ctx.dry_run && !options.dry_run {
-            self.released(&deleted.entry.value()).await;
-        }
-        Ok((deleted.entry, deleted.gone))
-    }
-
-    /// Deletes all Services that a list selects; answers what was listed.
-    pub(crate) async fn delete_collection(
-        &self,
-        store: &Store,
-        ctx: &RequestContext,
-        ns: &str,
-        list: &ListOptions,
-        options: &DeleteOptions,
-        hooks: &dyn Hooks,
-    ) -> Result<List> {
-        let found = store.list(ns, list).await?;
-        for entry in &found.items {
-            let (ns, name) = (entry.index.namespace.as_str(), entry.index.name.as_str());
-            match self.delete(store, ctx, ns, name, options, hooks).await {
-                Err(e) if !e.is_not_found() => return Err(e),
-                _ => {}
-            }
-        }
-        Ok(found)
     }
 
     /// Gives back what a deleted Service had. Its Endpoints go too: a new Service of the name must not
     /// begin with the old ones (upstream `afterDelete`).
-    async fn released(&self, service: &Value) {
+    pub(crate) async fn released(&self, service: &Value) {
         let (ns, name) = (text(service, "/metadata/namespace"), text(service, "/metadata/name"));
         if let Err(error) = self.objects.delete("", "endpoints", ns, name).await
             && !error.is_not_found()
@@ -256,13 +210,6 @@ fn invalid(service: &Value, errors: Vec<Error>) -> ApiError {
     ApiError::invalid(&GroupKind::new("", "Service"), text(service, "/metadata/name"), errors)
 }
 
-/// Whether what an update left is the last of a Service: the store keeps no marked object that waits for nothing.
-fn is_gone(service: &Value) -> bool {
-    meta::is_terminating(service)
-        && meta::finalizers(service).is_empty()
-        && meta::deletion_grace_period_seconds(service).unwrap_or(0) == 0
-}
-
 /// What a Service holds.
 fn holdings(service: &Value) -> Holdings {
     Holdings {
@@ -323,6 +270,10 @@ impl Hooks for Allocating<'_> {
 
     async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()> {
         self.inner.validate(obj, old).await
+    }
+
+    async fn gone(&self, obj: &Value) {
+        self.inner.gone(obj).await;
     }
 }
 

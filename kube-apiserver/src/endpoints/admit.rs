@@ -97,4 +97,12 @@ impl Hooks for Admit<'_> {
         self.api.admission.admit(&attrs, &mut Value::Null).await?;
         self.api.admission.validate(&attrs, &Value::Null).await
     }
+
+    async fn gone(&self, obj: &Value) {
+        let info = &self.ctx.info;
+        let services = info.api_group.is_empty() && info.resource == "services";
+        if let Some(allocators) = self.api.allocators.as_ref().filter(|_| services) {
+            allocators.released(obj).await;
+        }
+    }
 }

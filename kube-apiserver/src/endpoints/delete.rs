@@ -38,13 +38,8 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     let store = call.store()?;
     let admit = Admit::new(&call.api, &call.ctx, Operation::Delete);
     let (ctx, ns, name) = (&call.ctx, call.namespace(), call.ctx.info.name.as_str());
-    let (entry, gone) = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
-        Some(a) => a.delete(store, ctx, ns, name, &options, &admit).await?,
-        None => {
-            let deleted = store.delete(ctx, ns, name, &options, &admit).await?;
-            (deleted.entry, deleted.gone)
-        }
-    };
+    let deleted = store.delete(ctx, ns, name, &options, &admit).await?;
+    let (entry, gone) = (deleted.entry, deleted.gone);
 
     let row = call.row;
     // A cascading deletion that still waits is only accepted; other waiting objects answer 200.

@@ -20,10 +20,8 @@ pub(super) async fn serve(mut call: Call) -> Result<Response<Body>> {
     // The name of the request is each object's in turn.
     ctx.info.name.clear();
     let admit = Admit::new(&call.api, &ctx, Operation::Delete);
-    let ns = call.namespace();
-    let deleted = match call.api.allocators.as_ref().filter(|a| a.concerns(call.row)) {
-        Some(a) => a.delete_collection(store, &ctx, ns, &list, &options, &admit).await?,
-        None => store.delete_collection(&ctx, ns, &list, &options, &admit).await?,
-    };
+    let deleted = store
+        .delete_collection(&ctx, call.namespace(), &list, &options, &admit)
+        .await?;
     respond::list(&out, &call.query, call.row, &deleted)
 }

@@ -7,18 +7,14 @@ use crate::request::{RequestInfo, percent_decode};
 /// trailing slash, and the rest (empty, or beginning with a slash).
 pub(crate) fn split(info: &RequestInfo) -> (&str, &str) {
     let path = info.path.as_str();
-    let all = path.split('/').filter(|s| !s.is_empty()).count();
+    let outside = path.len() - path.trim_start_matches('/').len();
+    let inside = path[outside..].trim_end_matches('/');
+    let all = inside.split('/').count();
     // `parts` begins at the resource: resource, name, subresource are ours.
     let ours = all - info.parts.len().saturating_sub(3).min(all);
-    let (mut seen, mut end) = (0, 0);
-    for (i, segment) in path.split('/').enumerate() {
-        end += segment.len() + usize::from(i > 0);
-        seen += usize::from(!segment.is_empty());
-        if seen == ours {
-            break;
-        }
-    }
-    path.split_at(end)
+    let segments = inside.split('/').take(ours);
+    let length = segments.map(|s| s.len() + 1).sum::<usize>().saturating_sub(1);
+    path.split_at(outside + length)
 }
 
 /// The path to ask the backend for, encoded: cleaned of `.`, `..` and doubled slashes, with the

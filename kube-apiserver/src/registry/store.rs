@@ -50,6 +50,9 @@ pub(crate) trait Hooks: Send + Sync {
     async fn admit(&self, obj: &mut Value, old: Option<&Value>) -> Result<()>;
     /// Validating admission; on delete `obj` is `None`.
     async fn validate(&self, obj: Option<&Value>, old: Option<&Value>) -> Result<()>;
+    /// The object as it last was is gone: this call deleted it, or took away the last that it waited for (upstream
+    /// `Store.AfterDelete`). Never in dry runs.
+    async fn gone(&self, _obj: &Value) {}
 }
 
 /// No admission: the server's own writes.

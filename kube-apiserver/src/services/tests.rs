@@ -11,6 +11,7 @@ use super::node_ports::{NodePorts, Ports};
 use super::service_range::ServiceRange;
 use super::*;
 use crate::objects::memory::MemoryObjects;
+use crate::registry::options::{DeleteOptions, ListOptions};
 
 #[derive(Default, Clone)]
 struct MemoryPorts(Arc<Lock<(BTreeSet<u16>, i64)>>);
@@ -518,10 +519,26 @@ async fn many_services_at_once_all_get_their_ports() {
     assert_eq!(different.len(), 100);
 }
 
+/// Gives back what a Service had that is gone, as the admission of requests does.
+struct Releasing<'a>(&'a Allocators);
+
+#[async_trait::async_trait]
+impl Hooks for Releasing<'_> {
+    async fn admit(&self, _obj: &mut Value, _old: Option<&Value>) -> Result<()> {
+        Ok(())
+    }
+    async fn validate(&self, _obj: Option<&Value>, _old: Option<&Value>) -> Result<()> {
+        Ok(())
+    }
+    async fn gone(&self, obj: &Value) {
+        self.0.released(obj).await;
+    }
+}
+
 #[tokio::test]
 async fn what_a_service_has_stays_with_it_until_it_is_gone() {
     let (registry, allocators, store) = stored();
-    let (allocators, hooks) = (&allocators, &crate::registry::NoHooks);
+    let (allocators, hooks) = (&allocators, &Releasing(&allocators));
     let ctx = RequestContext::internal_for("create", "", "v1", "services", "ns", "");
     let mut obj = json!({"apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "s", "namespace": "ns", "finalizers": ["x.io/wait"]}, "spec": {"ports": [{"port": 80}]}});
@@ -530,16 +547,13 @@ async fn what_a_service_has_stays_with_it_until_it_is_gone() {
     let ip = text(&made, "/spec/clusterIP");
     let held = || async { registry.get("networking.k8s.io", "ipaddresses", "", ip).await.is_ok() };
     let (list, options) = (ListOptions::default(), DeleteOptions::default());
-    allocators
-        .delete_collection(&store, &ctx, "ns", &list, &options, hooks)
+    store
+        .delete_collection(&ctx, "ns", &list, &options, hooks)
         .await
         .unwrap();
     assert!(held().await, "the Service waits for its finalizer");
-    let (_, gone) = allocators
-        .delete(&store, &ctx, "ns", "s", &options, hooks)
-        .await
-        .unwrap();
-    assert!(!gone && held().await);
+    let deleted = store.delete(&ctx, "ns", "s", &options, hooks).await.unwrap();
+    assert!(!deleted.gone && held().await);
 
     let last = |old: &Value| {
         let mut new = old.clone();

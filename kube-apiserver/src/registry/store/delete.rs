@@ -117,9 +117,13 @@ impl Store {
                         self.entries.deleted(&key, rev);
                     }
                     meta::set_revision(&mut obj, rev);
+                    let gone = matches!(mark, Marked::Now);
+                    if gone {
+                        hooks.gone(&obj).await;
+                    }
                     return Ok(Deleted {
                         entry: self.wrap(rev, obj),
-                        gone: matches!(mark, Marked::Now),
+                        gone,
                     });
                 }
                 (Write::Conflict(now), _) => current = now,

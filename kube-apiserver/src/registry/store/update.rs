@@ -96,6 +96,7 @@ impl Store {
                 Write::Done(rev) if gone => {
                     self.entries.deleted(&key, rev);
                     meta::set_revision(&mut new, rev);
+                    hooks.gone(&new).await;
                     return Ok((self.wrap(rev, new), false));
                 }
                 Write::Done(rev) => return Ok((self.written(&key, &bytes, rev, new), false)),
