@@ -45,6 +45,8 @@ pub(crate) struct Proven {
     pub(crate) user: UserInfo,
     /// The audiences asked for that the token is good for; empty when it names none.
     pub(crate) audiences: Vec<String>,
+    /// What to tell whoever uses it.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One kind of bearer token.
@@ -88,12 +90,14 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     /// Authenticates one request by its headers and the peer's certificates (leaf first), and takes
-    /// the credentials out of the headers so that nothing behind sees them.
+    /// the credentials out of the headers so that nothing behind sees them. What is to be told of them goes to
+    /// `warnings`.
     pub(crate) async fn authenticate(
         &self,
         path: &str,
         headers: &mut HeaderMap,
         certificates: &[CertificateDer<'static>],
+        warnings: &mut Vec<String>,
     ) -> Result<UserInfo, ApiError> {
         let mut failed = false;
         if let Some(rh) = &self.request_header {
@@ -123,6 +127,7 @@ impl Authenticator {
             match self.authenticate_token(&token, &self.api_audiences).await {
                 Ok(Some(proven)) => {
                     headers.remove(AUTHORIZATION);
+                    warnings.extend(proven.warnings);
                     return Ok(authenticated(proven.user));
                 }
                 Ok(None) => failed = true,
@@ -137,6 +142,7 @@ impl Authenticator {
             Ok(Some(offer)) => match self.authenticate_token(&offer.token, &self.api_audiences).await {
                 Ok(Some(proven)) => {
                     headers.insert(SEC_WEBSOCKET_PROTOCOL, offer.others);
+                    warnings.extend(proven.warnings);
                     return Ok(authenticated(proven.user));
                 }
                 Ok(None) => failed = true,

@@ -152,11 +152,13 @@ impl Chain {
         // Authentication: who asks. Credentials are gone from the headers afterwards.
         let certs = request.extensions().get::<PeerCerts>().map(|c| c.0.clone());
         let begun = Instant::now();
+        let (certs, mut warnings) = (certs.as_deref().unwrap_or(&[]), vec![]);
         let user = self
             .api
             .authenticator
-            .authenticate(&ctx.info.path, request.headers_mut(), certs.as_deref().unwrap_or(&[]))
+            .authenticate(&ctx.info.path, request.headers_mut(), certs, &mut warnings)
             .await;
+        warnings.into_iter().for_each(|w| ctx.warn(w));
         identity::authenticated(user.as_ref().ok().map(|u| u.name.as_str()), begun.elapsed());
         ctx.user = user?;
         // Impersonation: asks as someone else, if authorization lets it.

@@ -56,6 +56,7 @@ impl TokenAuthenticator for BootstrapTokens {
         Ok(Some(Proven {
             user,
             audiences: Vec::new(),
+            warnings: vec![],
         }))
     }
 }

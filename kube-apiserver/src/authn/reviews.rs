@@ -8,7 +8,11 @@ use crate::objects::{items, text};
 use crate::request::{RequestContext, UserInfo};
 
 /// Answers `POST tokenreviews` (upstream `pkg/registry/authentication/tokenreview/storage.go`).
-pub(crate) async fn token_review(authenticator: &Authenticator, mut review: Value) -> Result<Value, ApiError> {
+pub(crate) async fn token_review(
+    authenticator: &Authenticator,
+    ctx: &RequestContext,
+    mut review: Value,
+) -> Result<Value, ApiError> {
     let token = text(&review, "/spec/token").to_owned();
     if token.is_empty() {
         return Err(ApiError::bad_request(
@@ -27,6 +31,7 @@ pub(crate) async fn token_review(authenticator: &Authenticator, mut review: Valu
     };
     let status = match authenticator.authenticate_token(&token, &audiences).await {
         Ok(Some(proven)) => {
+            proven.warnings.iter().for_each(|w| ctx.warn(w.as_str()));
             let mut status = json!({"authenticated": true, "user": user_value(&authenticated(proven.user))});
             // A token without audiences is good for the API server's own.
             let granted = if proven.audiences.is_empty() {

@@ -2,25 +2,24 @@
 //!
 //! Upstream: `pkg/serviceaccount/{jwt,claims,legacy}.go`.
 
+mod legacy;
+
 use std::sync::Arc;
 
-use apimachinery::meta;
 use apimachinery::validation::{is_dns1123_label, is_dns1123_subdomain};
 use async_trait::async_trait;
-use base64::Engine as _;
 use serde_json::Value;
 
 use super::jwt::Unverified;
 use super::keys::PublicKey;
 use super::x509::CREDENTIAL_ID;
 use super::{Proven, TokenAuthenticator};
+use crate::metrics::identity as metrics;
 use crate::objects::{Objects, find, text};
 use crate::request::UserInfo;
 
 /// Issuer of tokens in Secrets.
 const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
-/// Set on the Secret of a token that was not used for long (upstream `InvalidSinceLabelKey`).
-const INVALID_SINCE: &str = "kubernetes.io/legacy-token-invalid-since";
 /// Clock skew allowed for `exp` and `nbf`, and life of a token after its pod's deletion: seconds.
 const LEEWAY: i64 = 60;
 
@@ -75,14 +74,16 @@ impl TokenAuthenticator for ServiceAccountTokens {
             .verify(&self.keys)
             .ok_or("no key verifies the token's signature")?;
         let granted = self.audiences(&claims, audiences, legacy)?;
-        let user = if legacy {
+        let (user, warnings) = if legacy {
+            metrics::legacy_token();
             self.legacy_user(token, &claims).await?
         } else {
-            self.bound_user(&claims).await?
+            (self.bound_user(&claims).await?, vec![])
         };
         Ok(Some(Proven {
             user,
             audiences: granted,
+            warnings,
         }))
     }
 }
@@ -146,6 +147,10 @@ impl ServiceAccountTokens {
                 }
             }
         }
+        // Of a token that was let live longer than asked, while its client catches up.
+        if let Some(after) = claims["kubernetes.io"]["warnafter"].as_i64().filter(|t| *t != 0) {
+            metrics::extended_token((self.now)() > after);
+        }
         let mut user = UserInfo {
             name: user_name(namespace, name),
             uid: uid.to_owned(),
@@ -189,54 +194,5 @@ impl ServiceAccountTokens {
             return Err(invalid());
         }
         Ok(obj)
-    }
-
-    async fn legacy_user(&self, token: &str, claims: &Value) -> Result<UserInfo, String> {
-        let claim = |k: &str| {
-            claims[format!("kubernetes.io/serviceaccount/{k}")]
-                .as_str()
-                .unwrap_or("")
-        };
-        let (namespace, name, uid, secret) = (
-            claim("namespace"),
-            claim("service-account.name"),
-            claim("service-account.uid"),
-            claim("secret.name"),
-        );
-        if namespace.is_empty() || name.is_empty() || uid.is_empty() || secret.is_empty() {
-            return Err("legacy service account token has invalid claims".to_owned());
-        }
-        if text(claims, "/sub") != user_name(namespace, name) {
-            return Err("sub claim does not match the service account".to_owned());
-        }
-        if self.lookup {
-            let s = find(&*self.objects, "", "secrets", namespace, secret)
-                .await
-                .map_err(|e| e.message)?;
-            let Some(s) = s.filter(|s| !meta::is_terminating(s)) else {
-                return Err("token has been invalidated".to_owned());
-            };
-            let stored = base64::engine::general_purpose::STANDARD
-                .decode(text(&s, "/data/token"))
-                .unwrap_or_default();
-            if stored.is_empty() || stored != token.as_bytes() {
-                return Err("token does not match server's copy".to_owned());
-            }
-            let account = self.alive("serviceaccounts", namespace, name, uid).await?;
-            if meta::is_terminating(&account) {
-                return Err(format!("ServiceAccount {namespace}/{name} has been deleted"));
-            }
-            if meta::label(&s, INVALID_SINCE).is_some_and(|since| !since.is_empty()) {
-                return Err(format!(
-                    "the token in secret {namespace}/{secret} for service account {namespace}/{name} has been marked invalid"
-                ));
-            }
-        }
-        Ok(UserInfo {
-            name: user_name(namespace, name),
-            uid: uid.to_owned(),
-            groups: groups(namespace),
-            ..Default::default()
-        })
     }
 }

@@ -82,18 +82,24 @@ async fn no_credentials_is_anonymous_and_bad_ones_are_401() {
         },
         ..Default::default()
     };
-    let user = a.authenticate("/", &mut HeaderMap::new(), &[]).await.unwrap();
+    let user = a
+        .authenticate("/", &mut HeaderMap::new(), &[], &mut vec![])
+        .await
+        .unwrap();
     assert_eq!(
         (user.name.as_str(), user.groups.as_slice()),
         (ANONYMOUS, [ALL_UNAUTHENTICATED.to_owned()].as_slice())
     );
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer nonsense"));
-    let err = a.authenticate("/", &mut headers, &[]).await.unwrap_err();
+    let err = a.authenticate("/", &mut headers, &[], &mut vec![]).await.unwrap_err();
     assert_eq!((err.code, err.message.as_str()), (401, "Unauthorized"));
     a.anonymous.enabled = false;
     assert_eq!(
-        a.authenticate("/", &mut HeaderMap::new(), &[]).await.unwrap_err().code,
+        a.authenticate("/", &mut HeaderMap::new(), &[], &mut vec![])
+            .await
+            .unwrap_err()
+            .code,
         401
     );
 }

@@ -80,6 +80,7 @@ impl TokenAuthenticator for TokenFile {
         Ok(Some(Proven {
             user: user.clone(),
             audiences: both,
+            warnings: vec![],
         }))
     }
 }

@@ -48,7 +48,7 @@ impl Reviews<'_> {
     /// Answers a `create` of one of the review kinds: the body with its status filled in.
     pub(crate) async fn create(&self, ctx: &RequestContext, body: Value) -> Result<Value, ApiError> {
         match ctx.info.resource.as_str() {
-            "tokenreviews" => authn_reviews::token_review(self.authenticator, body).await,
+            "tokenreviews" => authn_reviews::token_review(self.authenticator, ctx, body).await,
             "selfsubjectreviews" => Ok(authn_reviews::self_subject_review(ctx, body)),
             "subjectaccessreviews" => self.access(body, "SubjectAccessReview", None).await,
             "localsubjectaccessreviews" => {
