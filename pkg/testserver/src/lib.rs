@@ -14,6 +14,7 @@
 //!
 //! Start at [`TestServer::start`].
 
+mod exchange;
 mod pki;
 
 use std::net::SocketAddr;
@@ -23,6 +24,8 @@ use anyhow::Context as _;
 use kube_apiserver::options::Options;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub use exchange::exchange;
 
 /// A running server; stops when dropped.
 pub struct TestServer {

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 use client::{Client, Config};
-use http::{Method, Request};
+use http::Method;
 use serde_json::{Value, json};
-use testserver::TestServer;
+use testserver::{TestServer, exchange};
 
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
@@ -64,16 +64,8 @@ impl Caller {
     }
 
     async fn send(&self, method: Method, path: &str, content_type: &str, body: impl Into<Bytes>) -> Answer {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("accept", "application/json");
-        if !content_type.is_empty() {
-            request = request.header("content-type", content_type);
-        }
-        let response = self.0.request_raw(request.body(body.into()).unwrap()).await.unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+        let headers = [("accept", "application/json"), ("content-type", content_type)];
+        let (head, bytes) = exchange(&self.0, method, path, &headers, body).await.into_parts();
         let warnings = head.headers.get_all("warning").iter();
         Answer {
             code: head.status.as_u16(),

@@ -1,11 +1,10 @@
 //! The API as clients see it: status codes, reasons, headers, streams.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use bytes::Bytes;
 use client::{Client, Config};
-use http::{Method, Request, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use testserver::TestServer;
+use testserver::{TestServer, exchange};
 
 struct Caller(Client);
 
@@ -28,20 +27,8 @@ impl Caller {
         } else {
             serde_json::to_vec(&body).unwrap()
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("accept", "application/json");
-        if !content_type.is_empty() {
-            request = request.header("content-type", content_type);
-        }
-        let response = self
-            .0
-            .request_raw(request.body(Bytes::from(body)).unwrap())
-            .await
-            .unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+        let headers = [("accept", "application/json"), ("content-type", content_type)];
+        let (head, bytes) = exchange(&self.0, method, path, &headers, body).await.into_parts();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer {
             code: head.status.as_u16(),

@@ -9,7 +9,7 @@ use client::{Client, Config};
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use testserver::TestServer;
+use testserver::{TestServer, exchange};
 
 #[path = "reads/documents.rs"]
 mod documents;
@@ -52,20 +52,11 @@ impl Caller {
     }
 
     async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = self
-            .0
-            .request_raw(request.body(Bytes::from(body)).unwrap())
-            .await
-            .unwrap();
-        let (head, body) = response.into_parts();
+        let (head, body) = exchange(&self.0, method, path, headers, body).await.into_parts();
         Answer {
             code: head.status.as_u16(),
             headers: head.headers,
-            body: body.collect().await.unwrap().to_bytes(),
+            body,
         }
     }
 

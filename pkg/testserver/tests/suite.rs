@@ -1,12 +1,10 @@
 //! What upstream's own e2e suite found in this server, one request at a time.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use bytes::Bytes;
 use client::{Client, Config};
-use http::{Method, Request};
-use http_body_util::BodyExt as _;
+use http::Method;
 use serde_json::{Value, json};
-use testserver::TestServer;
+use testserver::{TestServer, exchange};
 
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
@@ -19,16 +17,10 @@ impl Caller {
     }
 
     async fn call(&self, method: Method, path: &str, content_type: &str, accept: &str, body: &Value) -> (u16, Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", content_type)
-            .header("accept", accept)
-            .body(Bytes::from(body.to_string()));
-        let answer = self.0.request_raw(request.unwrap()).await.unwrap();
+        let headers = [("content-type", content_type), ("accept", accept)];
+        let answer = exchange(&self.0, method, path, &headers, body.to_string()).await;
         let code = answer.status().as_u16();
-        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-        (code, serde_json::from_slice(&bytes).unwrap_or_default())
+        (code, serde_json::from_slice(answer.body()).unwrap_or_default())
     }
 
     async fn create(&self, path: &str, object: Value) -> Value {

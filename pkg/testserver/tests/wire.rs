@@ -16,18 +16,11 @@ fn admin(server: &TestServer) -> Client {
     Client::new(Config::from_kubeconfig(server.kubeconfig()).unwrap()).unwrap()
 }
 
+/// Sends and reads protobuf.
 async fn exchange(client: &Client, method: Method, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("accept", PROTO)
-        .header("content-type", PROTO);
-    let response = client
-        .request_raw(request.body(Bytes::from(body)).unwrap())
-        .await
-        .unwrap();
-    let code = response.status().as_u16();
-    (code, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+    let headers = [("accept", PROTO), ("content-type", PROTO)];
+    let answer = testserver::exchange(client, method, path, &headers, body).await;
+    (answer.status().as_u16(), answer.into_body().to_vec())
 }
 
 fn decode(bytes: &[u8]) -> Value {

@@ -13,7 +13,7 @@ use client::{Client, Config};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use testserver::TestServer;
+use testserver::{TestServer, exchange};
 
 const JSON: &str = "application/json";
 const PROTO: &str = "application/vnd.kubernetes.protobuf";
@@ -82,21 +82,13 @@ impl Answer {
 
 impl Caller {
     async fn call(&self, method: Method, path: &str, accept: &str, content_type: &str, body: Vec<u8>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("accept", accept);
-        if !content_type.is_empty() {
-            request = request.header("content-type", content_type);
-        }
-        let response = self
-            .0
-            .request_raw(request.body(Bytes::from(body)).unwrap())
-            .await
-            .unwrap();
-        let (head, body) = response.into_parts();
+        let headers = [("accept", accept), ("content-type", content_type)];
+        let (head, body) = exchange(&self.0, method, path, &headers, body).await.into_parts();
         let content_type = head.headers.get("content-type").map_or("", |v| v.to_str().unwrap());
         Answer {
             code: head.status.as_u16(),
             content_type: content_type.to_owned(),
-            body: body.collect().await.unwrap().to_bytes(),
+            body,
         }
     }
 
