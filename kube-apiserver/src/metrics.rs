@@ -6,6 +6,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod identity;
+pub(crate) mod impersonation;
 mod measured;
 pub(crate) mod storage;
 #[cfg(test)]

@@ -7,11 +7,14 @@
 
 mod mode;
 
+use std::time::Instant;
+
 use apimachinery::status::{ApiError, Result};
 use http::{HeaderMap, HeaderName};
 
 use crate::authn::request_header::text;
 use crate::authz::Union;
+use crate::metrics::impersonation as metrics;
 use crate::request::{RequestContext, UserInfo, percent_decode};
 
 use mode::Mode;
@@ -24,11 +27,12 @@ const EXTRA_PREFIX: &str = "impersonate-extra-";
 /// Replaces the context's user by the one the headers name, and takes those headers away.
 pub(super) async fn apply(authorizer: &Union, ctx: &mut RequestContext, headers: &mut HeaderMap) -> Result<()> {
     let Some(wanted) = wanted(headers)? else { return Ok(()) };
-    let mut refusal = None;
+    let (mut refusal, begun) = (None, Instant::now());
     for mode in Mode::ALL {
         match mode.check(authorizer, &wanted, ctx).await {
             Ok(None) => {}
             Ok(Some(user)) => {
+                metrics::attempt(Some(mode.label()), begun.elapsed());
                 ctx.user = user;
                 remove(headers);
                 return Ok(());
@@ -36,6 +40,7 @@ pub(super) async fn apply(authorizer: &Union, ctx: &mut RequestContext, headers:
             Err(error) => refusal = refusal.or(Some(error)),
         }
     }
+    metrics::attempt(None, begun.elapsed());
     Err(refusal.unwrap_or_else(|| ApiError::internal("all impersonation modes failed")))
 }
 

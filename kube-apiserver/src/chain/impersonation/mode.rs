@@ -1,5 +1,7 @@
 //! One way to be allowed to act as another user. Upstream: `filters/impersonation/mode.go`.
 
+use std::time::Instant;
+
 use apimachinery::status::{ApiError, Result};
 use apimachinery::validation::is_dns1123_subdomain;
 
@@ -8,6 +10,7 @@ use crate::authn::{ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, ANONYMOUS};
 use crate::authz::modes::MASTERS;
 use crate::authz::node::NODES_GROUP;
 use crate::authz::{Attributes, Union, forbidden};
+use crate::metrics::impersonation as metrics;
 use crate::request::{RequestContext, RequestInfo, UserInfo};
 
 /// Whom a mode is for.
@@ -59,6 +62,21 @@ impl Mode {
         }
     }
 
+    /// Its name in metrics.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Mode::Legacy => "legacy",
+            mode => mode.name(),
+        }
+    }
+
+    async fn measured(self, check: impl Future<Output = Result<()>>) -> Result<()> {
+        let begun = Instant::now();
+        let outcome = check.await;
+        metrics::check(self.label(), outcome.is_ok(), begun.elapsed());
+        outcome
+    }
+
     /// Whether this mode is for `wanted` at all.
     fn concerns(self, wanted: &UserInfo, requestor: &UserInfo) -> bool {
         let only_name = wanted.uid.is_empty() && wanted.groups.is_empty() && wanted.extra.is_empty();
@@ -97,7 +115,7 @@ impl Mode {
                 verb,
                 ..ctx.info.clone()
             };
-            authorizer.check(&ctx.user, &info).await?;
+            self.measured(authorizer.check(&ctx.user, &info)).await?;
         }
         let parts = Parts {
             mode: self,
@@ -147,7 +165,7 @@ impl Parts<'_> {
 
     async fn ask(&self, group: &str, resource: &str, sub: &str, namespace: &str, name: &str) -> Result<()> {
         let info = self.info(group, resource, sub, namespace, name);
-        self.authorizer.check(self.requestor, &info).await
+        self.mode.measured(self.authorizer.check(self.requestor, &info)).await
     }
 
     fn refuse(&self, info: &RequestInfo, why: &str) -> ApiError {
