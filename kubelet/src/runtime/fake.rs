@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cri_proto::v1;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{Result, Runtime, RuntimeError};
 use crate::runtime::annotations::POD_UID;
@@ -17,6 +18,8 @@ use crate::runtime::annotations::POD_UID;
 pub struct FakeRuntime {
     state: Mutex<State>,
     counter: AtomicU64,
+    /// How many calls there were.
+    made: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -34,6 +37,17 @@ impl FakeRuntime {
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.state.lock().calls.clone()
+    }
+
+    /// Changes with every call that changes something.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<usize> {
+        self.made.subscribe()
+    }
+
+    fn record(&self, state: &mut State, call: String) {
+        state.calls.push(call);
+        self.made.send_replace(state.calls.len());
     }
 
     /// Lets pulls of `image` fail.
@@ -127,7 +141,7 @@ impl Runtime for FakeRuntime {
         let (id, now) = (self.id("sandbox"), self.tick());
         let mut state = self.state.lock();
         let name = config.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
-        state.calls.push(format!("run_sandbox {name}"));
+        self.record(&mut state, format!("run_sandbox {name}"));
         let options = config
             .linux
             .and_then(|l| l.security_context)
@@ -156,7 +170,7 @@ impl Runtime for FakeRuntime {
     async fn stop_sandbox(&self, id: &str) -> Result<()> {
         let now = self.tick();
         let mut state = self.state.lock();
-        state.calls.push(format!("stop_sandbox {id}"));
+        self.record(&mut state, format!("stop_sandbox {id}"));
         for (sandbox, container) in state.containers.values_mut() {
             if sandbox == id && container.state == v1::ContainerState::ContainerRunning as i32 {
                 end(container, 137, now);
@@ -170,7 +184,7 @@ impl Runtime for FakeRuntime {
 
     async fn remove_sandbox(&self, id: &str) -> Result<()> {
         let mut state = self.state.lock();
-        state.calls.push(format!("remove_sandbox {id}"));
+        self.record(&mut state, format!("remove_sandbox {id}"));
         state.sandboxes.remove(id);
         state.containers.retain(|_, (sandbox, _)| sandbox != id);
         Ok(())
@@ -210,7 +224,7 @@ impl Runtime for FakeRuntime {
         let (id, now) = (self.id("container"), self.tick());
         let mut state = self.state.lock();
         let name = config.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
-        state.calls.push(format!("create {name}"));
+        self.record(&mut state, format!("create {name}"));
         let status = v1::ContainerStatus {
             id: id.clone(),
             metadata: config.metadata,
@@ -235,7 +249,7 @@ impl Runtime for FakeRuntime {
         container.state = v1::ContainerState::ContainerRunning as i32;
         container.started_at = now;
         let name = container.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
-        state.calls.push(format!("start {name}"));
+        self.record(&mut state, format!("start {name}"));
         Ok(())
     }
 
@@ -249,13 +263,13 @@ impl Runtime for FakeRuntime {
         if container.state == v1::ContainerState::ContainerRunning as i32 {
             end(container, if grace.is_zero() { 137 } else { 143 }, now);
         }
-        state.calls.push(format!("stop {name}"));
+        self.record(&mut state, format!("stop {name}"));
         Ok(())
     }
 
     async fn remove_container(&self, id: &str) -> Result<()> {
         let mut state = self.state.lock();
-        state.calls.push(format!("remove {id}"));
+        self.record(&mut state, format!("remove {id}"));
         state.containers.remove(id);
         Ok(())
     }
@@ -289,9 +303,7 @@ impl Runtime for FakeRuntime {
         let mut state = self.state.lock();
         let (_, container) = state.containers.get(id).ok_or_else(|| not_found("container", id))?;
         let name = container.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
-        state
-            .calls
-            .push(format!("update {name} cpu_quota={}", resources.cpu_quota));
+        self.record(&mut state, format!("update {name} cpu_quota={}", resources.cpu_quota));
         Ok(())
     }
 
@@ -301,7 +313,7 @@ impl Runtime for FakeRuntime {
 
     async fn exec_sync(&self, _id: &str, command: &[String], _timeout: Duration) -> Result<v1::ExecSyncResponse> {
         let mut state = self.state.lock();
-        state.calls.push(format!("exec {}", command.join(" ")));
+        self.record(&mut state, format!("exec {}", command.join(" ")));
         let exit_code = state.exec_exit_code;
         Ok(v1::ExecSyncResponse {
             exit_code,
@@ -336,7 +348,7 @@ impl Runtime for FakeRuntime {
         _sandbox_config: v1::PodSandboxConfig,
     ) -> Result<String> {
         let mut state = self.state.lock();
-        state.calls.push(format!("pull {image}"));
+        self.record(&mut state, format!("pull {image}"));
         if state.refused_images.iter().any(|refused| refused == image) {
             return Err(not_found("image", image));
         }
