@@ -91,7 +91,8 @@ fn header(path: &Path, kind: char, mode: u32, size: u64, target: Option<&Path>) 
     // A long name is cut at a slash, its head goes to the prefix.
     let cut = (name.len() > NAME.1).then(|| {
         let at = name.len() - NAME.1 - 1;
-        name[at..].find('/').map(|slash| at + slash)
+        let tail = &name.as_bytes()[at..];
+        tail.iter().position(|byte| *byte == b'/').map(|slash| at + slash)
     });
     let (prefix, rest) = match cut {
         None => ("", name.as_str()),
@@ -284,6 +285,16 @@ mod tests {
         let leaf = there.join(&long).join("leaf-with-a-name-of-its-own");
         assert_eq!(fs::read(leaf).expect("read"), b"leaf");
         fs::remove_dir_all(dir).expect("cleaning up");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_whatever_its_letters_are() {
+        // One more byte at a time: the place to cut is in the middle of a letter now and then.
+        for filler in 0..4 {
+            let name = format!("{}{}/{}", "x".repeat(filler), "ü".repeat(40), "é".repeat(45));
+            let block = header(Path::new(&name), '0', 0o644, 0, None).expect("a header");
+            assert_eq!(format!("{}/{}", text(&block, PREFIX), text(&block, NAME)), name);
+        }
     }
 
     #[test]
