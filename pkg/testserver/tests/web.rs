@@ -13,6 +13,7 @@ use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use testserver::TestServer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -39,6 +40,10 @@ async fn world() -> World {
         r"--cors-allowed-origins=//example\.com(:|$)",
         "--runtime-config=batch/v1/cronjobs=false,autoscaling/v1=false",
         "--feature-gates=ComponentFlagz=true,ContextualLogging=false",
+        "--shutdown-send-retry-after",
+        // What the tests here read and watch comes from the store itself, as texts.
+        "--watch-cache-sizes=configmaps#0",
+        "--storage-media-type=application/yaml",
     ])
     .await;
     let config = Config::from_kubeconfig(server.kubeconfig()).unwrap();
@@ -312,4 +317,78 @@ async fn what_is_too_large_with_its_owners_is_stored_without() {
     assert_eq!(r.status(), 500);
     assert!(r.body().contains("etcdserver: request is too large"));
     w.server.stop().await;
+}
+
+#[tokio::test]
+async fn pages_for_those_who_debug_are_for_administrators() {
+    let w = world().await;
+    for (path, code) in [
+        ("/debug/pprof/", 200),
+        ("/debug/pprof/heap", 404),
+        ("/debug/flags/v", 406),
+    ] {
+        assert_eq!(get(&w.admin, path, &[]).await.status(), code, "{path}");
+        assert_eq!(get(&w.stranger, path, &[]).await.status(), 403, "{path}");
+    }
+    w.server.stop().await;
+}
+
+/// A connection of our own, for requests that come in pieces.
+async fn connection(server: &TestServer) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    let config = client::transport::unjudged::client_config(None).unwrap();
+    let tcp = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    connector.connect(name, tcp).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_stops_finishes_what_it_began_and_sends_others_away() {
+    let w = world().await;
+    let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "slow"}}).to_string();
+    let head = format!(
+        "POST {CMS} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer file-token\r\nexpect: 100-continue\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut slow = connection(&w.server).await;
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // Whoever is told to go on has been taken.
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let stopping = tokio::spawn(w.server.stop());
+    let refusal = loop {
+        let answer = get(&w.admin, CMS, &[]).await;
+        if answer.status() != 200 {
+            break answer;
+        }
+    };
+    assert_eq!(refusal.status(), 429);
+    assert_eq!(
+        (&refusal.headers()["retry-after"], refusal.body().as_str()),
+        (
+            &http::HeaderValue::from_static("5"),
+            "The apiserver is shutting down, please try again later.\n"
+        )
+    );
+    // Probes are answered, and learn what is going on.
+    let ready = get(&w.admin, "/readyz", &[]).await;
+    assert!(
+        ready.status() == 500 && ready.body().contains("[-]shutdown failed"),
+        "{}",
+        ready.body()
+    );
+    assert!(!stopping.is_finished());
+
+    slow.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = vec![];
+    // The server may end the connection without a goodbye of TLS.
+    let _ = slow.read_to_end(&mut answer).await;
+    assert!(
+        answer.starts_with(b"HTTP/1.1 201 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    stopping.await.unwrap();
 }
