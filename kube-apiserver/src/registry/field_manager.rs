@@ -107,19 +107,25 @@ impl Writer {
             let new = convert::from_hub(self.row, new);
             fields.update(&old, &new, sent.as_ref(), &self.manager, &now)
         });
-        let owners = owners.unwrap_or_else(|error| {
-            let (namespace, name) = (meta::namespace(new), meta::name(new));
-            tracing::error!(kind = %self.kind.kind, namespace, name, error, "failed to update managedFields");
-            None
-        });
-        meta::set(new, "managedFields", owners.unwrap_or_default());
+        self.settle(owners, new);
     }
 
     /// The same on the Scale of `parent`, which keeps the owners of its replicas.
     pub(crate) fn track_scale(&self, old: &Value, new: &mut Value) {
         let now = apimachinery::time::now_rfc3339();
         let owners = self.with(|fields| fields.update(old, new, None, &self.manager, &now));
-        meta::set(new, "managedFields", owners.unwrap_or_default().unwrap_or_default());
+        self.settle(owners, new);
+    }
+
+    /// Gives an object its owners; none when they could not be told, because a write must not fail for it (upstream
+    /// `UpdateNoErrors`).
+    fn settle(&self, owners: std::result::Result<Option<Value>, String>, object: &mut Value) {
+        let owners = owners.unwrap_or_else(|error| {
+            let (namespace, name) = (meta::namespace(object), meta::name(object));
+            tracing::error!(kind = %self.kind.kind, namespace, name, error, "failed to update managedFields");
+            None
+        });
+        meta::set(object, "managedFields", owners.unwrap_or_default());
     }
 
     /// Lays a configuration over the live object of the path's version; null is no object. The outcome is checked
@@ -214,12 +220,13 @@ pub(crate) fn says_no_owners(sent: &Value) -> bool {
 /// As [`says_no_owners`] of a body; one without such a list is not parsed.
 pub(crate) fn body_says_no_owners(body: &[u8]) -> bool {
     const NAME: &[u8] = b"managedFields";
-    let rest = body.windows(NAME.len()).position(|part| part == NAME);
-    let Some(rest) = rest.map(|at| &body[at + NAME.len()..]) else {
-        return false;
+    let is_empty_list = |rest: &[u8]| {
+        let mut signs = rest.iter().filter(|c| !b" \"':\r\n\t".contains(c));
+        signs.next() == Some(&b'[') && signs.next() == Some(&b']')
     };
-    let mut signs = rest.iter().filter(|c| !b" \"':\r\n\t".contains(c));
-    if signs.next() != Some(&b'[') || signs.next() != Some(&b']') {
+    let named = body.windows(NAME.len()).enumerate().filter(|(_, part)| *part == NAME);
+    let mut behind = named.map(|(at, _)| &body[at + NAME.len()..]);
+    if !behind.any(is_empty_list) {
         return false;
     }
     yaml::parse(&String::from_utf8_lossy(body)).is_ok_and(|(tree, _)| says_no_owners(&tree))
@@ -323,6 +330,10 @@ mod tests {
         for (body, does) in [
             (r#"{"metadata": {"managedFields": [ ], "name": "a"}}"#, true),
             ("metadata:\n  managedFields: []\n", true),
+            (
+                r#"{"data": {"a": "managedFields"}, "metadata": {"managedFields": []}}"#,
+                true,
+            ),
             (r#"{"metadata": {"managedFields": [{}]}}"#, false),
             (r#"{"spec": {"metadata": {"managedFields": []}}}"#, false),
             ("k8s\0managedFields", false),
