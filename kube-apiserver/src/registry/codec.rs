@@ -111,6 +111,18 @@ pub(crate) fn decode(row: &Resource, bytes: &[u8]) -> Result<Value> {
     Ok(obj)
 }
 
+/// Whether stored bytes are what [`encode`] makes in this form.
+pub(crate) fn has_form(row: &Resource, form: Form, bytes: &[u8]) -> bool {
+    let found = if proto::is_proto(bytes) {
+        Form::Protobuf
+    } else if looks_like_json(bytes) {
+        Form::Json
+    } else {
+        Form::Yaml
+    };
+    found == form.of_kind(row)
+}
+
 /// Upstream `yaml.GuessJSONStream`: an object's first character.
 fn looks_like_json(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')

@@ -205,6 +205,11 @@ impl Store {
         Ok(value)
     }
 
+    /// Whether stored bytes have the form in which this store writes: an update that changes nothing rewrites others.
+    fn written_as_now(&self, bytes: &[u8]) -> bool {
+        codec::has_form(self.row, self.settings.form, bytes)
+    }
+
     fn entry(&self, kv: &KeyValue) -> Result<Arc<Entry>> {
         self.version(&kv.key, &kv.value, kv.mod_rev)
     }

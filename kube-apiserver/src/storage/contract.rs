@@ -258,7 +258,11 @@ async fn etcd_keeps_the_contract() {
     let _process = Process { child, _dir: dir };
     // The first endpoint is dead: calls must fail over to the second.
     let servers = [format!("http://127.0.0.1:{}", free_port()), client];
-    let storage = Etcd::new(Dialer::new(&servers, &TlsFiles::default()).unwrap(), "/r", Duration::from_secs(60));
+    let storage = Etcd::new(
+        Dialer::new(&servers, &TlsFiles::default()).unwrap(),
+        "/r",
+        Duration::from_secs(60),
+    );
     let mut rounds = 0;
     while storage.health().await.is_err() {
         rounds += 1;

@@ -578,6 +578,34 @@ async fn a_grace_period_longer_than_time_ends_with_it() {
     assert_eq!(super::meta::later(jiff::Timestamp::MIN, -1), jiff::Timestamp::MIN);
 }
 
+#[tokio::test]
+async fn an_update_that_changes_nothing_rewrites_what_has_another_form() {
+    let memory = Arc::new(Memory::default());
+    let row = resources::find("", "v1", "configmaps").unwrap();
+    let of = |form| {
+        let settings = super::Settings {
+            form,
+            ..Default::default()
+        };
+        Store::new(row, memory.clone(), "/registry", None).with_settings(settings)
+    };
+    let mut object = create(&of(super::Form::Protobuf), cm("a")).await;
+    for (form, first) in [
+        (super::Form::Json, b'{'),
+        (super::Form::Yaml, b'a'),
+        (super::Form::Protobuf, b'k'),
+    ] {
+        let s = of(form);
+        let rewritten = replace(&s, (*object.value()).clone()).await.unwrap();
+        assert!(rewritten.rev > object.rev, "{form:?}");
+        let again = replace(&s, (*rewritten.value()).clone()).await.unwrap();
+        assert_eq!(again.rev, rewritten.rev, "{form:?}");
+        let (kv, _) = memory.get("/registry/configmaps/default/a").await.unwrap();
+        assert_eq!(kv.unwrap().value[0], first, "{form:?}");
+        object = again;
+    }
+}
+
 /// Counts the deletions that are under way.
 #[derive(Default)]
 struct Together {

@@ -87,7 +87,7 @@ impl Store {
                     return Ok((self.wrap(kv.mod_rev, new), false));
                 }
                 self.storage.delete(&key, kv.mod_rev).await
-            } else if ctx.dry_run || bytes == kv.value || new == old {
+            } else if ctx.dry_run || bytes == kv.value || new == old && self.written_as_now(&kv.value) {
                 return Ok((self.wrap(kv.mod_rev, new), false));
             } else {
                 self.storage.update(&key, bytes.clone(), kv.mod_rev, self.ttl).await

@@ -84,9 +84,19 @@ mod tests {
 
     #[test]
     fn a_lease_serves_others_for_a_twentieth_of_its_life_within_the_flag() {
-        for (flag, life, want) in [(60, 3600, 60), (60, 600, 30), (300, 3600, 180), (0, 3600, 0), (60, 10, 0)] {
+        for (flag, life, want) in [
+            (60, 3600, 60),
+            (60, 600, 30),
+            (300, 3600, 180),
+            (0, 3600, 0),
+            (60, 10, 0),
+        ] {
             let leases = Leases::new(Duration::from_secs(flag));
-            assert_eq!(leases.reuse(life), want, "--lease-reuse-duration-seconds={flag}, life {life} s");
+            assert_eq!(
+                leases.reuse(life),
+                want,
+                "--lease-reuse-duration-seconds={flag}, life {life} s"
+            );
         }
     }
 }
