@@ -258,6 +258,9 @@ pub(crate) struct RequestContext {
     pub(crate) dry_run: bool,
     /// Warnings for the client, sent as `Warning: 299` headers.
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
+    /// Lists and maps of the body that are empty, with their JSON pointers: objects go without them, and rules may tell
+    /// them from absent ones.
+    pub(crate) given_empty: Arc<Mutex<Vec<(String, serde_json::Value)>>>,
 }
 
 impl RequestContext {

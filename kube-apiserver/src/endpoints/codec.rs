@@ -143,9 +143,11 @@ pub(crate) fn decode(
         Format::Protobuf => json::Decoded {
             object: decode_proto(&want, body)?,
             strict: vec![],
+            empty: vec![],
         },
     };
     strictness.settle(decoded.strict, &want, ctx)?;
+    *ctx.given_empty.lock() = decoded.empty;
     let mut object = decoded.object;
     if meta::api_version(&object) != want.api_version() {
         return Err(ApiError::bad_request(format!(

@@ -1,5 +1,6 @@
 //! What is special about one kind. Generic create, read, update and delete live in `store.rs`.
 
+mod given_empty;
 mod zero_times;
 
 use apimachinery::field::{Error, ErrorList, Path};
@@ -206,7 +207,8 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         warnings.unwrap_or_default()
     }
     fn create(&self, ctx: &RequestContext, obj: &mut Value) -> Checked {
-        let (mut typed, filled) = match self.decode_filled(obj) {
+        let given = ctx.given_empty.lock().clone();
+        let (mut typed, filled) = match self.decode_filled(&given_empty::with(obj, &given)) {
             Ok(decoded) => decoded,
             Err(e) => return Checked::new(vec![e], Vec::new),
         };
@@ -214,11 +216,14 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         let checked = Checked::new(self.0.validate_create(ctx, &typed), || self.0.warnings(&typed, None));
         if checked.errors.is_empty() {
             Self::write_back(obj, &typed, filled);
+            given_empty::remove(obj, &given);
         }
         checked
     }
     fn update(&self, ctx: &RequestContext, obj: &mut Value, old: &Value) -> Checked {
-        let ((mut typed, filled), old) = match (self.decode_filled(obj), self.decode(old)) {
+        let given = ctx.given_empty.lock().clone();
+        let new = given_empty::with(obj, &given);
+        let ((mut typed, filled), old) = match (self.decode_filled(&new), self.decode(old)) {
             (Ok(decoded), Ok(old)) => (decoded, old),
             (Err(e), _) | (_, Err(e)) => return Checked::new(vec![e], Vec::new),
         };
@@ -226,7 +231,9 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         let errors = self.0.validate_update(ctx, &typed, &old);
         let checked = Checked::new(errors, || self.0.warnings(&typed, Some(&old)));
         if checked.errors.is_empty() {
+            drop(new);
             Self::write_back(obj, &typed, filled);
+            given_empty::remove(obj, &given);
         }
         checked
     }

@@ -204,7 +204,7 @@ fn equal_values(a: &Value, b: &Value) -> bool {
 
 /// Fields that are maps or structs held by value in Go: an empty one equals a missing one. Other empty objects are set
 /// pointers (`emptyDir: {}`) and do not.
-const MAPS: [&str; 10] = [
+const MAPS: [&str; 13] = [
     "annotations",
     "data",
     "binaryData",
@@ -215,6 +215,9 @@ const MAPS: [&str; 10] = [
     "overhead",
     "requests",
     "metadata",
+    "consumedCapacity",
+    "parameters",
+    "volumeAttributes",
 ];
 
 fn is_unset(key: &str, value: &Value) -> bool {

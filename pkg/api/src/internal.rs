@@ -43,7 +43,12 @@ pub(crate) fn difference<T: Serialize>(kind: &'static str, old: &T, new: &T) -> 
 pub(crate) fn text<T: Serialize>(kind: &'static str, part: &T) -> String {
     let value = to_value(part);
     let mut out = String::new();
-    write(&mut out, &Kind::parse(kind), Some(&value), None);
+    write(
+        &mut out,
+        &Kind::parse(kind),
+        Some(&value).filter(|v| !is_empty_list(v)),
+        None,
+    );
     escape_html(out)
 }
 
@@ -122,8 +127,6 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
     match (kind, value) {
         (Kind::Pointer(inner), Some(_)) => write(out, inner, value, outside),
         (Kind::Pointer(_) | Kind::List(_) | Kind::Map(_), None) => out.push_str("null"),
-        // Lists that must be given are never absent here; the decoder has dropped the others' empty ones.
-        (Kind::List(_), Some(Value::Array(items))) if items.is_empty() => out.push_str("null"),
         (Kind::List(inner), Some(Value::Array(items))) => {
             sequence(out, '[', ']', items, |out, item| write(out, inner, Some(item), None));
         }
@@ -151,7 +154,8 @@ fn write(out: &mut String, kind: &Kind, value: Option<&Value>, outside: Option<&
             sequence(out, '{', '}', fields, |out, (field, value)| {
                 out.push_str(&Value::from(field.name).to_string());
                 out.push(':');
-                write(out, &field.kind, value, Some(map));
+                let absent = value.is_some_and(|v| REQUIRED.contains(&field.name) && is_empty_list(v));
+                write(out, &field.kind, value.filter(|_| !absent), Some(map));
             });
         }
         (Kind::Either(which), value) => {
@@ -193,6 +197,22 @@ fn is_name(api: &str, go: &str) -> bool {
     go.chars()
         .all(|c| letters.next().is_some_and(|l| l.eq_ignore_ascii_case(&c)))
         && letters.next().is_none()
+}
+
+/// Lists that the API requires: its types do not tell an absent one from an empty one, and the first is shown.
+const REQUIRED: [&str; 8] = [
+    "CephMonitors",
+    "Containers",
+    "Counters",
+    "NodeSelectorTerms",
+    "RequestMappings",
+    "Rules",
+    "Subjects",
+    "Verbs",
+];
+
+fn is_empty_list(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -146,3 +146,36 @@ fn no_door_leads_to_the_others_part() {
     }
     assert!(compared > 20, "only {compared} kinds have a fixture");
 }
+
+#[test]
+fn what_is_empty_but_given_is_seen_by_the_rules_and_not_stored() {
+    let meta = serde_json::json!({"name": "x", "namespace": "n"});
+    let pod = |os: &str| {
+        let mut pod = serde_json::json!({"metadata": meta, "spec": {"os": {"name": os}, "securityContext": {},
+            "containers": [{"name": "c", "image": "i"}]}});
+        strategy_for("", "pods").default(&mut pod);
+        let ctx = crate::request::RequestContext::internal();
+        let groups = "/spec/securityContext/supplementalGroups".to_owned();
+        ctx.given_empty.lock().push((groups, serde_json::json!([])));
+        let checked = strategy_for("", "pods").create(&ctx, &mut pod);
+        let errors: Vec<String> = checked.errors.iter().map(ToString::to_string).collect();
+        (errors, pod)
+    };
+    assert_eq!(
+        pod("windows").0,
+        ["spec.securityContext.supplementalGroups: Forbidden: cannot be set for a windows pod"]
+    );
+    let (errors, stored) = pod("linux");
+    assert_eq!(errors, Vec::<String>::new());
+    assert!(stored["spec"]["securityContext"].get("supplementalGroups").is_none());
+    // A selector is there as soon as it is given.
+    let mut set = serde_json::json!({"metadata": meta, "spec": {"selector": {}, "template": {"spec": {
+        "containers": [{"name": "c", "image": "i"}]}}}});
+    strategy_for("apps", "replicasets").default(&mut set);
+    let ctx = crate::request::RequestContext::internal();
+    let checked = strategy_for("apps", "replicasets").create(&ctx, &mut set);
+    assert_eq!(
+        checked.errors[0].to_string(),
+        "spec.selector: Invalid value: {}: empty selector is invalid for deployment"
+    );
+}

@@ -29,6 +29,9 @@ pub struct Decoded {
     pub object: Value,
     /// `unknown field "spec.x"`, `duplicate field "spec.y"`; at most 100.
     pub strict: Vec<String>,
+    /// Lists and maps that were given and empty, which the object goes without, with their JSON pointers: rules may
+    /// tell them from absent ones. At most 100.
+    pub empty: Vec<(String, Value)>,
 }
 
 /// Why a text could not be decoded. The texts are those of Go's decoder.

@@ -76,6 +76,11 @@ pub fn daemon_set(obj: &mut DaemonSet) {
 /// Ordered pods, rolling update of all, claims retained (`SetDefaults_StatefulSet`).
 pub fn stateful_set(obj: &mut StatefulSet) {
     let spec = obj.spec.get_or_insert_default();
+    // Go always writes these two.
+    spec.service_name.get_or_insert_default();
+    if let Some(ordinals) = &mut spec.ordinals {
+        ordinals.start.get_or_insert(0);
+    }
     pod_template_spec(&mut spec.template);
     spec.volume_claim_templates
         .iter_mut()

@@ -5,7 +5,7 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 
 /// One replica at least, CPU at 80 percent (`SetDefaults_HorizontalPodAutoscaler`); Go always
-/// writes the status.
+/// writes the status, and of its counts the desired one.
 pub fn horizontal_pod_autoscaler(obj: &mut HorizontalPodAutoscaler) {
     let spec = &mut obj.spec;
     spec.min_replicas.get_or_insert(1);
@@ -30,7 +30,7 @@ pub fn horizontal_pod_autoscaler(obj: &mut HorizontalPodAutoscaler) {
         behavior.scale_down = Some(rules(down, None, &[("Percent", 100)]));
     }
     let status = obj.status.get_or_insert_default();
-    status.current_replicas.get_or_insert(0);
+    status.current_replicas = status.current_replicas.filter(|count| *count != 0);
 }
 
 /// Seconds a policy looks back.

@@ -72,6 +72,10 @@ pub fn node(obj: &mut Node) {
     }
     canonical_list(&mut status.capacity);
     canonical_list(&mut status.allocatable);
+    // Go always writes these.
+    let endpoints = status.daemon_endpoints.get_or_insert_default();
+    endpoints.kubelet_endpoint.get_or_insert_default();
+    status.node_info.get_or_insert_default();
 }
 
 /// Protocol TCP of every port (`SetDefaults_Endpoints`).
@@ -92,6 +96,7 @@ pub fn event(obj: &mut Event) {
 
 /// One replica; selector and labels follow the template (`SetDefaults_ReplicationController`).
 pub fn replication_controller(obj: &mut ReplicationController) {
+    obj.status.get_or_insert_default();
     let spec = obj.spec.get_or_insert_default();
     spec.replicas.get_or_insert(1);
     let Some(template) = &mut spec.template else { return };

@@ -29,8 +29,17 @@ fn ports(ports: &mut Option<Vec<NetworkPolicyPort>>) {
     }
 }
 
-/// Go always writes the load balancer's status; ingresses have no defaults of their own.
+/// Go always writes the load balancer's status and the ports of services; ingresses have no defaults of their own.
 pub fn ingress(obj: &mut Ingress) {
+    if let Some(spec) = &mut obj.spec {
+        let rules = spec.rules.iter_mut().flatten().filter_map(|rule| rule.http.as_mut());
+        let backends = rules.flat_map(|http| &mut http.paths).map(|path| &mut path.backend);
+        for backend in backends.chain(&mut spec.default_backend) {
+            if let Some(service) = &mut backend.service {
+                service.port.get_or_insert_default();
+            }
+        }
+    }
     obj.status.get_or_insert_default().load_balancer.get_or_insert_default();
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Decoder<'a> {
     path: Vec<Step<'a>>,
     depth: usize,
     strict: Vec<String>,
+    /// See [`Decoded::empty`].
+    empty: Vec<(String, Value)>,
     /// Above zero inside types that Go decodes by hand, which see no strictness.
     muted: usize,
     /// The first value of a wrong type; decoding goes on, because a syntax error further on wins.
@@ -47,6 +49,7 @@ impl<'a> Decoder<'a> {
             path: Vec::new(),
             depth: 0,
             strict: Vec::new(),
+            empty: Vec::new(),
             muted: 0,
             mismatch: None,
         }
@@ -114,6 +117,7 @@ impl<'a> Decoder<'a> {
             None => Ok(Decoded {
                 object,
                 strict: self.strict,
+                empty: self.empty,
             }),
         }
     }
@@ -189,11 +193,11 @@ impl<'a> Decoder<'a> {
             }
             Shape::List if start == Start::Array => {
                 let list = self.list(field.kind)?;
-                Ok((!list.is_empty()).then_some(Value::Array(list)))
+                Ok(self.filled(list.is_empty(), Value::Array(list)))
             }
             Shape::Map if start == Start::Object => {
                 let map = self.map(field.kind)?;
-                Ok((!map.is_empty()).then_some(Value::Object(map)))
+                Ok(self.filled(map.is_empty(), Value::Object(map)))
             }
             Shape::List | Shape::Map => {
                 let expected = self.go_type(field.kind, field.shape);
@@ -202,6 +206,22 @@ impl<'a> Decoder<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// The list or map at the path; an empty one is left out and noted.
+    fn filled(&mut self, empty: bool, value: Value) -> Option<Value> {
+        if !empty {
+            return Some(value);
+        }
+        if self.empty.len() < MAX_STRICT {
+            let steps = self.path.iter().map(|step| match step {
+                Step::Field(_, name) => format!("/{name}"),
+                Step::Index(index) => format!("/{index}"),
+                Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            });
+            self.empty.push((steps.collect(), value));
+        }
+        None
     }
 
     fn list(&mut self, kind: Kind) -> Result<Vec<Value>> {

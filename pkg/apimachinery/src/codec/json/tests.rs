@@ -58,6 +58,22 @@ fn zeros_that_go_leaves_out_are_dropped() {
 }
 
 #[test]
+fn empty_lists_and_maps_are_left_out_and_named() {
+    let text = r#"{"metadata": {"labels": {}}, "spec": {"limits": {}, "template": {"containers": [{"name": "c", "command": []}]}}}"#;
+    let decoded = run(text).unwrap();
+    assert_eq!(decoded.object["spec"]["template"]["containers"], json!([{"name": "c"}]));
+    assert!(decoded.object["spec"].get("limits").is_none());
+    assert_eq!(
+        decoded.empty,
+        [
+            ("/metadata/labels".to_owned(), json!({})),
+            ("/spec/limits".to_owned(), json!({})),
+            ("/spec/template/containers/0/command".to_owned(), json!([])),
+        ]
+    );
+}
+
+#[test]
 fn scalars_become_canonical() {
     let text = r#"{"metadata":{"creationTimestamp":"2026-01-01T02:00:00.5+02:00","generation":9007199254740993},
         "spec":{"limits":{"cpu":"1000m","memory":1024,"x":0.5},"port":"http","data":"YQ==","raw":{"a":1.0,"b":null}}}"#;

@@ -47,7 +47,20 @@ pub fn pod(obj: &mut Pod) {
             status.pod_ips = Some(vec![PodIP { ip: ip.to_string() }]);
         }
         Some(_) => {}
-        None => status.pod_ip = list(&status.pod_ips).first().map(|p| p.ip.clone()),
+        None => {
+            let first = list(&status.pod_ips).first().map(|p| p.ip.clone());
+            status.pod_ip = first.filter(|ip| !ip.is_empty());
+        }
+    }
+    // Go always writes the states, of which all, some or none are set.
+    let lists = [
+        &mut status.container_statuses,
+        &mut status.init_container_statuses,
+        &mut status.ephemeral_container_statuses,
+    ];
+    for container in lists.into_iter().flatten().flatten() {
+        container.state.get_or_insert_default();
+        container.last_state.get_or_insert_default();
     }
 }
 
@@ -115,6 +128,10 @@ fn ephemeral(c: &mut EphemeralContainer) {
     ports(&mut c.ports);
     env(&mut c.env);
     resources(&mut c.resources);
+    for p in [&mut c.liveness_probe, &mut c.readiness_probe, &mut c.startup_probe] {
+        probe(p);
+    }
+    lifecycle(&mut c.lifecycle);
 }
 
 /// `SetDefaults_Container`.

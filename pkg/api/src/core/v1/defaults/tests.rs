@@ -123,3 +123,39 @@ fn node_fields_mirror_each_other() {
     assert_eq!(got["spec"]["podCIDR"], "10.0.0.0/24");
     assert_eq!(got["status"]["allocatable"], json!({"cpu": "2"}));
 }
+
+#[test]
+fn what_go_always_writes_is_there() {
+    let pod = defaulted(
+        pod,
+        json!({
+            "spec": {
+                "containers": [],
+                "ephemeralContainers": [{"name": "e", "livenessProbe": {}}],
+                "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]
+            },
+            "status": {"containerStatuses": [{"name": "c", "image": "i", "imageID": "i", "ready": true, "restartCount": 0,
+                "state": {"waiting": {"reason": "R"}}}], "podIPs": [{}]}
+        }),
+    );
+    assert_eq!(pod["status"]["containerStatuses"][0]["lastState"], json!({}));
+    assert_eq!(
+        pod["status"]["containerStatuses"][0]["state"],
+        json!({"waiting": {"reason": "R"}})
+    );
+    assert!(pod["status"].get("podIP").is_none());
+    assert_eq!(
+        pod["spec"]["volumes"][0]["ephemeral"]["volumeClaimTemplate"]["metadata"],
+        json!({})
+    );
+    assert_eq!(
+        pod["spec"]["ephemeralContainers"][0]["livenessProbe"]["periodSeconds"],
+        10
+    );
+    let node = defaulted(node, json!({}));
+    assert_eq!(
+        node["status"]["daemonEndpoints"],
+        json!({"kubeletEndpoint": {"Port": 0}})
+    );
+    assert_eq!(node["status"]["nodeInfo"]["kubeletVersion"], "");
+}

@@ -56,6 +56,7 @@ pub(super) fn volume(volume: &mut Volume) {
     }
     volume.azure_disk.iter_mut().for_each(azure_disk);
     if let Some(claim) = volume.ephemeral.as_mut().and_then(|e| e.volume_claim_template.as_mut()) {
+        claim.metadata.get_or_insert_default();
         persistent_volume_claim_spec(&mut claim.spec);
     }
 }

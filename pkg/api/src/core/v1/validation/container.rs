@@ -185,11 +185,11 @@ pub(super) fn ephemeral_containers(errs: &mut ErrorList, scope: &Scope<'_>, path
         }
         let has_resources = e.resources.as_ref().is_some_and(|r| *r != Default::default());
         for (field, set) in [
-            ("ports", !list(&e.ports).is_empty()),
+            ("ports", e.ports.is_some()),
             ("resources", has_resources),
-            ("resizePolicy", !list(&e.resize_policy).is_empty()),
+            ("resizePolicy", e.resize_policy.is_some()),
             ("restartPolicy", e.restart_policy.is_some()),
-            ("restartPolicyRules", !list(&e.restart_policy_rules).is_empty()),
+            ("restartPolicyRules", e.restart_policy_rules.is_some()),
             ("livenessProbe", e.liveness_probe.is_some()),
             ("readinessProbe", e.readiness_probe.is_some()),
             ("startupProbe", e.startup_probe.is_some()),

@@ -428,7 +428,7 @@ fn cluster_ip_changes(errs: &mut ErrorList, new: &ServiceSpec, old: &ServiceSpec
     }
     let (after, before) = (list(&new.cluster_ips), list(&old.cluster_ips));
     let path = Path::new(TOP).child("clusterIPs");
-    let value = listed(after);
+    let value = to_value(&new.cluster_ips);
     if !before.is_empty() && after.is_empty() {
         errs.push(Error::invalid(
             &path.index(0),
