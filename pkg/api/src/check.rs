@@ -204,7 +204,7 @@ fn equal_values(a: &Value, b: &Value) -> bool {
 
 /// Fields that are maps or structs held by value in Go: an empty one equals a missing one. Other empty objects are set
 /// pointers (`emptyDir: {}`) and do not.
-const MAPS: [&str; 13] = [
+const MAPS: [&str; 14] = [
     "annotations",
     "data",
     "binaryData",
@@ -216,6 +216,7 @@ const MAPS: [&str; 13] = [
     "requests",
     "metadata",
     "consumedCapacity",
+    "options",
     "parameters",
     "volumeAttributes",
 ];

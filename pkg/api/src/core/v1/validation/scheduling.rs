@@ -408,7 +408,7 @@ fn decimal(errs: &mut ErrorList, value: &str, path: &Path) {
         let rule = "must be a valid decimal integer in canonical form";
         errs.push(Error::invalid(path, value, rule));
     }
-    let why = match parsed.map_err(|e| e.kind().clone()) {
+    let why = match parsed.map_err(|e| *e.kind()) {
         Ok(_) => return,
         Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => "value out of range",
         Err(_) => "invalid syntax",
