@@ -26,6 +26,7 @@ pub(crate) mod config_file;
 pub(crate) mod default_classes;
 pub(crate) mod default_toleration_seconds;
 pub(crate) mod event_rate_limit;
+pub(crate) mod extended_resource_toleration;
 pub(crate) mod external_ips;
 pub(crate) mod limit_ranger;
 pub(crate) mod namespace_exists;

@@ -185,10 +185,11 @@ impl Buckets {
     fn take(&mut self, key: &str, limit: &Limit, now: Instant) -> bool {
         self.uses += 1;
         let burst = f64::from(limit.burst);
-        if !self.by_key.contains_key(key) && self.by_key.len() >= self.size {
-            if let Some((_, oldest)) = self.by_use.pop_first() {
-                self.by_key.remove(&oldest);
-            }
+        if !self.by_key.contains_key(key)
+            && self.by_key.len() >= self.size
+            && let Some((_, oldest)) = self.by_use.pop_first()
+        {
+            self.by_key.remove(&oldest);
         }
         let bucket = self.by_key.entry(key.to_owned()).or_insert(Bucket {
             tokens: burst,

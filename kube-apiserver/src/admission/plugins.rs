@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Plugin, World, always, always_pull_images, anti_affinity, certificates, claim_resize, default_classes};
 use super::{
-    default_toleration_seconds, event_rate_limit, external_ips, limit_ranger, namespace_exists, namespace_lifecycle,
-    node_restriction, owner_permissions, pod_topology_labels, priority, resource_quota, runtime_class, service_account,
-    storage_protection, taint_nodes,
+    default_toleration_seconds, event_rate_limit, extended_resource_toleration, external_ips, limit_ranger,
+    namespace_exists, namespace_lifecycle, node_restriction, owner_permissions, pod_topology_labels, priority,
+    resource_quota, runtime_class, service_account, storage_protection, taint_nodes,
 };
 
 type Make = fn(&World) -> Arc<dyn Plugin>;
@@ -78,7 +78,11 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
         false,
         Some(|w| Arc::new(event_rate_limit::EventRateLimit::new(&w.configurations))),
     ),
-    ("ExtendedResourceToleration", false, None),
+    (
+        "ExtendedResourceToleration",
+        false,
+        Some(|_| Arc::new(extended_resource_toleration::ExtendedResourceToleration)),
+    ),
     (
         "DefaultStorageClass",
         true,
