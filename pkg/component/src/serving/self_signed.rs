@@ -67,25 +67,3 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), TlsError> {
         source,
     })
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_pair_is_made_once_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = dir.path().join("deeper");
-        let (cert, key) = in_directory(&at, "apiserver", &["a".to_owned()]).unwrap();
-        assert_eq!((&cert, &key), (&at.join("apiserver.crt"), &at.join("apiserver.key")));
-        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-        let first = std::fs::read(&cert).unwrap();
-        in_directory(&at, "apiserver", &["b".to_owned()]).unwrap();
-        assert_eq!(std::fs::read(&cert).unwrap(), first);
-        std::fs::remove_file(&cert).unwrap();
-        assert!(in_directory(&at, "apiserver", &[]).is_err(), "half a pair is no pair");
-    }
-}

@@ -252,3 +252,21 @@ async fn a_client_can_be_told_to_go_away() {
     shutdown.cancel();
     task.await.unwrap();
 }
+
+#[test]
+fn a_pair_made_at_start_is_kept() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::self_signed::in_directory;
+
+    let at = tempfile_dir("self-signed").join("deeper");
+    let (cert, key) = in_directory(&at, "apiserver", &["a".to_owned()]).unwrap();
+    assert_eq!((&cert, &key), (&at.join("apiserver.crt"), &at.join("apiserver.key")));
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let first = std::fs::read(&cert).unwrap();
+    in_directory(&at, "apiserver", &["b".to_owned()]).unwrap();
+    assert_eq!(std::fs::read(&cert).unwrap(), first);
+    std::fs::remove_file(&cert).unwrap();
+    assert!(in_directory(&at, "apiserver", &[]).is_err(), "half a pair is no pair");
+    std::fs::remove_dir_all(at.parent().unwrap()).unwrap();
+}
