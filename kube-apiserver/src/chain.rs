@@ -77,7 +77,7 @@ impl Chain {
             Ok(under_way) => under_way,
             Err(mut refusal) => {
                 headers::finish(refusal.headers_mut(), &audit_id);
-                return Ok(refusal);
+                return Ok(*refusal);
             }
         };
         let query = Query::parse(request.uri().query().unwrap_or(""));

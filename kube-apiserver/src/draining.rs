@@ -67,7 +67,7 @@ impl Draining {
         request: &Request<Body>,
         info: &RequestInfo,
         long: bool,
-    ) -> Result<UnderWay, Response<Body>> {
+    ) -> Result<UnderWay, Box<Response<Body>>> {
         let watch = info.is_resource && info.verb == "watch";
         let group = match (long, watch && !self.options.watch_grace.is_zero()) {
             (_, true) => Some(&self.watches),
@@ -81,10 +81,10 @@ impl Draining {
         }
         let exempt = is_exempt(request);
         if self.options.send_retry_after && !exempt {
-            return Err(come_back(request.version()));
+            return Err(Box::new(come_back(request.version())));
         }
         match group {
-            Some(_) if watch || !exempt => Err(shutting_down()),
+            Some(_) if watch || !exempt => Err(Box::new(shutting_down())),
             _ => Ok(None),
         }
     }
@@ -186,7 +186,7 @@ mod tests {
         let query = request.uri().query().unwrap_or("");
         let info = RequestInfo::parse(request.method(), request.uri().path(), query);
         let long = info.verb == "watch" || info.subresource == "log";
-        let refused = |r: Response<Body>| {
+        let refused = |r: Box<Response<Body>>| {
             let after = r.headers().get(RETRY_AFTER).map(|v| v.to_str().unwrap().to_owned());
             (r.status().as_u16(), after)
         };
