@@ -298,7 +298,10 @@ fn metrics_of_an_autoscaler_show_what_is_and_what_is_wanted() {
     assert_eq!(spec(&[pods, external], &[]), "<unknown>/10, <unknown>/10 (avg)");
     assert_eq!(spec(&[object], &[object_has]), "3/7");
     let nothing = json!({"type":"Pods","pods":{"current":{},"target":{}}});
-    assert_eq!(spec(std::slice::from_ref(&nothing), &[nothing.clone()]), "<nil>/<nil>");
+    assert_eq!(
+        spec(std::slice::from_ref(&nothing), std::slice::from_ref(&nothing)),
+        "<nil>/<nil>"
+    );
     assert_eq!(
         spec(&[cpu.clone(), cpu.clone(), cpu], &[]),
         "cpu: <unknown>/80%, cpu: <unknown>/80% + 1 more..."
