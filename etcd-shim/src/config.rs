@@ -12,6 +12,8 @@ pub struct Config {
     pub name: String,
     /// Where the data is kept; `None`: in memory, for tests and throw-away clusters.
     pub data_dir: Option<PathBuf>,
+    /// What keeps the data there.
+    pub engine: EngineKind,
     /// Where to serve gRPC, `/version`, `/health` and `/metrics`.
     pub client_listeners: Vec<Listen>,
     /// Where to serve `/health`, `/livez`, `/readyz` and `/metrics` only.
@@ -36,6 +38,27 @@ pub struct Config {
     pub min_lease_ttl: i64,
     /// History to give up without being asked.
     pub auto_compaction: Option<AutoCompaction>,
+}
+
+/// What keeps data on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// One SQLite database.
+    Sqlite,
+    /// A log of segments.
+    Log,
+}
+
+impl std::str::FromStr for EngineKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            "log" => Ok(Self::Log),
+            other => Err(format!("{other:?} is neither \"sqlite\" nor \"log\"")),
+        }
+    }
 }
 
 /// One address to listen on.
@@ -65,6 +88,7 @@ impl Default for Config {
         Self {
             name: "default".into(),
             data_dir: None,
+            engine: EngineKind::Sqlite,
             client_listeners: Vec::new(),
             metrics_listeners: Vec::new(),
             tls: None,

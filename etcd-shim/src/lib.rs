@@ -26,7 +26,7 @@ mod txn;
 mod watch;
 
 pub use auto_compaction::AutoCompaction;
-pub use config::{Config, Listen, TlsFiles};
+pub use config::{Config, EngineKind, Listen, TlsFiles};
 pub use options::{config, flags, logging, version_requested};
 pub use server::{Server, run};
 

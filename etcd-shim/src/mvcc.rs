@@ -6,7 +6,6 @@
 
 mod compaction;
 mod core;
-pub(crate) mod hash;
 mod history;
 mod index;
 mod key_index;

@@ -10,9 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Listen, TlsFiles};
-use crate::engine::Engine;
 use crate::engine::memory::Memory;
-use crate::engine::sqlite::Sqlite;
+use crate::engine::{self, Engine};
 use crate::store::{Store, StoreOptions};
 use crate::{auto_compaction, http, lease, rpc};
 
@@ -38,7 +37,7 @@ impl Server {
             min_lease_ttl: config.min_lease_ttl,
             quota_bytes: config.quota_bytes,
         };
-        let directory = config.data_dir.clone();
+        let (directory, kind) = (config.data_dir.clone(), config.engine);
         let open = move || -> anyhow::Result<Arc<Store>> {
             let engine: Arc<dyn Engine> = match &directory {
                 Some(directory) => {
@@ -49,7 +48,7 @@ impl Server {
                         etcd.display()
                     );
                     component_dir(directory)?;
-                    Arc::new(Sqlite::open(&directory.join("store"))?)
+                    engine::open(kind, &directory.join("store"))?
                 }
                 None => Arc::new(Memory::default()),
             };

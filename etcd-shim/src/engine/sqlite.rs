@@ -33,8 +33,9 @@ const SNAPSHOT_PIECE: usize = 256 << 10;
 impl Sqlite {
     /// Opens the store in `directory`, creating both if they are missing. The directory is made 0700.
     pub(crate) fn open(directory: &Path) -> Result<Self, EngineError> {
-        let lock = open::lock(directory)?;
-        let path = directory.join(open::FILE);
+        let lock = super::lock(directory)?;
+        super::refuse_other(directory, super::LOG)?;
+        let path = directory.join(super::SQLITE);
         let writer = open::writer(&path)?;
         Ok(Self {
             path,

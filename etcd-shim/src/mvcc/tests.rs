@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::Engine;
+use crate::config::EngineKind;
 use crate::engine::memory::Memory;
 use crate::engine::sqlite::Sqlite;
+use crate::engine::{self, Engine};
 use crate::lease::Lessor;
 use crate::txn;
 
@@ -358,21 +359,30 @@ proptest! {
 
     #[test]
     fn the_sqlite_engine_agrees_with_the_model_across_restarts(ops in prop::collection::vec(op(), 1..60)) {
-        let directory = tempfile::tempdir().unwrap();
-        let engine = || -> Arc<dyn Engine> { Arc::new(Sqlite::open(&directory.path().join("store")).unwrap()) };
-        let mut subject = Subject::new(engine());
-        for op in ops {
-            // The lock is held while the old one lives: only its content is taken over.
-            if matches!(op, Op::Reopen) {
-                subject.commit();
-                subject.core = Core::new(Arc::new(Memory::default()), Arc::new(Mutex::new(Lessor::new(1))));
-                subject.engine = Arc::new(Memory::default());
-                subject.engine = engine();
-                subject.core = open(&subject.engine);
-                subject.check();
-            } else {
-                subject.apply(op);
-            }
+        across_restarts(EngineKind::Sqlite, ops);
+    }
+
+    #[test]
+    fn the_log_engine_agrees_with_the_model_across_restarts(ops in prop::collection::vec(op(), 1..60)) {
+        across_restarts(EngineKind::Log, ops);
+    }
+}
+
+fn across_restarts(kind: EngineKind, ops: Vec<Op>) {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = || engine::open(kind, &directory.path().join("store")).unwrap();
+    let mut subject = Subject::new(engine());
+    for op in ops {
+        // The lock is held while the old one lives: only its content is taken over.
+        if matches!(op, Op::Reopen) {
+            subject.commit();
+            subject.core = Core::new(Arc::new(Memory::default()), Arc::new(Mutex::new(Lessor::new(1))));
+            subject.engine = Arc::new(Memory::default());
+            subject.engine = engine();
+            subject.core = open(&subject.engine);
+            subject.check();
+        } else {
+            subject.apply(op);
         }
     }
 }

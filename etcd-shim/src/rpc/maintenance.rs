@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crc32c::crc32c_append;
 use etcd_proto::errors;
 use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcd_proto::etcdserverpb::maintenance_server::Maintenance;
@@ -18,7 +19,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::present;
-use crate::mvcc::hash::Crc32c;
 use crate::mvcc::{EngineError, Error, Revision};
 use crate::store::Store;
 use crate::{STORAGE_VERSION, VERSION};
@@ -160,18 +160,18 @@ fn alarms(store: &Store) -> Vec<AlarmMember> {
 async fn hash(store: Arc<Store>, to: i64) -> Result<u32, Status> {
     store.compacted().await;
     blocking(move || {
-        let mut crc = Crc32c::new();
+        let mut crc = 0;
         let last = Revision::last_of(to);
         store.engine().scan(Revision::from_raw(0), true, &mut |at, record| {
             if at <= last {
                 for number in [at.raw(), record.create_revision, record.version, record.lease] {
-                    crc.update(&number.to_be_bytes());
+                    crc = crc32c_append(crc, &number.to_be_bytes());
                 }
-                crc.update(&record.key);
-                crc.update(&record.value);
+                crc = crc32c_append(crc, &record.key);
+                crc = crc32c_append(crc, &record.value);
             }
         })?;
-        Ok(crc.finish())
+        Ok(crc)
     })
     .await
 }

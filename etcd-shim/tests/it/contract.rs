@@ -26,6 +26,14 @@ macro_rules! cases {
                 super::$module::$name(super::Client::new(&server, stringify!($name))).await;
             })*
         }
+
+        mod shim_on_the_log {
+            $(#[tokio::test]
+            async fn $name() {
+                let server = crate::endpoint::shim_on_disk(etcd_shim::EngineKind::Log).await;
+                super::$module::$name(super::Client::new(&server, stringify!($name))).await;
+            })*
+        }
     };
 }
 

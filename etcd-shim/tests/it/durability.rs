@@ -19,8 +19,9 @@ const WRITERS: usize = 16;
 /// Acknowledged writes of a round before the kill.
 const WRITES: usize = 200;
 
-async fn start(directory: &Path) -> (Process, SocketAddr) {
+async fn start(engine: &str, directory: &Path) -> (Process, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_etcd-shim"))
+        .args(["--engine", engine])
         .args(["--data-dir", directory.to_str().unwrap()])
         .args(["--listen-client-urls", "http://127.0.0.1:0"])
         .stderr(Stdio::piped())
@@ -74,11 +75,20 @@ async fn write_until_killed(address: SocketAddr, mut process: Process, round: us
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_write_is_lost() {
+    loses_nothing("sqlite").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_write_is_lost_by_the_log() {
+    loses_nothing("log").await;
+}
+
+async fn loses_nothing(engine: &str) {
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeMap::new();
     let mut last = 0;
     for round in 0..ROUNDS {
-        let (process, address) = start(directory.path()).await;
+        let (process, address) = start(engine, directory.path()).await;
         let mut kv = KvClient::new(channel(&address)).max_decoding_message_size(usize::MAX);
         let all = RangeRequest {
             key: vec![0].into(),
@@ -109,8 +119,14 @@ async fn no_acknowledged_write_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_and_their_keys_survive_a_restart() {
+    for engine in ["sqlite", "log"] {
+        keeps_leases(engine).await;
+    }
+}
+
+async fn keeps_leases(engine: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let (process, address) = start(directory.path()).await;
+    let (process, address) = start(engine, directory.path()).await;
     let mut lease = LeaseClient::new(channel(&address));
     let id = lease
         .lease_grant(LeaseGrantRequest { ttl: 1000, id: 0 })
@@ -126,7 +142,7 @@ async fn leases_and_their_keys_survive_a_restart() {
     };
     KvClient::new(channel(&address)).put(request).await.unwrap();
     drop(process);
-    let (_process, address) = start(directory.path()).await;
+    let (_process, address) = start(engine, directory.path()).await;
     let request = LeaseTimeToLiveRequest { id, keys: true };
     let info = LeaseClient::new(channel(&address))
         .lease_time_to_live(request)
@@ -139,7 +155,7 @@ async fn leases_and_their_keys_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_ends_it_well() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut process, _) = start(directory.path()).await;
+    let (mut process, _) = start("sqlite", directory.path()).await;
     let status = Command::new("kill")
         .args(["-TERM", &process.0.id().to_string()])
         .status()

@@ -16,8 +16,14 @@ pub(crate) struct Running {
 }
 
 enum Stop {
-    Task { _guard: tokio_util::sync::DropGuard },
-    Process { _child: Process, _directory: TempDir },
+    Task {
+        _guard: tokio_util::sync::DropGuard,
+        _directory: Option<TempDir>,
+    },
+    Process {
+        _child: Process,
+        _directory: TempDir,
+    },
 }
 
 /// A process that is killed with this value.
@@ -36,6 +42,21 @@ pub(crate) async fn shim() -> Running {
     shim_with(etcd_shim::Config::default()).await
 }
 
+/// This server, in this process, in a directory that goes with it.
+pub(crate) async fn shim_on_disk(engine: etcd_shim::EngineKind) -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let config = etcd_shim::Config {
+        data_dir: Some(directory.path().to_owned()),
+        engine,
+        ..Default::default()
+    };
+    let mut running = shim_with(config).await;
+    if let Stop::Task { _directory: place, .. } = &mut running._stop {
+        *place = Some(directory);
+    }
+    running
+}
+
 pub(crate) async fn shim_with(mut config: etcd_shim::Config) -> Running {
     config.client_listeners = vec![etcd_shim::Listen {
         address: "127.0.0.1:0".into(),
@@ -49,6 +70,7 @@ pub(crate) async fn shim_with(mut config: etcd_shim::Config) -> Running {
         address,
         _stop: Stop::Task {
             _guard: shutdown.drop_guard(),
+            _directory: None,
         },
     }
 }

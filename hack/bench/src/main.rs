@@ -1,18 +1,19 @@
-//! bench: what an API server spends per request.
+//! bench: what a server spends per request.
 //!
-//! It prints the server's CPU time per operation (utime + stime of `/proc/<pid>/stat`), operations
-//! per second and resident memory for create, update, get and list, in JSON or protobuf. With `--vs` it loads two servers
-//! in turn (A B B A ...) and prints the ratios. CPU per operation is the number that counts: the
-//! client shares the machine.
+//! `bench apiserver` prints the CPU time per operation (utime + stime of `/proc/<pid>/stat`), operations per second and
+//! resident memory for create, update, get and list, in JSON or protobuf; `bench store` those of durable transactions,
+//! ranges and watches of an etcd. With `--vs` two servers are loaded in turn (A B B A ...), and the ratios printed. CPU
+//! per operation is the number that counts: the client shares the machine.
 //!
 //! It is not a conformance test, and it only speaks to servers on this machine.
-//! Start reading at `load.rs`.
+//! Start reading at `load.rs` and `store.rs`.
 
 #![allow(clippy::print_stdout)]
 
 mod load;
 mod process;
 mod report;
+mod store;
 mod target;
 
 use std::time::Duration;
@@ -23,9 +24,17 @@ use clap::Parser;
 use load::{Kind, Plan};
 use target::{Format, Target};
 
-/// Loads an API server and prints its CPU per operation, operations per second and memory.
+/// Loads a server and prints its CPU per operation, operations per second and memory.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
+enum Command {
+    /// An API server.
+    Apiserver(Args),
+    /// An etcd.
+    Store(store::Args),
+}
+
+#[derive(Debug, clap::Args)]
 struct Args {
     /// Kubeconfig of the server.
     #[arg(long)]
@@ -60,7 +69,19 @@ struct Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let table = match Command::parse() {
+        Command::Apiserver(args) => runtime.block_on(apiserver(args))?,
+        Command::Store(args) => runtime.block_on(store::run(&args))?,
+    };
+    print!("{table}");
+    Ok(())
+}
+
+async fn apiserver(args: Args) -> anyhow::Result<String> {
     let plan = Plan {
         count: args.count,
         lists: args.lists,
@@ -77,38 +98,36 @@ fn main() -> anyhow::Result<()> {
             .context("PID of --vs")?;
         targets.push(Target::new("B", kubeconfig, &pids, args.format)?);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let measured = runtime.block_on(async {
-        for target in &targets {
-            load::prepare(target, &plan)
-                .await
-                .with_context(|| format!("server {}", target.name))?;
+    for target in &targets {
+        load::prepare(target, &plan)
+            .await
+            .with_context(|| format!("server {}", target.name))?;
+    }
+    let names: Vec<&str> = targets.iter().map(|target| target.name).collect();
+    let load = async |index: usize, round| load::round(&targets[index], &plan, round).await;
+    let measured = in_turn(&names, args.rounds, load).await;
+    for target in &targets {
+        load::clean_up(target).await;
+    }
+    Ok(report::render(&names, &load::PHASES, &measured?))
+}
+
+/// Loads servers round by round, every second round in the opposite order; the rounds of each.
+async fn in_turn(
+    names: &[&str],
+    rounds: u32,
+    load: impl AsyncFn(usize, u32) -> anyhow::Result<load::Round>,
+) -> anyhow::Result<Vec<Vec<load::Round>>> {
+    let mut measured = vec![Vec::new(); names.len()];
+    for round in 0..rounds {
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        if round % 2 == 1 {
+            order.reverse();
         }
-        let mut measured = vec![Vec::new(); targets.len()];
-        let mut outcome = Ok(());
-        'rounds: for round in 0..args.rounds {
-            let mut order: Vec<usize> = (0..targets.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for index in order {
-                match load::round(&targets[index], &plan, round).await {
-                    Ok(phases) => measured[index].push(phases),
-                    Err(error) => {
-                        outcome = Err(error.context(format!("server {}", targets[index].name)));
-                        break 'rounds;
-                    }
-                }
-            }
+        for index in order {
+            let phases = load(index, round).await;
+            measured[index].push(phases.with_context(|| format!("server {}", names[index]))?);
         }
-        for target in &targets {
-            load::clean_up(target).await;
-        }
-        outcome.map(|()| measured)
-    })?;
-    print!("{}", report::render(&targets, &measured));
-    Ok(())
+    }
+    Ok(measured)
 }

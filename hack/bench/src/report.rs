@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::load::{PHASES, Phase, Round};
-use crate::target::Target;
+use crate::load::{Phase, Round};
 
 /// What a phase comes to.
 struct Figures {
@@ -14,18 +13,18 @@ struct Figures {
 }
 
 /// The table, and with two servers their ratios.
-pub(crate) fn render(targets: &[Target], measured: &[Vec<Round>]) -> String {
+pub(crate) fn render(servers: &[&str], phases: &[&'static str], measured: &[Vec<Round>]) -> String {
     let mut text = String::from("server  operation      cpu/op     ops/s   bytes/op   RSS MiB\n");
     let mut figures: Vec<Vec<Figures>> = Vec::new();
-    for (target, rounds) in targets.iter().zip(measured) {
+    for (server, rounds) in servers.iter().zip(measured) {
         let mut own = Vec::new();
-        for phase in PHASES {
+        for phase in phases {
             let numbers = summary(rounds, phase);
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
                 "{:<7} {phase:<9} {:>11} {:>9.0} {:>10.0} {:>9.1}",
-                target.name,
+                server,
                 time(numbers.cpu_micros),
                 numbers.per_second,
                 numbers.bytes,
@@ -37,7 +36,7 @@ pub(crate) fn render(targets: &[Target], measured: &[Vec<Round>]) -> String {
     }
     if let [a, b] = figures.as_slice() {
         text.push_str("\nB/A     operation      cpu/op     ops/s                   RSS\n");
-        for (phase, (a, b)) in PHASES.iter().zip(a.iter().zip(b)) {
+        for (phase, (a, b)) in phases.iter().zip(a.iter().zip(b)) {
             let _ = writeln!(
                 text,
                 "        {phase:<9} {:>10.2}x {:>8.2}x {:>20.2}x",

@@ -126,7 +126,7 @@ impl Target {
     }
 }
 
-fn must_be_local(server: &str) -> anyhow::Result<()> {
+pub(crate) fn must_be_local(server: &str) -> anyhow::Result<()> {
     let authority = server
         .split("://")
         .last()

@@ -90,7 +90,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("kube-proxy", &["apimachinery", "api", "rules", "client", "component"]),
     ("xtask", &["apimachinery", "crate-sources"]),
-    ("bench", &["apimachinery", "api", "client"]),
+    ("bench", &["apimachinery", "api", "client", "etcd-proto"]),
     ("e2e", &["apimachinery", "client"]),
 ];
 

@@ -1,7 +1,7 @@
-//! Opening and creating the database: directory, lock, schema.
+//! Opening and creating the database and its schema.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +9,6 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::mvcc::EngineError;
 
-/// Name of the database file in the store's directory.
-pub(super) const FILE: &str = "corten.db";
 /// SQLite's application ID: "Crtn". The magic number of the format.
 const MAGIC: i32 = 0x4372_746e;
 /// Version of the format, kept as SQLite's user version.
@@ -28,27 +26,6 @@ const SCHEMA: &str = "
     CREATE TABLE lease (id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL) STRICT;
     CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
-
-/// Makes `directory` (0700) and takes its lock, which lives as long as the returned file.
-pub(super) fn lock(directory: &Path) -> Result<File, EngineError> {
-    let io = |error: std::io::Error| EngineError::new("open data directory", error);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(io)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(io)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(directory.join("lock"))
-        .map_err(io)?;
-    file.try_lock()
-        .map_err(|error| EngineError::new("lock data directory (is another server using it?)", error))?;
-    Ok(file)
-}
 
 /// The connection that writes; creates the schema in a new file, refuses a foreign one.
 pub(super) fn writer(path: &Path) -> Result<Connection, EngineError> {

@@ -1,0 +1,82 @@
+//! A copy of everything as the one segment of a new log.
+
+use std::io;
+
+use super::frame::{self, FRAME_HEADER, SEGMENT_HEADER, SegmentHeader};
+use super::segment::Found;
+use super::{Log, proved};
+use crate::mvcc::Revision;
+
+/// Payload of a frame, about.
+const FRAME: usize = 256 << 10;
+
+/// What there is at one moment.
+pub(super) struct Copy {
+    start: Vec<u8>,
+    frames: Vec<Vec<(Revision, Found)>>,
+}
+
+impl Copy {
+    /// Of a log as it is now. The records are read later: nothing takes them away from whoever has their files open.
+    pub(super) fn of(log: &Log) -> Self {
+        let tail = log.tail.lock();
+        let index = log.shared.index.read();
+        let header = SegmentHeader {
+            number: 1,
+            store: tail.header.store,
+            first_sequence: 1,
+            cleaned: None,
+        };
+        let mut state = frame::begin();
+        tail.state.encode(&mut state);
+        frame::finish(&mut state, 1, true);
+        let mut frames: Vec<Vec<(Revision, Found)>> = Vec::new();
+        let mut room = 0;
+        for segment in &index.0 {
+            for place in segment.alive() {
+                let length = place.length as usize;
+                if room < length || frames.is_empty() {
+                    frames.push(Vec::new());
+                    room = FRAME.max(length);
+                }
+                room -= length;
+                if let Some(frame) = frames.last_mut() {
+                    frame.push((place.at, segment.found(place)));
+                }
+            }
+        }
+        Copy {
+            start: [&header.encode()[..SEGMENT_HEADER], &state].concat(),
+            frames,
+        }
+    }
+
+    /// Hands it over piece by piece, each with the number of bytes that follow, until `sink` wants no more.
+    ///
+    /// # Errors
+    /// When a record cannot be read, or is damaged.
+    pub(super) fn send(self, sink: &mut dyn FnMut(u64, Vec<u8>) -> bool) -> io::Result<()> {
+        let size = |frame: &Vec<(Revision, Found)>| {
+            let records: usize = frame.iter().map(|(_, place)| place.length).sum();
+            frame::aligned((FRAME_HEADER + records + 1) as u64)
+        };
+        let mut left: u64 = self.frames.iter().map(size).sum();
+        if !sink(left, self.start) {
+            return Ok(());
+        }
+        for (number, records) in self.frames.iter().enumerate() {
+            let mut bytes = frame::begin();
+            for (at, place) in records {
+                let record = place.read()?;
+                proved(&record, *at, true).map_err(|why| place.damage(why))?;
+                bytes.extend_from_slice(&record);
+            }
+            frame::finish(&mut bytes, number as u64 + 2, false);
+            left -= bytes.len() as u64;
+            if !sink(left, bytes) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
