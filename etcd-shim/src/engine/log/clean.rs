@@ -26,7 +26,7 @@ pub(super) fn choose(index: &Index, tolerated: u64, segment_bytes: u64) -> Optio
         let records: u64 = segment.end.saturating_sub(FIRST);
         let garbage = records.saturating_sub(segment.live);
         // The envelope is no garbage: a segment written anew must not be chosen again.
-        segment.places.iter().any(|place| place.length == 0) && garbage * 100 > records * tolerated
+        garbage * 100 > records * tolerated && segment.places.iter().any(|place| place.length == 0)
     };
     let first = sealed.iter().position(wasteful)?;
     let mut live = 0;

@@ -126,17 +126,11 @@ impl Segment {
 
 impl Index {
     fn segment_of(&self, at: Revision) -> Option<usize> {
-        // The last one that does not begin behind it; empty ones begin nowhere.
-        let mut candidates = self
-            .0
-            .partition_point(|segment| segment.places.first().is_none_or(|first| first.at <= at));
-        while candidates > 0 {
-            candidates -= 1;
-            if !self.0[candidates].places.is_empty() {
-                return Some(candidates);
-            }
-        }
-        None
+        let begins_before = |segment: &Segment| segment.places.first().is_some_and(|first| first.at <= at);
+        // Empty ones begin nowhere: the search takes them for early ones, and the way back leaves them out.
+        let behind = |segment: &Segment| segment.places.is_empty() || begins_before(segment);
+        let end = self.0.partition_point(behind);
+        self.0[..end].iter().rposition(begins_before)
     }
 
     /// Where a record stands.
@@ -159,5 +153,46 @@ impl Index {
     /// Revisions that are in the files for nothing.
     pub(super) fn dead(&self) -> Vec<Revision> {
         self.0.iter().flat_map(Segment::dead).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::engine::log::disk::Disk as _;
+    use crate::engine::log::tests::fickle::Fickle;
+
+    #[test]
+    fn segments_without_records_are_in_nobodys_way() {
+        let disk = Fickle::default();
+        // Where in five segments the empty ones are.
+        for empty in 0..32 {
+            let mut index = Index::default();
+            for number in 0..5 {
+                let header = SegmentHeader {
+                    number,
+                    store: 1,
+                    first_sequence: 1,
+                    cleaned: None,
+                };
+                let mut segment = Segment::new(header, disk.create(&file_name(number)).unwrap(), 64);
+                if empty & (1 << number) == 0 {
+                    for sub in 0..2 {
+                        segment.push(Place {
+                            at: Revision::new(number as i64, sub),
+                            offset: 64,
+                            length: 1,
+                        });
+                    }
+                }
+                index.0.push(segment);
+            }
+            for number in 0..5 {
+                let found = index.find(Revision::new(number as i64, 1)).map(|found| found.segment);
+                let wanted = (empty & (1 << number) == 0).then_some(number);
+                assert_eq!(found, wanted, "empty: {empty:05b}");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 mod crash;
 mod damage;
-mod fickle;
+pub(super) mod fickle;
 
 use std::sync::{Arc, mpsc};
 

@@ -13,7 +13,7 @@ use crate::engine::log::disk::{Disk, DiskFile};
 const SECTOR: usize = 512;
 
 #[derive(Default)]
-pub(super) struct Fickle(Arc<Mutex<World>>);
+pub(in crate::engine::log) struct Fickle(Arc<Mutex<World>>);
 
 #[derive(Default)]
 struct World {
