@@ -106,8 +106,9 @@ impl Store {
     async fn round(&self, args: &Args, round: u32) -> anyhow::Result<Round> {
         let limit = Duration::from_secs(args.seconds);
         let mut phases = Round::new();
-        let missing = if round == 0 { args.fill } else { 1 };
-        phases.insert("fill", self.measure(self.fill(missing)).await.context("fill")?);
+        if round == 0 {
+            phases.insert("fill", self.measure(self.fill(args.fill)).await.context("fill")?);
+        }
         for (name, clients) in [("txn c=1", 1), ("txn c=16", 16), ("txn c=128", 128)] {
             let phase = self.measure(self.create(clients, limit)).await;
             phases.insert(name, phase.context(name)?);
