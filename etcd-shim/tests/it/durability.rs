@@ -21,7 +21,7 @@ const WRITES: usize = 200;
 
 async fn start(engine: &str, directory: &Path) -> (Process, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_etcd-shim"))
-        .args(["--engine", engine])
+        .env("ETCD_ENGINE", engine)
         .args(["--data-dir", directory.to_str().unwrap()])
         .args(["--listen-client-urls", "http://127.0.0.1:0"])
         .stderr(Stdio::piped())
@@ -89,6 +89,8 @@ async fn loses_nothing(engine: &str) {
     let mut last = 0;
     for round in 0..ROUNDS {
         let (process, address) = start(engine, directory.path()).await;
+        // The environment has been heard.
+        assert_eq!(directory.path().join("store/log").exists(), engine == "log");
         let mut kv = KvClient::new(channel(&address)).max_decoding_message_size(usize::MAX);
         let all = RangeRequest {
             key: vec![0].into(),

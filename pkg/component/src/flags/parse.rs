@@ -39,7 +39,7 @@ pub(super) fn parse(table: &Table, args: Vec<String>, env: &dyn Fn(&str) -> Opti
     }
     if let Some(prefix) = table.env_prefix {
         for flag in &table.flags {
-            let variable = format!("{prefix}{}", flag.name.replace('-', "_").to_uppercase());
+            let variable = format!("{prefix}_{}", flag.name.replace('-', "_").to_uppercase());
             let Some(text) = env(&variable).filter(|text| !text.is_empty()) else {
                 continue;
             };

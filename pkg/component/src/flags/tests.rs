@@ -113,7 +113,7 @@ fn unused_names_what_was_set_but_not_read() {
 fn single_dash_and_environment_serve_etcd() {
     let table = Table::new("etcd", "name\t\tstring\tdefault\tacts\ndata-dir\t\tstring\t\tacts")
         .single_dash()
-        .env_prefix("ETCD_");
+        .env_prefix("ETCD");
     let env = |name: &str| (name == "ETCD_DATA_DIR").then(|| "/d".to_owned());
     let values = super::parse::parse(&table, vec!["-name".into(), "m0".into()], &env).unwrap();
     assert_eq!(values.string("name"), "m0");
