@@ -22,8 +22,8 @@ use crate::request::RequestInfo;
 const NOSNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 /// Paths served to the end (upstream `pathPrefixesExemptFromRetryAfter`).
 const EXEMPT: [&str; 4] = ["/readyz", "/livez", "/healthz", "/metrics"];
-/// The least time between the ends of two watches: 200 a second.
-const SHORTEST_TURN: Duration = Duration::from_millis(5);
+/// The most time between the ends of two watches: at least 200 end in a second.
+const LONGEST_TURN: Duration = Duration::from_millis(5);
 
 /// The flags about stopping.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,7 +105,7 @@ impl Draining {
             && watches > 0
         {
             // Only the first of two calls sets the pace.
-            let _ = self.turn.set((grace / watches).min(SHORTEST_TURN));
+            let _ = self.turn.set((grace / watches).min(LONGEST_TURN));
         }
         self.refusing.cancel();
         self.short.close();

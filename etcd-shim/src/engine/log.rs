@@ -18,6 +18,7 @@ mod tests;
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -97,7 +98,7 @@ impl Log {
         log._lock = Some(lock);
         let shared = log.shared.clone();
         let thread = std::thread::Builder::new().name("log-chores".into());
-        let thread = thread.spawn(move || work(&chores, &shared));
+        let thread = thread.spawn(move || work(&chores, &shared.stopping, |chore| shared.chore(chore)));
         log.thread = Some(thread.map_err(|error| EngineError::new("start the thread for chores", error))?);
         Ok(log)
     }
@@ -263,14 +264,16 @@ fn proved(bytes: &Bytes, at: Revision, values: bool) -> Result<Record, &'static 
     }
 }
 
-fn work(list: &mpsc::Receiver<Chore>, shared: &Shared) {
+fn work(list: &mpsc::Receiver<Chore>, stopping: &AtomicBool, run: impl Fn(Chore) -> io::Result<()>) {
     while let Ok(chore) = list.recv() {
-        if shared.stopping.load(Ordering::Relaxed) {
+        if stopping.load(Ordering::Relaxed) {
             return;
         }
-        if let Err(error) = shared.chore(chore) {
-            // Nothing is lost: the files are as they were, only larger.
-            tracing::error!(%error, "the log cannot be tidied up");
+        // Whatever goes wrong, nothing is lost: the files are as they were, only larger.
+        match catch_unwind(AssertUnwindSafe(|| run(chore))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the log cannot be tidied up"),
+            Err(_) => tracing::error!("tidying the log up panicked"),
         }
     }
 }

@@ -204,3 +204,21 @@ fn a_snapshot_is_the_first_segment_of_a_log_that_holds_the_same() {
     assert_eq!(copy.number("id", &mut |old| old.unwrap_or(0)).unwrap(), 7);
     copy.commit(&history.batch()).unwrap();
 }
+
+#[test]
+fn a_chore_that_panics_or_fails_does_not_keep_others_from_being_done() {
+    let (chores, list) = mpsc::channel();
+    (1..4).for_each(|number| chores.send(Chore::Seal(number)).unwrap());
+    drop(chores);
+    let done = Mutex::new(Vec::new());
+    work(&list, &AtomicBool::new(false), |chore| match chore {
+        Chore::Seal(1) => panic!("a bug"),
+        Chore::Seal(2) => Err(io::Error::other("a full disk")),
+        Chore::Seal(number) => {
+            done.lock().push(number);
+            Ok(())
+        }
+        Chore::Clean => unreachable!("nobody asked for it"),
+    });
+    assert_eq!(*done.lock(), [3]);
+}
