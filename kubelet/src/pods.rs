@@ -7,6 +7,8 @@ pub(crate) mod worker;
 
 use std::sync::OnceLock;
 
+// On a mirror pod: the hash of the static pod it stands for.
+pub(crate) use api::core::v1::MIRROR_ANNOTATION as CONFIG_MIRROR;
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, ObjectReference, Pod, PodSpec};
 
 /// Annotation: which source a pod came from (`api`, `file`).
@@ -15,8 +17,6 @@ pub(crate) const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
 pub(crate) const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// Annotation: when the kubelet first saw a pod.
 pub(crate) const CONFIG_SEEN: &str = "kubernetes.io/config.seen";
-/// Annotation: on a mirror pod, the hash of the static pod it stands for.
-pub(crate) const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// Shorthands for what every part of the kubelet asks of a pod.
 pub(crate) trait PodExt {

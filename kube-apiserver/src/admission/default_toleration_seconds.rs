@@ -4,6 +4,7 @@
 
 use apimachinery::status::ApiError;
 use async_trait::async_trait;
+use rules::taints::{NO_EXECUTE, NODE_NOT_READY, NODE_UNREACHABLE};
 use serde_json::{Value, json};
 
 use super::{Attributes, Operation, Plugin};
@@ -41,19 +42,19 @@ impl Plugin for DefaultTolerationSeconds {
             return Ok(());
         }
         let seconds = [
-            ("node.kubernetes.io/not-ready", self.0.not_ready),
-            ("node.kubernetes.io/unreachable", self.0.unreachable),
+            (NODE_NOT_READY, self.0.not_ready),
+            (NODE_UNREACHABLE, self.0.unreachable),
         ];
         for (key, seconds) in seconds {
             let tolerated = items(pod, "/spec/tolerations").iter().any(|t| {
                 let k = text(t, "/key");
-                (k.is_empty() || k == key) && matches!(text(t, "/effect"), "" | "NoExecute")
+                (k.is_empty() || k == key) && matches!(text(t, "/effect"), "" | NO_EXECUTE)
             });
             if tolerated {
                 continue;
             }
             let toleration =
-                json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds});
+                json!({"key": key, "operator": "Exists", "effect": NO_EXECUTE, "tolerationSeconds": seconds});
             match pod["spec"].get_mut("tolerations").and_then(Value::as_array_mut) {
                 Some(l) => l.push(toleration),
                 None => pod["spec"]["tolerations"] = json!([toleration]),

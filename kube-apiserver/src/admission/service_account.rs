@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::core::v1::MIRROR_ANNOTATION;
+use apimachinery::meta;
 use apimachinery::status::ApiError;
 use async_trait::async_trait;
 use rand::Rng as _;
@@ -138,8 +140,7 @@ fn wrong_in_mirror(pod: &Value) -> Option<&'static str> {
 
 /// Whether the pod stands for a static pod.
 pub(crate) fn is_mirror(pod: &Value) -> bool {
-    pod.pointer("/metadata/annotations/kubernetes.io~1config.mirror")
-        .is_some()
+    meta::annotation(pod, MIRROR_ANNOTATION).is_some()
 }
 
 fn automount(account: &Value, pod: &Value) -> bool {

@@ -4,12 +4,11 @@
 
 use apimachinery::status::ApiError;
 use async_trait::async_trait;
+use rules::taints::{NO_SCHEDULE, NODE_NOT_READY};
 use serde_json::{Value, json};
 
 use super::{Attributes, Operation, Plugin};
 use crate::objects::{items, text};
-
-const NOT_READY: &str = "node.kubernetes.io/not-ready";
 
 /// The plugin.
 pub(crate) struct TaintNodesByCondition;
@@ -24,9 +23,9 @@ impl Plugin for TaintNodesByCondition {
         if !a.is("", "nodes", "") {
             return Ok(());
         }
-        let has = |t: &Value| text(t, "/key") == NOT_READY && text(t, "/effect") == "NoSchedule";
+        let has = |t: &Value| text(t, "/key") == NODE_NOT_READY && text(t, "/effect") == NO_SCHEDULE;
         if !items(node, "/spec/taints").iter().any(has) {
-            let taint = json!({"key": NOT_READY, "effect": "NoSchedule"});
+            let taint = json!({"key": NODE_NOT_READY, "effect": NO_SCHEDULE});
             match node["spec"].get_mut("taints").and_then(Value::as_array_mut) {
                 Some(l) => l.push(taint),
                 None => node["spec"]["taints"] = json!([taint]),

@@ -42,8 +42,6 @@ pub enum ErrorType {
     TooMany,
     /// `InternalError`
     Internal,
-    /// `FieldValueTypeInvalid`
-    TypeInvalid,
 }
 
 /// One broken rule at one field.
@@ -186,7 +184,6 @@ impl ErrorType {
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
             Self::Internal => "InternalError",
-            Self::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
 
@@ -195,7 +192,7 @@ impl ErrorType {
             Self::NotFound => "Not found",
             Self::Required => "Required value",
             Self::Duplicate => "Duplicate value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
             Self::TooLong => "Too long",
@@ -225,11 +222,6 @@ impl Error {
     /// A value is malformed or out of bounds.
     pub fn invalid(path: &Path, value: impl Into<BadValue>, detail: impl Into<String>) -> Self {
         Self::new(ErrorType::Invalid, path, value.into(), detail)
-    }
-
-    /// A value has the wrong type for its field.
-    pub fn type_invalid(path: &Path, value: impl Into<BadValue>, detail: impl Into<String>) -> Self {
-        Self::new(ErrorType::TypeInvalid, path, value.into(), detail)
     }
 
     /// A value is not one of the allowed ones. They are shown in the order given (upstream sorts sets).
@@ -318,9 +310,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The text of a list: one error as is, several as `[a, b]`, equal texts once (upstream: `ErrorList.ToAggregate`).
-/// None when the list is empty.
-pub fn aggregate(errors: &[Error]) -> Option<String> {
+/// The text of a list: one error as is, several as `[a, b]`, equal texts once (upstream: `ErrorList.ToAggregate`,
+/// `errors.NewAggregate`). None when the list is empty.
+pub fn aggregate<E: fmt::Display>(errors: &[E]) -> Option<String> {
     let mut texts: Vec<String> = Vec::with_capacity(errors.len());
     for error in errors {
         let text = error.to_string();
@@ -434,6 +426,6 @@ mod tests {
             aggregate(&[error, other]).as_deref(),
             Some("[a: Required value, b: Forbidden: no]")
         );
-        assert_eq!(aggregate(&[]), None);
+        assert_eq!(aggregate::<Error>(&[]), None);
     }
 }

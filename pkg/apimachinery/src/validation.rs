@@ -30,7 +30,6 @@ const KEY_MSG: &str =
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 const VALUE_MSG: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 const HEADER_MSG: &str = "a valid HTTP header must consist of alphanumeric characters or '-'";
-const ENV_MSG: &str = "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit";
 const RELAXED_ENV_MSG: &str =
     "a valid environment variable name must consist only of printable ASCII characters other than '='";
 const CONFIG_KEY_MSG: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
@@ -208,23 +207,7 @@ pub fn is_valid_port_name(value: &str) -> Vec<String> {
     out
 }
 
-/// The name of an environment variable, old rule.
-pub fn is_env_var_name(value: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    let good = |b: u8| matches!(b, b'-' | b'.' | b'_') || b.is_ascii_alphanumeric();
-    if value.is_empty() || !value.bytes().all(good) || value.as_bytes()[0].is_ascii_digit() {
-        let format = "[-._a-zA-Z][-._a-zA-Z0-9]*";
-        out.push(regex_error(
-            ENV_MSG,
-            format,
-            &["my.env-name", "MY_ENV.NAME", "MyEnvName1"],
-        ));
-    }
-    out.extend(dot_prefix(value));
-    out
-}
-
-/// The name of an environment variable, the rule since `RelaxedEnvironmentVariableValidation`.
+/// The name of an environment variable, by the rule since `RelaxedEnvironmentVariableValidation`.
 pub fn is_relaxed_env_var_name(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.is_empty() {

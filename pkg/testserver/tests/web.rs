@@ -9,10 +9,9 @@ use bytes::Bytes;
 use client::{Client, Config};
 use futures::StreamExt as _;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use testserver::TestServer;
+use testserver::{TestServer, exchange};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -56,14 +55,8 @@ async fn world() -> World {
 }
 
 async fn send(client: &Client, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Response<String> {
-    let mut request = Request::builder().method(method).uri(path);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let request = request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
-    let (head, body) = client.request_raw(request).await.unwrap().into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Response::from_parts(head, String::from_utf8_lossy(&bytes).into_owned())
+    let answer = exchange(client, method, path, headers, body.to_owned()).await;
+    answer.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Response<String> {

@@ -1,5 +1,6 @@
 //! Pods: mirrors of its own are all a kubelet creates; it deletes, evicts and reports on those that run on it.
 
+use api::core::v1::MIRROR_ANNOTATION;
 use apimachinery::status::ApiError;
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ async fn create(objects: &dyn Objects, node: &str, a: &Attributes<'_>, pod: &Val
     let no = |why: String| Err(a.forbidden(pod, why));
     if !is_mirror(pod) {
         return no(format!(
-            "pod does not have \"kubernetes.io/config.mirror\" annotation, node {node:?} can only create mirror pods"
+            "pod does not have {MIRROR_ANNOTATION:?} annotation, node {node:?} can only create mirror pods"
         ));
     }
     if text(pod, "/spec/nodeName") != node {

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use api::core::v1::MIRROR_ANNOTATION;
+use apimachinery::meta;
 use parking_lot::RwLock;
 use serde_json::Value;
 
@@ -152,10 +154,7 @@ fn pod(obj: &Value) -> Option<Pod> {
         return None;
     }
     let mut refs = HashSet::new();
-    if obj
-        .pointer("/metadata/annotations/kubernetes.io~1config.mirror")
-        .is_none()
-    {
+    if meta::annotation(obj, MIRROR_ANNOTATION).is_none() {
         collect(obj, &mut refs);
     }
     Some(Pod {

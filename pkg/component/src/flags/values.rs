@@ -152,13 +152,6 @@ impl Values {
         value::parse_ip(self.last(flag)).expect(CHECKED)
     }
 
-    /// An `ip:port` flag; either part may be missing.
-    #[must_use]
-    pub fn ip_port(&self, name: &str) -> (Option<IpAddr>, Option<u16>) {
-        let flag = self.typed(name, |kind| kind == Kind::IpPort);
-        value::parse_ip_port(self.last(flag)).expect(CHECKED)
-    }
-
     /// A port range flag: first and last port, both inside; `None` when it is empty.
     #[must_use]
     pub fn port_range(&self, name: &str) -> Option<(u16, u16)> {

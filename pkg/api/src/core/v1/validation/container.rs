@@ -10,11 +10,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::options::Options;
-use super::pod::{MIRROR_ANNOTATION, trimmed_image};
+use super::pod::trimmed_image;
 use super::{env, probe, resources, security};
 use crate::check::{
     descending_path, dns_label, invalid_each, list, no_backsteps, one_of, port, required, required_one_of, text,
 };
+use crate::core::v1::MIRROR_ANNOTATION;
 use crate::internal::shown;
 use crate::meta;
 

@@ -9,10 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::options::Options;
 use super::{container, pod_spec, scheduling, security};
 use crate::check::{list, one_of, text};
+use crate::core::v1::MIRROR_ANNOTATION;
 use crate::meta;
-
-/// Marks the API copy of a static pod.
-pub(super) const MIRROR_ANNOTATION: &str = "kubernetes.io/config.mirror";
 
 /// The old forms of a container's or pod's profiles.
 const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";

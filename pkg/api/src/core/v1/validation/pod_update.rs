@@ -7,9 +7,10 @@ use apimachinery::validation::inclusive_range_error;
 use k8s_openapi::api::core::v1::{Container, NodeSelectorTerm, Pod, PodSpec, Toleration};
 
 use super::options::Options;
-use super::pod::{APP_ARMOR, MIRROR_ANNOTATION, annotations, metadata_and_spec, trimmed_image};
+use super::pod::{APP_ARMOR, annotations, metadata_and_spec, trimmed_image};
 use super::scheduling;
 use crate::check::{equal, list, required, text, to_value};
+use crate::core::v1::MIRROR_ANNOTATION;
 use crate::internal::{difference, shown};
 use crate::meta;
 
