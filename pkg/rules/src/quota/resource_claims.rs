@@ -50,7 +50,8 @@ pub fn uses(name: &str, classes: &Classes) -> bool {
 
 /// What a claim may be given at most, less what its pod was charged for already (`claimEvaluator.Usage`).
 pub fn usage(claim: &ResourceClaim, classes: &Classes, charged: &ResourceList) -> ResourceList {
-    let mut devices: BTreeMap<&str, i64> = BTreeMap::new();
+    // Nothing bounds how many devices a request may ask for: amounts do not overflow.
+    let mut devices: BTreeMap<&str, Quantity> = BTreeMap::new();
     for request in claim
         .spec
         .devices
@@ -67,17 +68,16 @@ pub fn usage(claim: &ResourceClaim, classes: &Classes, charged: &ResourceList) -
             for (class, number) in most {
                 // An alternative that may give nothing is not listed at all.
                 if number > 0 {
-                    *devices.entry(class).or_default() += number;
+                    add(&mut devices, class, number);
                 }
             }
         } else if let Some(exactly) = &request.exactly {
-            *devices.entry(&exactly.device_class_name).or_default() +=
-                many(exactly.allocation_mode.as_deref(), exactly.count);
+            let number = many(exactly.allocation_mode.as_deref(), exactly.count);
+            add(&mut devices, &exactly.device_class_name, number);
         }
     }
     let mut used = ResourceList::from([(COUNT.to_owned(), number(1))]);
-    for (class, number) in devices {
-        let amount = Quantity::new(number, Format::DecimalSi);
+    for (class, amount) in devices {
         used.insert(format!("{class}{BY_CLASS}"), amount);
         if class.is_empty() {
             continue;
@@ -94,6 +94,10 @@ pub fn usage(claim: &ResourceClaim, classes: &Classes, charged: &ResourceList) -
         }
     }
     used
+}
+
+fn add<'a>(devices: &mut BTreeMap<&'a str, Quantity>, class: &'a str, more: i64) {
+    *devices.entry(class).or_insert(Quantity::ZERO) += Quantity::new(more, Format::DecimalSi);
 }
 
 /// The worst case; modes that came after this text count for nothing.

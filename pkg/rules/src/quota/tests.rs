@@ -214,6 +214,18 @@ fn a_resource_claim_uses_the_most_devices_it_may_get() {
 }
 
 #[test]
+fn a_resource_claim_may_ask_for_more_devices_than_a_number_has_room_for() {
+    let request = |name: &str| json!({"name": name, "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": i64::MAX}});
+    let claim = parsed(json!({"spec": {"devices": {"requests": [request("a"), request("b")]}}}));
+    let used = resource_claims::usage(&claim, &Classes::default(), &ResourceList::new());
+    let hard = list(json!({"gpu.deviceclass.resource.k8s.io/devices": i64::MAX.to_string()}));
+    assert_eq!(
+        amounts::beyond(&used, &hard),
+        ["gpu.deviceclass.resource.k8s.io/devices"]
+    );
+}
+
+#[test]
 fn what_a_pod_was_charged_for_is_not_charged_to_its_claim_again() {
     let claim = |name: &str, second: i64, uid: &str| {
         parsed::<ResourceClaim>(json!({"metadata": {"name": name,
