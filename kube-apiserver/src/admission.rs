@@ -150,11 +150,7 @@ impl Chain {
     /// Builds the chain; unknown names in the flags are an error.
     pub(crate) fn new(world: &World, enable: &[String], disable: &[String]) -> Result<Self, Vec<String>> {
         let names = plugins::enabled(enable, disable)?;
-        let wrong = plugins::misconfigured(world, &names);
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        let mut plugins = plugins::build(world, &names);
+        let mut plugins = plugins::build(world, &names)?;
         // Not a plugin upstream but part of the kinds' storage: no flag turns it off.
         if let Some(rbac) = &world.rbac {
             let check = rbac_escalation::RbacEscalation::new(rbac.clone(), world.authorizer.clone());

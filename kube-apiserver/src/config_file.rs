@@ -21,9 +21,9 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T, St
     content(value.map_err(|error| error.to_string())?)
 }
 
-fn content<T: DeserializeOwned>(mut value: Value) -> Result<T, String> {
+/// A document as `T`, whose `apiVersion` and `kind` have been looked at.
+pub(crate) fn content<T: DeserializeOwned>(mut value: Value) -> Result<T, String> {
     if let Some(fields) = value.as_object_mut() {
-        // Looked at already.
         fields.retain(|name, _| name != "apiVersion" && name != "kind");
     }
     config_file::decode_strict(value)

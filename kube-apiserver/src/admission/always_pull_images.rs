@@ -2,7 +2,7 @@
 //!
 //! Upstream: `plugin/pkg/admission/alwayspullimages/admission.go`.
 
-use apimachinery::field::{Error, Path};
+use apimachinery::field::{Error, Path, aggregate};
 use apimachinery::status::ApiError;
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -65,10 +65,9 @@ impl Plugin for AlwaysPullImages {
             }
         }
         // Upstream hands on a list of errors, which is no status.
-        match wrong.as_slice() {
-            [] => Ok(()),
-            [one] => Err(ApiError::generic(500, "", one.clone())),
-            many => Err(ApiError::generic(500, "", format!("[{}]", many.join(", ")))),
+        match aggregate(&wrong) {
+            None => Ok(()),
+            Some(wrong) => Err(ApiError::generic(500, "", wrong)),
         }
     }
 }

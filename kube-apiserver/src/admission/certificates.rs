@@ -13,7 +13,7 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::{Attributes, Operation, Plugin, World};
 use crate::authz::Union;
-use crate::objects::text;
+use crate::objects::{items, text};
 use crate::request::RequestInfo;
 
 const GROUP: &str = "certificates.k8s.io";
@@ -82,11 +82,9 @@ impl Plugin for CertificateSigning {
             return Ok(());
         }
         let Some(old) = a.old else { return Ok(()) };
-        let part = |o: &Value, p: &str| o.pointer(p).cloned().unwrap_or_default();
-        if ["/status/certificate", "/status/conditions"]
-            .iter()
-            .all(|p| part(old, p) == part(obj, p))
-        {
+        let issued = |csr| text(csr, "/status/certificate");
+        let conditions = |csr| items(csr, "/status/conditions");
+        if issued(old) == issued(obj) && conditions(old) == conditions(obj) {
             return Ok(());
         }
         let signer = text(old, "/spec/signerName");
@@ -167,7 +165,10 @@ fn texts<'a, 'b: 'a>(names: impl Iterator<Item = &'a AttributeTypeAndValue<'b>>)
 fn odd_text(name: &AttributeTypeAndValue<'_>) -> String {
     let bytes = name.as_slice();
     if name.attr_value().tag() == Tag::BmpString {
+        // Go does not read a zero at the end.
         let units = bytes
+            .strip_suffix(&[0, 0])
+            .unwrap_or(bytes)
             .chunks(2)
             .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)));
         return String::from_utf16_lossy(&units.collect::<Vec<_>>());
@@ -201,6 +202,7 @@ mod tests {
         for value in [
             DnValue::Utf8String("system:masters".to_owned()),
             DnValue::BmpString("system:masters".try_into().unwrap()),
+            DnValue::BmpString("system:masters\0".try_into().unwrap()),
             DnValue::TeletexString("system:masters".try_into().unwrap()),
         ] {
             let mut params = rcgen::CertificateParams::new(vec![]).unwrap();

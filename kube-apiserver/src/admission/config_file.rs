@@ -3,15 +3,24 @@
 //! Upstream: `apiserver/pkg/admission/config.go` `ReadAdmissionConfiguration`. As there, what the file says about a
 //! plugin that is not enabled, or that no plugin has the name of, is not looked at.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
 
 use component::config_file;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-const KIND: &str = "AdmissionConfiguration";
-const VERSIONS: [&str; 2] = ["apiserver.config.k8s.io/v1", "apiserver.k8s.io/v1alpha1"];
+use crate::config_file::content;
+
+/// Version and kind of a document.
+pub(super) type Kind = (&'static str, &'static str);
+
+const KINDS: [Kind; 2] = [
+    ("apiserver.config.k8s.io/v1", "AdmissionConfiguration"),
+    ("apiserver.k8s.io/v1alpha1", "AdmissionConfiguration"),
+];
 /// Plugins whose own configuration may stand in the file's place, with the key that tells it.
 const WHOLE_FILE: [(&str, &str); 2] = [
     ("ImagePolicyWebhook", "imagePolicy"),
@@ -19,12 +28,8 @@ const WHOLE_FILE: [(&str, &str); 2] = [
 ];
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct File {
-    #[serde(rename = "apiVersion")]
-    _api_version: String,
-    #[serde(rename = "kind")]
-    _kind: String,
     #[serde(default)]
     plugins: Option<Vec<Plugin>>,
 }
@@ -49,6 +54,18 @@ impl Configurations {
         self.0.iter().find(|(name, _)| name == plugin).map(|(_, value)| value)
     }
 
+    /// What a plugin is told, which has to be of one of its kinds; nothing if it is told nothing.
+    ///
+    /// # Errors
+    /// Another kind, or fields that `T` does not take, in upstream's words.
+    pub(super) fn decode<T: DeserializeOwned + Default>(&self, plugin: &str, kinds: &[Kind]) -> Result<T, String> {
+        let Some(value) = self.of(plugin) else {
+            return Ok(T::default());
+        };
+        is_one_of(value, kinds)?;
+        content(value.clone())
+    }
+
     /// What a test tells one plugin.
     #[cfg(test)]
     pub(crate) fn telling(plugin: &str, value: Value) -> Self {
@@ -68,22 +85,22 @@ impl Configurations {
             ))
         })?;
         let value = config_file::parse(&text).map_err(|e| failed(&e))?;
-        let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-        if field("kind") != KIND || !VERSIONS.contains(&field("apiVersion")) {
+        if let Err(why) = is_one_of(&value, &KINDS) {
             let legacy = WHOLE_FILE.iter().any(|(_, key)| value.get(key).is_some());
             if !legacy {
-                return Err(failed(&not_ours(field("apiVersion"), field("kind"))));
+                return Err(failed(&why));
             }
             let told = WHOLE_FILE.iter().filter(|(name, _)| enabled.contains(name));
             return Ok(Configurations(
                 told.map(|(name, _)| ((*name).to_owned(), value.clone())).collect(),
             ));
         }
-        let file: File = config_file::decode_strict(value).map_err(|e| failed(&e))?;
+        let file: File = content(value).map_err(|e| failed(&e))?;
         let mut all = Configurations::default();
+        let mut seen = BTreeSet::new();
         for plugin in file.plugins.unwrap_or_default() {
-            // The first of a name counts.
-            if !enabled.contains(&plugin.name.as_str()) || all.of(&plugin.name).is_some() {
+            // The first of a name counts, also if it says nothing.
+            if !enabled.contains(&plugin.name.as_str()) || !seen.insert(plugin.name.clone()) {
                 continue;
             }
             let value = match plugin.configuration {
@@ -115,15 +132,20 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-/// Go's words for a document of no known kind (`runtime.NewMissing*Err`, `NewNotRegisteredErr`).
-fn not_ours(api_version: &str, kind: &str) -> String {
-    if kind.is_empty() {
+/// Says in Go's words what is wrong with a document of no such kind (`runtime.NewMissing*Err`, `NewNotRegisteredErr`).
+fn is_one_of(document: &Value, kinds: &[Kind]) -> Result<(), String> {
+    let field = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (field("apiVersion"), field("kind"));
+    if kinds.contains(&(api_version, kind)) {
+        return Ok(());
+    }
+    Err(if kind.is_empty() {
         "Object 'Kind' is missing".to_owned()
     } else if api_version.is_empty() {
         "Object 'apiVersion' is missing".to_owned()
     } else {
         format!("no kind {kind:?} is registered for version {api_version:?} in scheme")
-    }
+    })
 }
 
 #[cfg(test)]
@@ -156,6 +178,7 @@ mod tests {
              - {name: PodSecurity, configuration: {kind: Second}}\n\
              - {name: PodNodeSelector, path: selector.yaml}\n\
              - {name: LimitRanger}\n\
+             - {name: LimitRanger, configuration: {kind: Second}}\n\
              - {name: EventRateLimit, path: not-there.yaml}\n\
              - {name: Nobody, configuration: {}}\n",
         );

@@ -13,11 +13,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Attributes, Configurations, Operation, Plugin};
+use super::config_file::{Configurations, Kind};
+use super::{Attributes, Operation, Plugin};
 use crate::objects::text;
 
 const NAME: &str = "EventRateLimit";
-const API_VERSION: &str = "eventratelimit.admission.k8s.io/v1alpha1";
+const KINDS: [Kind; 1] = [("eventratelimit.admission.k8s.io/v1alpha1", "Configuration")];
 const TYPES: [&str; 4] = ["Namespace", "Server", "SourceAndObject", "User"];
 /// Buckets of one limit, unless the configuration says.
 const CACHE_SIZE: usize = 4096;
@@ -32,19 +33,15 @@ const SOURCE_AND_OBJECT: [&str; 7] = [
     "/involvedObject/apiVersion",
 ];
 
+/// Unlike other files it may say what nobody understands.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Configuration {
     #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    limits: Vec<Limit>,
+    limits: Option<Vec<Limit>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct Limit {
     #[serde(default, rename = "type")]
     type_: String,
@@ -56,27 +53,16 @@ struct Limit {
     cache_size: i32,
 }
 
-/// Reads and checks the configuration.
-fn configuration(all: &Configurations) -> Result<Configuration, String> {
-    let configuration = match all.of(NAME) {
-        None => Configuration::default(),
-        Some(value) => {
-            let told: Configuration = component::config_file::decode_strict(value.clone())?;
-            if told.api_version != API_VERSION || told.kind != "Configuration" {
-                let (kind, version) = (told.kind, told.api_version);
-                return Err(format!(
-                    "no kind {kind:?} is registered for version {version:?} in scheme"
-                ));
-            }
-            told
-        }
-    };
+/// The limits of the configuration. Upstream: `validation.ValidateConfiguration`.
+fn limits(all: &Configurations) -> Result<Vec<Limit>, String> {
+    let told: Configuration = all.decode(NAME, &KINDS)?;
+    let limits = told.limits.unwrap_or_default();
     let path = Path::new("limits");
     let mut errors = Vec::new();
-    if configuration.limits.is_empty() {
+    if limits.is_empty() {
         errors.push(Error::invalid(&path, &Value::Null, "must not be empty"));
     }
-    for (i, limit) in configuration.limits.iter().enumerate() {
+    for (i, limit) in limits.iter().enumerate() {
         let path = path.index(i);
         if !TYPES.contains(&limit.type_.as_str()) {
             errors.push(Error::not_supported(&path.child("type"), limit.type_.as_str(), &TYPES));
@@ -92,24 +78,18 @@ fn configuration(all: &Configurations) -> Result<Configuration, String> {
         }
     }
     match aggregate(&errors) {
-        None => Ok(configuration),
+        None => Ok(limits),
         Some(wrong) => Err(wrong),
     }
-}
-
-/// What is wrong with the configuration, if anything is.
-pub(crate) fn misconfigured(all: &Configurations) -> Option<String> {
-    configuration(all).err()
 }
 
 /// The plugin.
 pub(crate) struct EventRateLimit(Vec<Enforcer>);
 
 impl EventRateLimit {
-    /// With the limits of its configuration; see [`misconfigured`].
-    pub(crate) fn new(all: &Configurations) -> Self {
-        let limits = configuration(all).unwrap_or_default().limits;
-        EventRateLimit(limits.into_iter().map(Enforcer::new).collect())
+    /// With the limits of its configuration. The error: what is wrong with that.
+    pub(crate) fn new(all: &Configurations) -> Result<Self, String> {
+        Ok(EventRateLimit(limits(all)?.into_iter().map(Enforcer::new).collect()))
     }
 }
 
@@ -124,12 +104,9 @@ impl Plugin for EventRateLimit {
         if !a.is("", "events", "") || a.ctx.dry_run {
             return Ok(());
         }
-        let mut refused: Vec<String> = self.0.iter().filter_map(|one| one.refused(a, event)).collect();
-        refused.dedup();
-        let why = match refused.as_slice() {
-            [] => return Ok(()),
-            [one] => one.clone(),
-            many => format!("[{}]", many.join(", ")),
+        let refused: Vec<String> = self.0.iter().filter_map(|one| one.refused(a, event)).collect();
+        let Some(why) = aggregate(&refused) else {
+            return Ok(());
         };
         let message = format!("Too many requests: {why}");
         Err(ApiError::generic(429, reason::TOO_MANY_REQUESTS, message))
@@ -288,11 +265,32 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_demanded() {
-        let wrong = misconfigured(&Configurations::default()).unwrap();
-        assert!(
-            wrong.starts_with("limits: Invalid value: ") && wrong.ends_with("must not be empty"),
-            "{wrong}"
-        );
+    fn limits_are_demanded_and_may_be_beside_what_nobody_understands() {
+        let telling = |limits: Value| {
+            let value = json!({"apiVersion": KINDS[0].0, "kind": KINDS[0].1, "limits": limits, "more": 1});
+            limits_of(&Configurations::telling(NAME, value))
+        };
+        for (limits, wanted) in [
+            (json!([{"type": "User", "qps": 1, "burst": 2, "more": 1}]), Ok(1)),
+            (Value::Null, Err("limits: Invalid value: null: must not be empty")),
+            (
+                json!([{"type": "Server", "cacheSize": -1}, {"type": "Pod", "qps": 1, "burst": 1, "cacheSize": -1}]),
+                Err(
+                    "[limits[0].burst: Invalid value: 0: must be positive, limits[0].qps: Invalid value: 0: must be \
+                    positive, limits[1].type: Unsupported value: \"Pod\": supported values: \"Namespace\", \"Server\", \
+                    \"SourceAndObject\", \"User\", limits[1].cacheSize: Invalid value: -1: must not be negative]",
+                ),
+            ),
+        ] {
+            assert_eq!(telling(limits), wanted.map_err(str::to_owned));
+        }
+        let other = Configurations::telling(NAME, json!({"apiVersion": "v1", "kind": "Pod"}));
+        let unknown = "no kind \"Pod\" is registered for version \"v1\" in scheme";
+        assert_eq!(limits_of(&other), Err(unknown.to_owned()));
+        assert!(limits_of(&Configurations::default()).is_err());
+    }
+
+    fn limits_of(all: &Configurations) -> Result<usize, String> {
+        limits(all).map(|limits| limits.len())
     }
 }

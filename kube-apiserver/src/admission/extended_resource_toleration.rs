@@ -43,8 +43,13 @@ impl Plugin for ExtendedResourceToleration {
                 let said = ["/key", "/operator", "/effect", "/value"].map(|field| text(t, field));
                 said == [resource.as_str(), "Exists", "NoSchedule", ""]
             };
-            if !tolerations.iter().any(is_there) {
-                tolerations.push(json!({"key": resource, "operator": "Exists", "effect": "NoSchedule"}));
+            let wanted = json!({"key": resource, "operator": "Exists", "effect": "NoSchedule"});
+            let mut there = tolerations.iter_mut().filter(|t| is_there(t)).peekable();
+            if there.peek().is_some() {
+                there.for_each(|t| t.clone_from(&wanted));
+            } else {
+                drop(there);
+                tolerations.push(wanted);
             }
         }
         pod["spec"]["tolerations"] = json!(tolerations);
@@ -77,6 +82,10 @@ mod tests {
             ExtendedResourceToleration.admit(&attrs, &mut pod).await.unwrap();
             assert_eq!(pod["spec"]["tolerations"], wanted);
         }
+        // One that tolerates for a time only, which no pod may, gives way.
+        pod["spec"]["tolerations"][1]["tolerationSeconds"] = json!(5);
+        ExtendedResourceToleration.admit(&attrs, &mut pod).await.unwrap();
+        assert_eq!(pod["spec"]["tolerations"], wanted);
         let mut plain = json!({"spec": {"containers": [{"name": "a"}]}});
         ExtendedResourceToleration.admit(&attrs, &mut plain).await.unwrap();
         assert_eq!(plain["spec"].get("tolerations"), None);

@@ -9,65 +9,63 @@ use super::{
     resource_quota, runtime_class, service_account, storage_protection, taint_nodes,
 };
 
-type Make = fn(&World) -> Arc<dyn Plugin>;
+/// A plugin, or what is wrong with its configuration.
+type Made = Result<Arc<dyn Plugin>, String>;
+type Make = fn(&World) -> Made;
 
 /// Name, on by default, constructor. A plugin without constructor is accepted and does nothing yet.
 const ALL: &[(&str, bool, Option<Make>)] = &[
-    ("AlwaysAdmit", false, Some(|_| Arc::new(always::AlwaysAdmit))),
+    ("AlwaysAdmit", false, Some(|_| ready(always::AlwaysAdmit))),
     (
         "NamespaceAutoProvision",
         false,
-        Some(|w| Arc::new(namespace_exists::NamespaceAutoProvision::new(w))),
+        Some(|w| ready(namespace_exists::NamespaceAutoProvision::new(w))),
     ),
     (
         "NamespaceLifecycle",
         true,
-        Some(|w| Arc::new(namespace_lifecycle::NamespaceLifecycle::new(w))),
+        Some(|w| ready(namespace_lifecycle::NamespaceLifecycle::new(w))),
     ),
     (
         "NamespaceExists",
         false,
-        Some(|w| Arc::new(namespace_exists::NamespaceExists::new(w))),
+        Some(|w| ready(namespace_exists::NamespaceExists::new(w))),
     ),
     (
         "LimitPodHardAntiAffinityTopology",
         false,
-        Some(|_| Arc::new(anti_affinity::LimitPodHardAntiAffinityTopology)),
+        Some(|_| ready(anti_affinity::LimitPodHardAntiAffinityTopology)),
     ),
-    (
-        "LimitRanger",
-        true,
-        Some(|w| Arc::new(limit_ranger::LimitRanger::new(w))),
-    ),
+    ("LimitRanger", true, Some(|w| ready(limit_ranger::LimitRanger::new(w)))),
     (
         "ServiceAccount",
         true,
-        Some(|w| Arc::new(service_account::ServiceAccount::new(w))),
+        Some(|w| ready(service_account::ServiceAccount::new(w))),
     ),
     (
         "NodeRestriction",
         false,
-        Some(|w| Arc::new(node_restriction::NodeRestriction::new(w))),
+        Some(|w| ready(node_restriction::NodeRestriction::new(w))),
     ),
     (
         "TaintNodesByCondition",
         true,
-        Some(|_| Arc::new(taint_nodes::TaintNodesByCondition)),
+        Some(|_| ready(taint_nodes::TaintNodesByCondition)),
     ),
     (
         "AlwaysPullImages",
         false,
-        Some(|_| Arc::new(always_pull_images::AlwaysPullImages)),
+        Some(|_| ready(always_pull_images::AlwaysPullImages)),
     ),
     ("ImagePolicyWebhook", false, None),
     ("PodSecurity", true, None),
     ("PodNodeSelector", false, None),
-    ("Priority", true, Some(|w| Arc::new(priority::Priority::new(w)))),
+    ("Priority", true, Some(|w| ready(priority::Priority::new(w)))),
     (
         "DefaultTolerationSeconds",
         true,
         Some(|w| {
-            Arc::new(default_toleration_seconds::DefaultTolerationSeconds(
+            ready(default_toleration_seconds::DefaultTolerationSeconds(
                 w.toleration_seconds,
             ))
         }),
@@ -76,68 +74,68 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
     (
         "EventRateLimit",
         false,
-        Some(|w| Arc::new(event_rate_limit::EventRateLimit::new(&w.configurations))),
+        Some(|w| Ok(Arc::new(event_rate_limit::EventRateLimit::new(&w.configurations)?))),
     ),
     (
         "ExtendedResourceToleration",
         false,
-        Some(|_| Arc::new(extended_resource_toleration::ExtendedResourceToleration)),
+        Some(|_| ready(extended_resource_toleration::ExtendedResourceToleration)),
     ),
     (
         "DefaultStorageClass",
         true,
-        Some(|w| Arc::new(default_classes::DefaultStorageClass::new(w))),
+        Some(|w| ready(default_classes::DefaultStorageClass::new(w))),
     ),
     (
         "StorageObjectInUseProtection",
         true,
-        Some(|_| Arc::new(storage_protection::StorageObjectInUseProtection)),
+        Some(|_| ready(storage_protection::StorageObjectInUseProtection)),
     ),
     (
         "OwnerReferencesPermissionEnforcement",
         false,
-        Some(|w| Arc::new(owner_permissions::OwnerReferencesPermissionEnforcement::new(w))),
+        Some(|w| ready(owner_permissions::OwnerReferencesPermissionEnforcement::new(w))),
     ),
     (
         "PersistentVolumeClaimResize",
         true,
-        Some(|w| Arc::new(claim_resize::PersistentVolumeClaimResize::new(w))),
+        Some(|w| ready(claim_resize::PersistentVolumeClaimResize::new(w))),
     ),
     (
         "RuntimeClass",
         true,
-        Some(|w| Arc::new(runtime_class::RuntimeClass::new(w))),
+        Some(|w| ready(runtime_class::RuntimeClass::new(w))),
     ),
     (
         "CertificateApproval",
         true,
-        Some(|w| Arc::new(certificates::CertificateApproval::new(w))),
+        Some(|w| ready(certificates::CertificateApproval::new(w))),
     ),
     (
         "CertificateSigning",
         true,
-        Some(|w| Arc::new(certificates::CertificateSigning::new(w))),
+        Some(|w| ready(certificates::CertificateSigning::new(w))),
     ),
     ("ClusterTrustBundleAttest", true, None),
     (
         "CertificateSubjectRestriction",
         true,
-        Some(|_| Arc::new(certificates::CertificateSubjectRestriction)),
+        Some(|_| ready(certificates::CertificateSubjectRestriction)),
     ),
     (
         "DefaultIngressClass",
         true,
-        Some(|w| Arc::new(default_classes::DefaultIngressClass::new(w))),
+        Some(|w| ready(default_classes::DefaultIngressClass::new(w))),
     ),
     (
         "DenyServiceExternalIPs",
         false,
-        Some(|_| Arc::new(external_ips::DenyServiceExternalIps)),
+        Some(|_| ready(external_ips::DenyServiceExternalIps)),
     ),
     (
         "PodTopologyLabels",
         true,
-        Some(|w| Arc::new(pod_topology_labels::PodTopologyLabels::new(w))),
+        Some(|w| ready(pod_topology_labels::PodTopologyLabels::new(w))),
     ),
     ("NodeDeclaredFeatureValidator", false, None),
     ("MutatingAdmissionPolicy", true, None),
@@ -147,9 +145,9 @@ const ALL: &[(&str, bool, Option<Make>)] = &[
     (
         "ResourceQuota",
         true,
-        Some(|w| Arc::new(resource_quota::ResourceQuota::new(w))),
+        Some(|w| Ok(Arc::new(resource_quota::ResourceQuota::new(w)?))),
     ),
-    ("AlwaysDeny", false, Some(|_| Arc::new(always::AlwaysDeny))),
+    ("AlwaysDeny", false, Some(|_| ready(always::AlwaysDeny))),
 ];
 
 /// Names that run: the defaults plus `enable` minus `disable`, in order. All mistakes at once.
@@ -179,27 +177,26 @@ pub(crate) fn enabled(enable: &[String], disable: &[String]) -> Result<Vec<&'sta
         .collect())
 }
 
-/// Instances of the named plugins, in table order.
-pub(crate) fn build(world: &World, names: &[&'static str]) -> Vec<(&'static str, Arc<dyn Plugin>)> {
-    let enabled = || ALL.iter().filter(|(name, ..)| names.contains(name));
-    for (name, ..) in enabled().filter(|(name, _, make)| make.is_none() && world.configurations.of(name).is_some()) {
-        tracing::warn!("the configuration of the admission plugin {name} has no effect in this version");
-    }
-    enabled()
-        .filter_map(|(name, _, make)| Some((*name, make.as_ref()?(world))))
-        .collect()
+/// A plugin that nothing can be wrong with.
+fn ready(plugin: impl Plugin + 'static) -> Made {
+    Ok(Arc::new(plugin))
 }
 
-/// What is wrong with the configurations of the named plugins.
-pub(crate) fn misconfigured(world: &World, names: &[&'static str]) -> Vec<String> {
-    type Check = fn(&super::Configurations) -> Option<String>;
-    let checks: [(&str, Check); 2] = [
-        ("EventRateLimit", event_rate_limit::misconfigured),
-        ("ResourceQuota", resource_quota::misconfigured),
-    ];
-    let named = checks.iter().filter(|(name, _)| names.contains(name));
-    let wrong = named.filter_map(|(name, check)| Some((name, check(&world.configurations)?)));
-    wrong
-        .map(|(name, why)| format!("couldn't init admission plugin {name:?}: {why}"))
-        .collect()
+/// Instances of the named plugins, in table order; or all that is wrong with their configurations.
+pub(crate) fn build(
+    world: &World,
+    names: &[&'static str],
+) -> Result<Vec<(&'static str, Arc<dyn Plugin>)>, Vec<String>> {
+    let (mut plugins, mut wrong) = (Vec::new(), Vec::new());
+    for (name, _, make) in ALL.iter().filter(|(name, ..)| names.contains(name)) {
+        match make.map(|make| make(world)) {
+            Some(Ok(plugin)) => plugins.push((*name, plugin)),
+            Some(Err(why)) => wrong.push(format!("couldn't init admission plugin {name:?}: {why}")),
+            None if world.configurations.of(name).is_some() => {
+                tracing::warn!("the configuration of the admission plugin {name} has no effect in this version");
+            }
+            None => {}
+        }
+    }
+    if wrong.is_empty() { Ok(plugins) } else { Err(wrong) }
 }

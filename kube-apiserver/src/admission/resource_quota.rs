@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use rules::quota;
 use serde_json::Value;
 
-use super::{Attributes, Configurations, Operation, Plugin, World};
+use super::{Attributes, Operation, Plugin, World};
 use crate::objects::Objects;
 use limited::Limited;
 use request::Request;
@@ -33,20 +33,14 @@ pub(crate) struct ResourceQuota {
     rules: Vec<Limited>,
 }
 
-/// What is wrong with the configuration, if anything is.
-pub(crate) fn misconfigured(all: &Configurations) -> Option<String> {
-    limited::rules(all).err()
-}
-
 impl ResourceQuota {
-    /// Charges the quotas of `world`; see [`misconfigured`].
-    pub(crate) fn new(world: &World) -> Self {
-        ResourceQuota {
+    /// Charges the quotas of `world`. The error: what is wrong with the configuration.
+    pub(crate) fn new(world: &World) -> Result<Self, String> {
+        Ok(ResourceQuota {
             objects: world.objects.clone(),
             turns: Turns::new(world.objects.clone()),
-            // Whoever builds the chain has asked what is wrong.
-            rules: limited::rules(&world.configurations).unwrap_or_default(),
-        }
+            rules: limited::rules(&world.configurations)?,
+        })
     }
 }
 

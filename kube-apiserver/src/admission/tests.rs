@@ -236,6 +236,30 @@ async fn refusals_have_upstreams_words() {
             r#"nodes "n1" is forbidden: node "n1" is not allowed to modify taints"#,
         ),
         (
+            context("", "nodes", "", "", "n1", n()),
+            Operation::Update,
+            Some(json!({})),
+            json!({"metadata":{"labels":{"node-restriction.kubernetes.io/a":"b"},"ownerReferences":[{"name":"o"}]}}),
+            403,
+            r#"nodes "n1" is forbidden: node "n1" is not allowed to modify ownerReferences"#,
+        ),
+        (
+            context("", "nodes", "", "", "n1", n()),
+            Operation::Create,
+            None,
+            json!({"spec":{"configSource":{}}}),
+            403,
+            r#"nodes "n1" is forbidden: node "n1" is not allowed to create pods with a non-nil configSource"#,
+        ),
+        (
+            context("", "nodes", "", "", "n1", n()),
+            Operation::Update,
+            Some(json!({})),
+            json!({"spec":{"configSource":{"configMap":{"name":"of-others"}},"taints":[{"key":"a"}]}}),
+            403,
+            r#"nodes "n1" is forbidden: node "n1" is not allowed to update configSource to a new non-nil configSource"#,
+        ),
+        (
             context("", "serviceaccounts", "token", "ns", "default", n()),
             Operation::Create,
             None,
@@ -435,6 +459,19 @@ async fn a_kubelet_may_create_its_mirror_pod() {
         "spec":{"nodeName":"n1","containers":[{"name":"c"}]}});
     let out = run(&chain(base()), &ctx, Operation::Create, None, pod).await.unwrap();
     assert!(out["spec"].get("serviceAccountName").is_none());
+}
+
+#[tokio::test]
+async fn a_kubelet_may_say_what_is_so_anyway_of_its_node() {
+    let user = UserInfo::new("system:node:n1", &["system:nodes"]);
+    let ctx = context("", "nodes", "status", "", "n1", user);
+    let old = json!({"metadata":{"name":"n1"},"spec":{"configSource":{"configMap":{"name":"c"}}}});
+    let empty = json!({"metadata":{"name":"n1","ownerReferences":[]},"spec":{"taints":[]}});
+    for new in [old.clone(), empty] {
+        run(&chain(base()), &ctx, Operation::Update, Some(&old), new)
+            .await
+            .unwrap();
+    }
 }
 
 #[tokio::test]

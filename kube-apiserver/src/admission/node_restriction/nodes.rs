@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::named;
 use crate::admission::{Attributes, Operation};
+use crate::objects::items;
 
 /// Labels of the kubernetes.io and k8s.io domains a kubelet may set on its node
 /// (upstream `k8s.io/kubelet/pkg/apis/well_known_labels.go`).
@@ -22,44 +23,58 @@ const KUBELET_LABELS: [&str; 11] = [
     "beta.kubernetes.io/arch",
 ];
 const KUBELET_LABEL_DOMAINS: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
+
+/// A write of a node by the kubelet of `node`.
 pub(super) fn node(node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
     let name = named(a, obj);
     if name != node {
         return Err(a.forbidden(obj, format!("node {node:?} is not allowed to modify node {name:?}")));
     }
-    let empty = Map::new();
-    let old_labels = a.old.map(labels).unwrap_or(&empty);
     match a.operation {
-        Operation::Create => {
-            let bad = forbidden_labels(labels(obj), &empty);
-            if !bad.is_empty() {
-                return Err(a.forbidden(
-                    obj,
-                    format!(
-                        "node {node:?} is not allowed to set the following labels: {}",
-                        bad.join(", ")
-                    ),
-                ));
-            }
-        }
-        Operation::Update => {
-            let Some(old) = a.old else { return Ok(()) };
-            if old.pointer("/spec/taints").unwrap_or(&Value::Null)
-                != obj.pointer("/spec/taints").unwrap_or(&Value::Null)
-            {
-                return Err(a.forbidden(obj, format!("node {node:?} is not allowed to modify taints")));
-            }
-            let bad = forbidden_labels(labels(obj), old_labels);
-            if !bad.is_empty() {
-                return Err(a.forbidden(obj, format!("is not allowed to modify labels: {}", bad.join(", "))));
-            }
-            if old.pointer("/metadata/ownerReferences") != obj.pointer("/metadata/ownerReferences") {
-                return Err(a.forbidden(obj, format!("node {node:?} is not allowed to modify ownerReferences")));
-            }
-        }
-        _ => {}
+        Operation::Create => created(node, a, obj),
+        Operation::Update => a.old.map_or(Ok(()), |old| updated(node, a, old, obj)),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+fn created(node: &str, a: &Attributes<'_>, obj: &Value) -> Result<(), ApiError> {
+    if config_source(obj).is_some() {
+        let why = format!("node {node:?} is not allowed to create pods with a non-nil configSource");
+        return Err(a.forbidden(obj, why));
+    }
+    let bad = forbidden_labels(labels(obj), &Map::new());
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let bad = bad.join(", ");
+    let why = format!("node {node:?} is not allowed to set the following labels: {bad}");
+    Err(a.forbidden(obj, why))
+}
+
+fn updated(node: &str, a: &Attributes<'_>, old: &Value, obj: &Value) -> Result<(), ApiError> {
+    let no = |why: String| Err(a.forbidden(obj, why));
+    // A kubelet that does not know the field may drop it.
+    if config_source(obj).is_some() && config_source(obj) != config_source(old) {
+        return no(format!(
+            "node {node:?} is not allowed to update configSource to a new non-nil configSource"
+        ));
+    }
+    if items(old, "/spec/taints") != items(obj, "/spec/taints") {
+        return no(format!("node {node:?} is not allowed to modify taints"));
+    }
+    if items(old, "/metadata/ownerReferences") != items(obj, "/metadata/ownerReferences") {
+        return no(format!("node {node:?} is not allowed to modify ownerReferences"));
+    }
+    let bad = forbidden_labels(labels(obj), labels(old));
+    if bad.is_empty() {
+        return Ok(());
+    }
+    no(format!("is not allowed to modify labels: {}", bad.join(", ")))
+}
+
+/// What the node authorizer would let the kubelet read.
+fn config_source(node: &Value) -> Option<&Value> {
+    node.pointer("/spec/configSource").filter(|source| !source.is_null())
 }
 
 pub(super) fn labels(obj: &Value) -> &Map<String, Value> {

@@ -1,5 +1,6 @@
 //! Tokens: a kubelet asks for those of the pods that run on it, for audiences that these pods name.
 
+use apimachinery::field::aggregate;
 use apimachinery::status::ApiError;
 use serde_json::Value;
 
@@ -68,14 +69,12 @@ async fn uses_audience(objects: &dyn Objects, pod: &Value, audience: &str) -> Re
         match driver_has_audience(objects, pod, volume, audience).await {
             Ok(true) => return Ok(true),
             Ok(false) => {}
-            Err(e) if failures.contains(&e.message) => {}
             Err(e) => failures.push(e.message),
         }
     }
-    match &failures[..] {
-        [] => Ok(false),
-        [one] => Err(one.clone()),
-        many => Err(format!("[{}]", many.join(", "))),
+    match aggregate(&failures) {
+        None => Ok(false),
+        Some(failures) => Err(failures),
     }
 }
 

@@ -9,23 +9,19 @@ use k8s_openapi::api::core::v1::ScopedResourceSelectorRequirement;
 use rules::resources::ResourceList;
 use serde::Deserialize;
 
-use super::super::Configurations;
+use super::super::config_file::{Configurations, Kind};
 use super::request::Subject;
 
-/// Groups, versions and kinds of the configuration, the present one first.
-const KINDS: [(&str, &str); 3] = [
+/// Of the configuration, the present one first.
+const KINDS: [Kind; 3] = [
     ("apiserver.config.k8s.io/v1", "ResourceQuotaConfiguration"),
     ("resourcequota.admission.k8s.io/v1beta1", "Configuration"),
     ("resourcequota.admission.k8s.io/v1alpha1", "Configuration"),
 ];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Configuration {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
     #[serde(default)]
     limited_resources: Option<Vec<Limited>>,
 }
@@ -48,16 +44,7 @@ pub(super) struct Limited {
 
 /// The rules of the configuration.
 pub(super) fn rules(all: &Configurations) -> Result<Vec<Limited>, String> {
-    let Some(value) = all.of("ResourceQuota") else {
-        return Ok(Vec::new());
-    };
-    let told: Configuration = component::config_file::decode_strict(value.clone())?;
-    if !KINDS.contains(&(&told.api_version, &told.kind)) {
-        let (kind, version) = (told.kind, told.api_version);
-        return Err(format!(
-            "no kind {kind:?} is registered for version {version:?} in scheme"
-        ));
-    }
+    let told: Configuration = all.decode("ResourceQuota", &KINDS)?;
     let rules = told.limited_resources.unwrap_or_default();
     let unnamed = rules.iter().enumerate().filter(|(_, rule)| rule.resource.is_empty());
     let path = Path::new("limitedResources");

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::check::{Ledger, NoRoom, check};
+use super::limited::Demands;
 use super::request::Request;
 use crate::objects::Objects;
 
@@ -203,7 +204,7 @@ impl Turns {
 /// Lets through or refuses what needs no write; charges the others to `ledgers` and returns them.
 fn decide(ledgers: &mut [Ledger], changed: &mut [bool], waiters: Vec<Waiter>) -> Vec<Waiter> {
     let mut charged = Vec::new();
-    for waiter in waiters {
+    for mut waiter in waiters {
         match check(ledgers, &waiter.request) {
             Err(NoRoom::Forbidden(why)) => waiter.answer(Err(Refusal::Denied(why))),
             Err(NoRoom::Uncovered(why)) => waiter.answer(Err(Refusal::Failed(ApiError::generic(500, "", why)))),
@@ -213,6 +214,8 @@ fn decide(ledgers: &mut [Ledger], changed: &mut [bool], waiters: Vec<Waiter>) ->
                     ledgers[at].used = used;
                     changed[at] = true;
                 }
+                // All quotas were there to cover it; another try sees only those whose write failed.
+                waiter.request.demands = Demands::default();
                 charged.push(waiter);
             }
         }
