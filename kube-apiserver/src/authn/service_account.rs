@@ -33,7 +33,8 @@ pub(crate) struct ServiceAccountTokens {
     pub(crate) api_audiences: Vec<String>,
     /// Where the bound objects are.
     pub(crate) objects: Arc<dyn Objects>,
-    /// `--service-account-lookup`.
+    /// `--service-account-lookup`: whether tokens of Secrets end with their Secret and account. Others always end
+    /// with what they are bound to.
     pub(crate) lookup: bool,
     /// Now, Unix seconds.
     pub(crate) now: fn() -> i64,
@@ -110,7 +111,7 @@ impl ServiceAccountTokens {
         Ok(both)
     }
 
-    fn check_times(&self, claims: &Value) -> Result<(), String> {
+    pub(super) fn check_times(&self, claims: &Value) -> Result<(), String> {
         let now = (self.now)();
         let number = |k: &str| claims[k].as_f64().map(|f| f as i64);
         if number("exp").is_some_and(|t| now - LEEWAY > t) {
@@ -118,6 +119,9 @@ impl ServiceAccountTokens {
         }
         if number("nbf").is_some_and(|t| now + LEEWAY < t) {
             return Err("service account token is not valid yet".to_owned());
+        }
+        if number("iat").is_some_and(|t| now + LEEWAY < t) {
+            return Err("service account token is issued in the future".to_owned());
         }
         Ok(())
     }
@@ -134,21 +138,19 @@ impl ServiceAccountTokens {
             return Err("service account token has invalid claims".to_owned());
         }
         let bound_to_pod = private.get("pod").is_some();
-        if self.lookup {
-            self.alive("serviceaccounts", namespace, name, uid).await?;
-            for (key, resource, ns) in [
-                ("secret", "secrets", namespace),
-                ("pod", "pods", namespace),
-                ("node", "nodes", ""),
-            ] {
-                // A pod's node is only informative: the token lives as long as the pod.
-                if let Some(r) = private.get(key).filter(|_| key != "node" || !bound_to_pod) {
-                    self.alive(resource, ns, text(r, "/name"), text(r, "/uid")).await?;
-                }
+        self.alive("serviceaccounts", namespace, name, uid).await?;
+        for (key, resource, ns) in [
+            ("secret", "secrets", namespace),
+            ("pod", "pods", namespace),
+            ("node", "nodes", ""),
+        ] {
+            // A pod's node is only informative: the token lives as long as the pod.
+            if let Some(r) = private.get(key).filter(|_| key != "node" || !bound_to_pod) {
+                self.alive(resource, ns, text(r, "/name"), text(r, "/uid")).await?;
             }
         }
         // Of a token that was let live longer than asked, while its client catches up.
-        if let Some(after) = claims["kubernetes.io"]["warnafter"].as_i64().filter(|t| *t != 0) {
+        if let Some(after) = private["warnafter"].as_i64().filter(|t| *t != 0) {
             metrics::extended_token((self.now)() > after);
         }
         let mut user = UserInfo {

@@ -229,6 +229,37 @@ async fn tokens_that_no_longer_hold_are_refused() {
 }
 
 #[tokio::test]
+async fn whatever_is_not_looked_up_for_tokens_of_secrets_a_bound_token_ends_with_its_pod() {
+    let pem = ec_pem();
+    let mut gone = spec();
+    gone.pod = Some(Named {
+        name: "gone".into(),
+        uid: "pod-uid".into(),
+    });
+    let token = issue_token(&issuer(&pem), &gone).unwrap();
+    let sa = ServiceAccountTokens {
+        lookup: false,
+        ..authenticator(&pem, world())
+    };
+    let error = sa.authenticate(&token, &["api".to_owned()]).await.unwrap_err();
+    assert!(error.contains("gone"), "{error}");
+}
+
+#[test]
+fn tokens_of_another_time_are_refused() {
+    let sa = authenticator(&ec_pem(), world());
+    for (claims, wanted) in [
+        (json!({"iat": now() + 60, "nbf": now() + 60, "exp": now() - 60}), Ok(())),
+        (json!({"exp": now() - 61}), Err("has expired")),
+        (json!({"nbf": now() + 61}), Err("is not valid yet")),
+        (json!({"iat": now() + 61}), Err("is issued in the future")),
+    ] {
+        let wanted = wanted.map_err(|why| format!("service account token {why}"));
+        assert_eq!(sa.check_times(&claims), wanted, "{claims}");
+    }
+}
+
+#[tokio::test]
 async fn token_requests_default_bind_and_extend() {
     let pem = ec_pem();
     let requests = token_request::TokenRequests {
