@@ -137,8 +137,9 @@ impl Html {
                     rest = &rest[1..];
                 }
                 Found::Comment => {
-                    out.extend_from_slice(&rest[..4]);
-                    rest = &rest[4..];
+                    // The dashes that open a comment may close it too.
+                    out.extend_from_slice(&rest[..2]);
+                    rest = &rest[2..];
                     self.until = Some(b"-->");
                 }
                 Found::Tag(tag) => {
@@ -342,6 +343,8 @@ mod tests {
                 r#"<script src="/s">if (a<b) "<a href='/x'>"</SCRIPT><a href='/z'>"#,
                 r#"<script src="/p/s">if (a<b) "<a href='/x'>"</SCRIPT><a href='/p/z'>"#,
             ),
+            (r#"<!--><a href="/x">"#, r#"<!--><a href="/p/x">"#),
+            (r#"<!---><a href="/x">-->"#, r#"<!---><a href="/p/x">-->"#),
             ("a < b <", "a < b <"),
             (r#"<a href="/x"#, r#"<a href="/x"#),
             (
