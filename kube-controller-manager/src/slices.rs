@@ -118,7 +118,7 @@ impl Writer {
             self.tracker.deletes(service, &slice);
             match api.delete(name, &DeleteOptions::default()).await {
                 Err(error) if !error.is_not_found() => {
-                    self.tracker.wrote(service, &slice);
+                    self.tracker.keeps(service, &slice);
                     return Err(error.into());
                 }
                 _ => {}

@@ -29,6 +29,16 @@ impl Tracker {
         self.note(service, slice, None);
     }
 
+    /// The deletion of a slice has failed: the cache may keep it. Unless the watch has told since that it is gone, as when
+    /// the answer got lost: nothing would ever show it again.
+    pub(super) fn keeps(&self, service: &str, slice: &EndpointSlice) {
+        let mut services = self.0.lock();
+        let known = services.get_mut(service).and_then(|slices| slices.get_mut(&uid(slice)));
+        if let Some(written) = known {
+            *written = Some(generation(slice));
+        }
+    }
+
     fn note(&self, service: &str, slice: &EndpointSlice, written: Written) {
         let mut services = self.0.lock();
         services
@@ -159,5 +169,19 @@ mod tests {
         tracker.deletes(SERVICE, &slice("a", 1));
         assert!(tracker.is_own(SERVICE, &Event::Deleted(slice("a", 1))));
         assert!(tracker.0.lock().is_empty(), "nothing is kept of what is gone");
+    }
+
+    #[test]
+    fn a_failed_deletion_leaves_the_slice_unless_the_watch_has_told_that_it_is_gone() {
+        let tracker = Tracker::default();
+        for (gone, stale_with, stale_without) in [(false, false, true), (true, false, false)] {
+            tracker.deletes(SERVICE, &slice("a", 1));
+            if gone {
+                assert!(tracker.is_own(SERVICE, &Event::Deleted(slice("a", 1))));
+            }
+            tracker.keeps(SERVICE, &slice("a", 1));
+            assert_eq!(tracker.is_stale(SERVICE, &[slice("a", 1)]), stale_with, "{gone}");
+            assert_eq!(tracker.is_stale(SERVICE, &[]), stale_without, "{gone}");
+        }
     }
 }
