@@ -228,10 +228,7 @@ pub(crate) fn apply_patch(kind: PatchKind, object: &Value, body: &Value, expecte
         }),
         // Merged by its owners already (`registry::field_manager`).
         PatchKind::Apply => Ok(()),
-        PatchKind::Merge => {
-            patch::merge::apply(&mut target, body);
-            Ok(())
-        }
+        PatchKind::Merge => patch::merge::apply_map(&mut target, body),
         PatchKind::Strategic => {
             let schema = api::schema();
             let ty = schema.kind(&gvk(expected)).ok_or_else(|| {

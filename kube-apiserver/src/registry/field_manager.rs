@@ -5,7 +5,7 @@
 
 mod reset;
 
-use apimachinery::codec::{json, yaml};
+use apimachinery::codec::{json, proto, yaml};
 use apimachinery::gvk::GroupVersionKind;
 use apimachinery::meta;
 use apimachinery::patch::apply::{FieldManager, Filter, ScaleHandler, Versions};
@@ -50,12 +50,9 @@ impl Writer {
         field_manager: &str,
         headers: &HeaderMap,
     ) -> Self {
-        let agent = headers
-            .get(USER_AGENT)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or_default();
         let manager = if field_manager.is_empty() {
-            prefix(agent)
+            let agent = headers.get(USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes()));
+            prefix(agent.as_deref().unwrap_or_default())
         } else {
             field_manager.to_owned()
         };
@@ -101,11 +98,11 @@ impl Writer {
         let sent = take_owners(new);
         let owners = self.with(|fields| {
             if convert::is_hub(self.row) {
-                return fields.update(old, new, sent.as_ref(), &self.manager, &now);
+                return fields.update(old, new, sent, &self.manager, &now);
             }
             let old = convert::from_hub(self.row, old);
             let new = convert::from_hub(self.row, new);
-            fields.update(&old, &new, sent.as_ref(), &self.manager, &now)
+            fields.update(&old, &new, sent, &self.manager, &now)
         });
         self.settle(owners, new);
     }
@@ -147,10 +144,7 @@ impl Writer {
 
     /// A merged object with a value of a wrong type (upstream: `structuredmerge.go` `Apply`).
     fn unfit(&self, object: &Value, why: &json::DecodeError) -> ApiError {
-        let version = self.kind.api_version();
-        let slash = if version.contains('/') { "" } else { "/" };
-        let (namespace, name) = (meta::namespace(object), meta::name(object));
-        let kind = format!("{slash}{version}, Kind={}", self.kind.kind);
+        let (namespace, name, kind) = (meta::namespace(object), meta::name(object), &self.kind);
         let text = format!("failed to convert new object ({namespace}/{name}; {kind}) to proper version: {why}");
         ApiError::generic(500, "", text)
     }
@@ -219,17 +213,18 @@ pub(crate) fn says_no_owners(sent: &Value) -> bool {
 
 /// As [`says_no_owners`] of a body; one without such a list is not parsed.
 pub(crate) fn body_says_no_owners(body: &[u8]) -> bool {
-    const NAME: &[u8] = b"managedFields";
-    let is_empty_list = |rest: &[u8]| {
-        let mut signs = rest.iter().filter(|c| !b" \"':\r\n\t".contains(c));
-        signs.next() == Some(&b'[') && signs.next() == Some(&b']')
-    };
-    let named = body.windows(NAME.len()).enumerate().filter(|(_, part)| *part == NAME);
-    let mut behind = named.map(|(at, _)| &body[at + NAME.len()..]);
-    if !behind.any(is_empty_list) {
+    const NAME: &str = "managedFields";
+    // Protobuf cannot tell an empty list from none.
+    if body.starts_with(proto::MAGIC) {
         return false;
     }
-    yaml::parse(&String::from_utf8_lossy(body)).is_ok_and(|(tree, _)| says_no_owners(&tree))
+    let body = String::from_utf8_lossy(body);
+    let is_empty_list = |rest: &str| {
+        let mut signs = rest.bytes().filter(|c| !b" \"':\r\n\t".contains(c));
+        signs.next() == Some(b'[') && signs.next() == Some(b']')
+    };
+    let mut behind = body.match_indices(NAME).map(|(at, _)| &body[at + NAME.len()..]);
+    behind.any(is_empty_list) && yaml::parse(&body).is_ok_and(|(tree, _)| says_no_owners(&tree))
 }
 
 /// Takes all owners away, in a form that decoding keeps.
@@ -326,6 +321,19 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_may_have_a_name_that_is_not_ascii() {
+        let mut headers = HeaderMap::new();
+        let agent = "Größe/1".as_bytes();
+        headers.insert(
+            USER_AGENT,
+            http::HeaderValue::from_bytes(agent).expect("bytes of a header"),
+        );
+        let pods = resources::find("", "v1", "pods").expect("pods are served");
+        let writer = Writer::of_request(pods, None, GroupVersionKind::new("", "v1", "Pod"), "", &headers);
+        assert_eq!(writer.manager, "Größe");
+    }
+
+    #[test]
     fn a_body_may_take_the_owners_away() {
         for (body, does) in [
             (r#"{"metadata": {"managedFields": [ ], "name": "a"}}"#, true),
@@ -337,6 +345,7 @@ mod tests {
             (r#"{"metadata": {"managedFields": [{}]}}"#, false),
             (r#"{"spec": {"metadata": {"managedFields": []}}}"#, false),
             ("k8s\0managedFields", false),
+            ("k8s\0metadata: {managedFields: []}", false),
             ("{}", false),
         ] {
             assert_eq!(body_says_no_owners(body.as_bytes()), does, "{body}");

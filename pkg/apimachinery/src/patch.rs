@@ -10,9 +10,12 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::status::{ApiError, reason};
 
 pub mod apply;
+mod go;
 pub mod json;
 pub mod merge;
 pub mod strategic;
@@ -24,6 +27,8 @@ pub enum Error {
     Malformed(String),
     /// The patch does not apply to this object: 422. Upstream hides the text from clients.
     Inapplicable(String),
+    /// The patch is refused as a whole: 500 with this text (upstream gives the error no status).
+    Failed(String),
     /// The patch has too many operations: 413 with this text.
     TooLarge(String),
 }
@@ -39,6 +44,7 @@ impl Error {
                 error.details = Some(Box::default());
                 error
             }
+            Self::Failed(text) => ApiError::generic(500, "", text.clone()),
             Self::TooLarge(text) => ApiError::too_large(text),
         }
     }
@@ -47,9 +53,24 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(text) | Self::Inapplicable(text) | Self::TooLarge(text) => f.write_str(text),
+            Self::Malformed(text) | Self::Inapplicable(text) | Self::Failed(text) | Self::TooLarge(text) => {
+                f.write_str(text)
+            }
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// What `encoding/json` says of a value that is not of a type of Go.
+fn cannot_unmarshal(value: &Value, into: &str) -> String {
+    let form = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    format!("json: cannot unmarshal {form} into Go value of type {into}")
+}

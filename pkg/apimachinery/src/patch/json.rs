@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::Error;
+use super::{Error, cannot_unmarshal};
 use crate::codec::{MAX_DEPTH, json};
 use crate::field::quote;
 use crate::schema::{Schema, TypeId};
@@ -57,16 +57,10 @@ impl Patch {
     /// # Errors
     /// As [`Self::parse`].
     pub fn from_value(tree: &Value) -> Result<Self, Error> {
-        let Value::Array(list) = tree else {
-            let word = match tree {
-                Value::Object(_) => "object",
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                Value::Bool(_) => "bool",
-                _ => return Ok(Self::default()),
-            };
-            let text = format!("json: cannot unmarshal {word} into Go value of type jsonpatch.Patch");
-            return Err(Error::Malformed(text));
+        let list = match tree {
+            Value::Array(list) => list,
+            Value::Null => return Ok(Self::default()),
+            other => return Err(undecodable(cannot_unmarshal(other, "[]handlers.jsonPatchOp"))),
         };
         if list.len() > MAX_OPERATIONS {
             return Err(Error::TooLarge(format!(
@@ -113,41 +107,114 @@ impl Patch {
     }
 
     fn apply_within(&self, target: &mut Value, max_copied: usize) -> Result<(), Error> {
-        let mut budget = max_copied;
+        let mut limits = Limits {
+            copied: max_copied,
+            depth: MAX_DEPTH,
+            #[cfg(test)]
+            walks: 0,
+        };
+        self.run(target, &mut limits)
+    }
+
+    fn run(&self, target: &mut Value, limits: &mut Limits) -> Result<(), Error> {
         for operation in &self.operations {
-            operation.apply(target, &mut budget).map_err(Error::Inapplicable)?;
+            operation.apply(target, limits).map_err(Error::Inapplicable)?;
         }
         Ok(())
     }
 }
 
+/// A patch that Go could not read (upstream reads it twice; the first reading is a strict one into `jsonPatchOp`).
+fn undecodable(why: String) -> Error {
+    Error::Malformed(format!("error decoding patch: {why}"))
+}
+
 fn operation(tree: &Value) -> Result<Operation, Error> {
-    let word = match tree {
-        Value::Object(_) | Value::Null => "",
-        Value::Array(_) => "array",
-        Value::String(_) => "string",
-        Value::Number(_) => "number",
-        Value::Bool(_) => "bool",
-    };
-    if !word.is_empty() {
-        let text = format!("json: cannot unmarshal {word} into Go value of type jsonpatch.Operation");
-        return Err(Error::Malformed(text));
+    if !tree.is_object() && !tree.is_null() {
+        return Err(undecodable(cannot_unmarshal(tree, "handlers.jsonPatchOp")));
     }
-    let text = |name: &str| tree.get(name).and_then(Value::as_str).map(str::to_owned);
+    let text = |name: &str| match tree.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(other) => {
+            let why = cannot_unmarshal(other, "string");
+            let field = format!("Go struct field jsonPatchOp.{name} of type");
+            Err(undecodable(why.replace("Go value of type", &field)))
+        }
+    };
+    let (op, path, from) = (text("op")?, text("path")?, text("from")?);
     let value = || tree.get("value").cloned().unwrap_or_default();
-    let what = match text("op").as_deref().unwrap_or("unknown") {
+    let what = match op.as_deref().unwrap_or("unknown") {
         "add" => What::Add(value()),
         "remove" => What::Remove,
         "replace" => What::Replace(value()),
-        "move" => What::Move(text("from")),
-        "copy" => What::Copy(text("from")),
+        "move" => What::Move(from),
+        "copy" => What::Copy(from),
         "test" => What::Test(value()),
         other => What::Unknown(other.to_owned()),
     };
-    Ok(Operation {
-        what,
-        path: text("path"),
-    })
+    Ok(Operation { what, path })
+}
+
+/// What a patch may still do.
+struct Limits {
+    /// Bytes that may be copied.
+    copied: usize,
+    /// No part of the object is deeper than this.
+    depth: usize,
+    /// How often a moved value and what it left were looked through.
+    #[cfg(test)]
+    walks: usize,
+}
+
+impl Limits {
+    fn copy(&mut self, value: &Value) -> Outcome<()> {
+        let left = self.copied.checked_sub(json::encode(value).len());
+        self.copied = left.ok_or_else(|| "the accumulated size of copies is too large".to_owned())?;
+        Ok(())
+    }
+
+    /// Whether a new value may stand where a path ends. Copies could otherwise double the depth with every operation,
+    /// and whatever walks the object afterwards would exhaust its stack.
+    fn put(&mut self, path: &str, value: &Value) -> Outcome<()> {
+        self.reach(steps(path) + depth(value))
+    }
+
+    /// As [`Self::put`] of a value that stood at `from`, where `rest` is the object without it. It is looked through
+    /// only when it may have become too deep: moving costs nothing, whatever is moved.
+    fn moved(&mut self, from: &str, path: &str, value: &Value, rest: &Value) -> Outcome<()> {
+        let deepest = self.depth.saturating_sub(steps(from)) + steps(path);
+        if deepest <= MAX_DEPTH {
+            return self.reach(deepest);
+        }
+        #[cfg(test)]
+        {
+            self.walks += 1;
+        }
+        self.depth = depth(rest);
+        self.put(path, value)
+    }
+
+    fn reach(&mut self, depth: usize) -> Outcome<()> {
+        // A document that was read is not deeper than that, and by this rule it never becomes so: `depth` ends.
+        if depth > MAX_DEPTH {
+            return Err("exceeded max depth".to_owned());
+        }
+        self.depth = self.depth.max(depth);
+        Ok(())
+    }
+}
+
+fn steps(path: &str) -> usize {
+    path.matches('/').count()
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 type Outcome<T> = Result<T, String>;
@@ -155,14 +222,14 @@ type Outcome<T> = Result<T, String>;
 const MISSING: &str = "missing value";
 
 impl Operation {
-    fn apply(&self, target: &mut Value, budget: &mut usize) -> Outcome<()> {
+    fn apply(&self, target: &mut Value, limits: &mut Limits) -> Outcome<()> {
         match &self.what {
             What::Add(value) => {
                 let path = self.path("add", "")?;
                 let (place, key) = find(target, path).ok_or_else(|| {
                     format!("add operation does not apply: doc is missing path: \"{path}\": {MISSING}")
                 })?;
-                fits(path, value)?;
+                limits.put(path, value)?;
                 add(place, &key, value.clone()).map_err(|why| format!("error in add for path: '{path}': {why}"))
             }
             What::Remove => {
@@ -175,7 +242,7 @@ impl Operation {
                     .map(drop)
                     .map_err(|why| format!("error in remove for path: '{path}': {why}"))
             }
-            What::Replace(value) => self.replace(target, value),
+            What::Replace(value) => self.replace(target, value, limits),
             What::Move(from) => {
                 let from = source("move", from.as_deref())?;
                 let (place, key) = find(target, from).ok_or_else(|| {
@@ -183,8 +250,8 @@ impl Operation {
                 })?;
                 let value = remove(place, &key).map_err(|why| format!("error in move for path: '{key}': {why}"))?;
                 let path = self.path("move", "operation missing path field: ")?;
+                limits.moved(from, path, &value, target)?;
                 let (place, key) = self.destination("move", target)?;
-                fits(path, &value)?;
                 add(place, &key, value).map_err(|why| format!("error in move for path: '{path}': {why}"))
             }
             What::Copy(from) => {
@@ -196,9 +263,8 @@ impl Operation {
                 let value = value.cloned().unwrap_or_default();
                 let path = self.path("copy", "")?;
                 let (place, key) = self.destination("copy", target)?;
-                let left = budget.checked_sub(json::encode(&value).len());
-                *budget = left.ok_or_else(|| "the accumulated size of copies is too large".to_owned())?;
-                fits(path, &value)?;
+                limits.copy(&value)?;
+                limits.put(path, &value)?;
                 add(place, &key, value).map_err(|why| format!("error while adding value during copy: {why}"))
             }
             What::Test(value) => self.test(target, value),
@@ -219,7 +285,7 @@ impl Operation {
         })
     }
 
-    fn replace(&self, target: &mut Value, value: &Value) -> Outcome<()> {
+    fn replace(&self, target: &mut Value, value: &Value, limits: &mut Limits) -> Outcome<()> {
         let path = self.path("replace", "operation missing path field: ")?;
         if path.is_empty() {
             if !value.is_object() && !value.is_array() {
@@ -231,7 +297,7 @@ impl Operation {
         let missing =
             |what: &str| format!("replace operation does not apply: doc is missing {what}: {path}: {MISSING}");
         let (place, key) = find(target, path).ok_or_else(|| missing("path"))?;
-        fits(path, value)?;
+        limits.put(path, value)?;
         match place {
             Value::Array(list) => {
                 let at = position(&key, list.len()).map_err(|_| missing("key"))?;
@@ -318,23 +384,6 @@ fn index(number: i64, end: usize) -> Outcome<usize> {
 
 fn position(step: &str, len: usize) -> Outcome<usize> {
     index(number(step)?, len)
-}
-
-/// Whether a value may stand where a path ends. Copies could otherwise double the depth with every operation,
-/// and whatever walks the object afterwards would exhaust its stack.
-fn fits(path: &str, value: &Value) -> Outcome<()> {
-    fn depth(value: &Value) -> usize {
-        match value {
-            Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
-            Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
-            _ => 0,
-        }
-    }
-    // A document that was read is not deeper than that, and by this rule it never becomes so: `depth` ends.
-    if path.matches('/').count() + depth(value) > MAX_DEPTH {
-        return Err("exceeded max depth".to_owned());
-    }
-    Ok(())
 }
 
 fn add(place: &mut Value, key: &str, value: Value) -> Outcome<()> {

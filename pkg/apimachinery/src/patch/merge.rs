@@ -2,6 +2,24 @@
 
 use serde_json::{Map, Value};
 
+use super::{Error, cannot_unmarshal};
+
+/// Applies what a client sent, which must be a map.
+///
+/// # Errors
+/// When the patch is none (upstream: `jsonPatcher.applyJSPatch`, json-patch `MergePatch`).
+pub fn apply_map(target: &mut Value, patch: &Value) -> Result<(), Error> {
+    match patch {
+        Value::Object(_) => apply(target, patch),
+        Value::Null => return Err(Error::Malformed("Invalid JSON Patch".to_owned())),
+        other => {
+            let why = cannot_unmarshal(other, "map[string]interface {}");
+            return Err(Error::Malformed(format!("error decoding patch: {why}")));
+        }
+    }
+    Ok(())
+}
+
 /// Applies `patch` to `target`.
 pub fn apply(target: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
@@ -45,6 +63,7 @@ pub fn diff(old: &Value, new: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 
@@ -69,6 +88,26 @@ mod tests {
             let mut out = target.clone();
             apply(&mut out, &patch);
             assert_eq!(out, expected, "{target} + {patch}");
+        }
+    }
+
+    #[test]
+    fn only_maps_are_taken_from_clients() {
+        for (patch, why) in [
+            (
+                json!([1]),
+                "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ),
+            (
+                json!("a"),
+                "error decoding patch: json: cannot unmarshal string into Go value of type map[string]interface {}",
+            ),
+            (Value::Null, "Invalid JSON Patch"),
+        ] {
+            let mut target = json!({"a": 1});
+            let error = apply_map(&mut target, &patch).unwrap_err().to_api_error();
+            assert_eq!((error.code, error.message.as_str()), (400, why));
+            assert_eq!(target, json!({"a": 1}));
         }
     }
 

@@ -3,14 +3,17 @@
 //! Maps merge field by field and null deletes. Lists merge when the table says `patch=merge`: structs by their merge
 //! key, scalars as sets; other lists are replaced. Directives inside the patch steer this:
 //!
-//! - `$patch: replace | delete | merge` in a map, or in an element of a list merged by key;
+//! - `$patch: replace | delete` in a map, or in an element of a list merged by key;
 //! - `$retainKeys: [..]`: fields not named are dropped before merging;
 //! - `$deleteFromPrimitiveList/<field>: [..]`: scalars to remove;
 //! - `$setElementOrder/<field>: [..]`: the order of the merged list.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
-use super::Error;
+use super::{Error, go};
+use crate::field::quote;
 use crate::schema::{Field, Kind, Schema, Shape, TypeId};
 
 mod order;
@@ -22,6 +25,10 @@ const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList";
 const SET_ORDER: &str = "$setElementOrder";
 
+/// Go's types, as errors name them.
+const MAP: &str = "map[string]interface {}";
+const LIST: &str = "[]interface {}";
+
 type Result<T> = std::result::Result<T, Error>;
 type Fields = Map<String, Value>;
 
@@ -30,8 +37,11 @@ type Fields = Map<String, Value>;
 /// # Errors
 /// When the patch is no map, a directive is malformed, or an element lacks its merge key.
 pub fn apply(schema: &Schema, ty: TypeId, target: &mut Value, patch: &Value) -> Result<()> {
-    let Value::Object(patch) = patch else {
-        return Err(Error::Malformed("Invalid JSON document".to_owned()));
+    let patch = match patch {
+        Value::Object(patch) => patch,
+        // To Go a map without entries.
+        Value::Null => return Ok(()),
+        other => return Err(Error::Malformed(super::cannot_unmarshal(other, MAP))),
     };
     if !target.is_object() {
         *target = Value::Object(Map::new());
@@ -91,34 +101,26 @@ impl<'a> Merger<'a> {
 
     /// Merges `patch` into `target`.
     fn map(&self, place: Place, target: &mut Fields, mut patch: Fields) -> Result<()> {
-        if let Some(directive) = patch.remove(PATCH) {
+        if let Some(directive) = patch.get(PATCH) {
             match directive.as_str() {
                 Some("replace") => {
+                    patch.remove(PATCH);
                     *target = patch;
-                    return Ok(());
                 }
-                Some("delete") => {
-                    target.clear();
-                    return Ok(());
-                }
-                Some("merge") => {}
-                _ => return Err(unknown_directive(&directive, &patch)),
+                Some("delete") => target.clear(),
+                _ => return Err(unknown_directive(directive, &patch)),
             }
+            return Ok(());
         }
         if let Some(keys) = patch.remove(RETAIN_KEYS) {
             retain(target, &patch, &keys)?;
         }
         self.ordered(place, target, &mut patch)?;
         for (key, change) in patch {
-            if let Some(name) = directive_field(&key, DELETE_FROM)? {
-                if let (Some(Value::Array(list)), Value::Array(gone)) = (target.get_mut(name), &change) {
-                    list.retain(|one| !gone.contains(one));
-                } else if !change.is_array() {
-                    return Err(Error::Malformed("invalid patch format of primitive list".to_owned()));
-                }
-                continue;
+            match directive_field(&key, DELETE_FROM)? {
+                Some(name) => delete_from(target, name, change)?,
+                None => self.field(place, target, key, change)?,
             }
-            self.field(place, target, key, change)?;
         }
         Ok(())
     }
@@ -127,18 +129,17 @@ impl<'a> Merger<'a> {
         let treatment = self.treatment(place, &key);
         match (target.get_mut(&key), change) {
             (_, Value::Null) => drop(target.remove(&key)),
-            (Some(Value::Object(inner)), Value::Object(change)) if !treatment.replace => {
-                self.map(treatment.place, inner, change)?;
+            (Some(Value::Object(inner)), Value::Object(change)) => {
+                if treatment.replace {
+                    *inner = change;
+                } else {
+                    self.map(treatment.place, inner, change)?;
+                }
             }
-            (Some(Value::Array(list)), Value::Array(change)) if treatment.merge => {
-                let merged = self.list(&treatment, std::mem::take(list), change)?;
-                target.insert(key, Value::Array(merged));
+            (Some(Value::Array(list)), Value::Array(change)) => {
+                *list = self.list(&treatment, std::mem::take(list), change)?;
             }
-            (Some(Value::Array(list)), Value::Array(change)) => *list = without_directives(change),
-            (Some(Value::Object(_)), Value::Object(change)) => {
-                target.insert(key, Value::Object(change));
-            }
-            // New, or of another type: taken as it is, without nulls and directives.
+            // New, or of another type: taken as it is, without nulls and what is to go.
             (_, change) => match plain(change) {
                 Some(value) => drop(target.insert(key, value)),
                 None => drop(target.remove(&key)),
@@ -147,96 +148,146 @@ impl<'a> Merger<'a> {
         Ok(())
     }
 
-    /// Merges two lists by key or as sets; elements of the patch keep their order among themselves.
+    /// Merges two lists, if the table says so, by key or as sets; elements of the patch keep their order among
+    /// themselves.
     fn list(&self, treatment: &Treatment<'_>, original: Vec<Value>, patch: Vec<Value>) -> Result<Vec<Value>> {
+        if !treatment.merge {
+            return Ok(patch);
+        }
         if original.is_empty() && patch.is_empty() {
             return Ok(original);
         }
-        let maps = original.iter().chain(&patch).any(Value::is_object);
-        if !maps {
-            let order = patch.clone();
-            let mut both = original.clone();
-            for one in patch {
-                if !both.contains(&one) {
-                    both.push(one);
-                }
-            }
-            let both = order::unique(both);
-            return Ok(order::arrange(both, &order, &original, None));
+        if !are_maps(&original, &patch)? {
+            let both = original.iter().chain(&patch).cloned().collect();
+            return Ok(order::arrange(order::unique(both), &patch, &original, None));
         }
         let key = treatment
             .key
-            .ok_or_else(|| Error::Inapplicable("cannot merge lists without merge key".to_owned()))?;
-        let (mut merged, patch) = special(original, patch, key)?;
-        let server_order: Vec<Value> = merged.clone();
-        for change in &patch {
-            let value = order::key_of(change, key)?;
-            let found = merged.iter_mut().find(|one| one.get(key) == Some(value));
-            match (found, change) {
-                (Some(Value::Object(map)), Value::Object(change)) => {
-                    self.map(treatment.place, map, change.clone())?;
-                }
-                _ => merged.extend(plain(change.clone())),
-            }
-        }
+            .ok_or_else(|| Error::Failed("cannot merge lists without merge key for struct".to_owned()))?;
+        let (original, patch) = special(original, patch, key)?;
+        let merged = self.elements(treatment.place, original.clone(), &patch, key)?;
         for one in &merged {
             order::key_of(one, key)?;
         }
-        Ok(order::arrange(merged, &patch, &server_order, Some(key)))
+        Ok(order::arrange(merged, &patch, &original, Some(key)))
+    }
+
+    /// Merges each element of a patch into the first one of its key; new ones are appended as they are.
+    fn elements(&self, place: Place, mut list: Vec<Value>, patch: &[Value], key: &str) -> Result<Vec<Value>> {
+        let mut places: HashMap<Value, usize> = HashMap::new();
+        for (at, one) in list.iter().enumerate() {
+            if let Some(value) = one.get(key) {
+                places.entry(value.clone()).or_insert(at);
+            }
+        }
+        for change in patch {
+            let value = order::key_of(change, key)?;
+            match places.get(value) {
+                Some(at) => {
+                    if let (Value::Object(map), Value::Object(change)) = (&mut list[*at], change) {
+                        self.map(place, map, change.clone())?;
+                    }
+                }
+                None => {
+                    places.insert(value.clone(), list.len());
+                    list.push(change.clone());
+                }
+            }
+        }
+        Ok(list)
     }
 
     /// Handles `$setElementOrder/<field>` together with the list it orders; both leave the patch.
     fn ordered(&self, place: Place, target: &mut Fields, patch: &mut Fields) -> Result<()> {
         let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(SET_ORDER)).cloned().collect();
         for directive in directives {
-            let bad = || Error::Malformed("invalid patch format of setElementOrder list".to_owned());
-            let name = directive_field(&directive, SET_ORDER)?.ok_or_else(bad)?.to_owned();
-            let Some(Value::Array(wanted)) = patch.remove(&directive) else {
-                return Err(bad());
+            let wanted = a_list(patch.remove(&directive))?.unwrap_or_default();
+            let Some(name) = directive_field(&directive, SET_ORDER)? else {
+                continue;
             };
-            let treatment = self.treatment(place, &name);
-            let change = match patch.remove(&name) {
-                Some(Value::Array(list)) => Some(list),
-                None => None,
-                // A null or another type is no list to order.
-                Some(other) => {
-                    patch.insert(name, other);
-                    continue;
-                }
-            };
-            let original = match target.get(&name) {
-                Some(Value::Array(list)) => Some(list.clone()),
-                _ => None,
-            };
-            let key = treatment.key;
-            let merged = match (original.clone(), change) {
-                (Some(original), Some(change)) => {
-                    let change = order::check(change, &wanted, key)?;
-                    if treatment.merge {
-                        self.list(&treatment, original, change)?
-                    } else {
-                        without_directives(change)
-                    }
-                }
-                (Some(original), None) => original,
-                (None, Some(change)) => without_directives(change),
+            let original = a_list(target.get(name).cloned())?;
+            let change = a_list(patch.remove(name))?;
+            self.must_know(place, name)?;
+            let treatment = self.treatment(place, name);
+            let elements = change.as_deref().unwrap_or_default();
+            order::check(elements, &wanted, treatment.key)?;
+            let server = original.clone().unwrap_or_default();
+            let maps = || are_maps(&server, elements);
+            let (merged, maps) = match (original, change.clone()) {
                 (None, None) => continue,
+                (Some(original), Some(change)) => (self.list(&treatment, original, change)?, maps()?),
+                (Some(original), None) => (original, maps()?),
+                (None, Some(change)) => (without_directives(change), maps()?),
             };
-            if let Some(key) = key {
+            if let Some(key) = treatment.key.filter(|_| maps) {
                 for one in merged.iter().chain(&wanted) {
                     order::key_of(one, key)?;
                 }
             }
-            // Scalars of `$deleteFromPrimitiveList` go before the order is set.
-            let merged = match patch.remove(&format!("{DELETE_FROM}/{name}")) {
-                Some(Value::Array(gone)) => merged.into_iter().filter(|one| !gone.contains(one)).collect(),
-                _ => merged,
-            };
-            let arranged = order::arrange(merged, &wanted, &original.unwrap_or_default(), key);
-            target.insert(name, Value::Array(arranged));
+            let arranged = order::arrange(merged, &wanted, &server, treatment.key);
+            target.insert(name.to_owned(), Value::Array(arranged));
         }
         Ok(())
     }
+
+    /// A struct's fields are those it has (upstream: `LookupPatchMetadataForStruct`).
+    fn must_know(&self, place: Place, name: &str) -> Result<()> {
+        match place {
+            Place::Struct(ty) if self.schema[ty].field(name).is_none() => {
+                let (ty, name) = (self.schema[ty].struct_name(), quote(name));
+                let text = format!("unable to find api field in struct {ty} for the json field {name}");
+                Err(Error::Failed(text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What must be a list if it is there at all.
+fn a_list(value: Option<Value>) -> Result<Option<Vec<Value>>> {
+    match value {
+        None => Ok(None),
+        Some(Value::Array(list)) => Ok(Some(list)),
+        Some(other) => Err(bad_type(LIST, &other)),
+    }
+}
+
+fn bad_type(expected: &str, value: &Value) -> Error {
+    let actual = match value {
+        Value::Null => go::text(value),
+        other => go::type_name(other).to_owned(),
+    };
+    Error::Failed(format!("expected a {expected}, but received a {actual}"))
+}
+
+/// Whether the elements of two lists are maps; all must be of one type (upstream: `sliceElementType`).
+fn are_maps(original: &[Value], patch: &[Value]) -> Result<bool> {
+    let mut types = original.iter().chain(patch).map(go::type_name);
+    let Some(first) = types.next() else {
+        return Err(Error::Failed("no elements in any of the given slices".to_owned()));
+    };
+    if first == LIST {
+        return Err(Error::Inapplicable("lists of lists are not supported".to_owned()));
+    }
+    if types.any(|other| other != first) {
+        let lists = format!("[{} {}]", go::plain_list(original), go::plain_list(patch));
+        return Err(Error::Failed(format!("list element types are not identical: {lists}")));
+    }
+    Ok(first == MAP)
+}
+
+/// `$deleteFromPrimitiveList/<field>`: the list without these scalars; what is no list stays.
+fn delete_from(target: &mut Fields, name: &str, gone: Value) -> Result<()> {
+    match (target.get_mut(name), gone) {
+        (_, Value::Null) => drop(target.remove(name)),
+        (Some(Value::Array(list)), Value::Array(gone)) if !(list.is_empty() && gone.is_empty()) => {
+            are_maps(list, &gone)?;
+            let gone: HashSet<Value> = gone.into_iter().collect();
+            list.retain(|one| !gone.contains(one));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What the table says about the inside of a field's value or elements.
@@ -253,33 +304,35 @@ fn directive_field<'k>(key: &'k str, directive: &str) -> Result<Option<&'k str>>
     let Some(rest) = key.strip_prefix(directive) else {
         return Ok(None);
     };
-    match rest.strip_prefix('/') {
-        Some(name) if !name.is_empty() => Ok(Some(name)),
-        _ => Err(Error::Malformed(format!("{directive} needs a field name: {key}"))),
-    }
+    let of = if directive == DELETE_FROM {
+        "primitive"
+    } else {
+        "setElementOrder"
+    };
+    let bad = || Error::Malformed(format!("invalid patch format of {of} list"));
+    rest.strip_prefix('/').map(Some).ok_or_else(bad)
 }
 
-/// `$retainKeys`: drops the target's fields that are not named; every field of the patch must be named.
+/// `$retainKeys`: drops the target's fields that are not named; every field the patch sets must be named.
 fn retain(target: &mut Fields, patch: &Fields, keys: &Value) -> Result<()> {
     let bad = || Error::Malformed("invalid patch format of retainKeys".to_owned());
     let Value::Array(keys) = keys else { return Err(bad()) };
-    let named = |name: &str| keys.iter().any(|key| key.as_str() == Some(name));
-    for key in patch.keys() {
-        let name = key
-            .split_once('/')
-            .filter(|_| key.starts_with('$'))
-            .map_or(key.as_str(), |(_, name)| name);
-        if !named(name) {
-            return Err(bad());
-        }
+    let keys: HashSet<&str> = keys.iter().filter_map(Value::as_str).collect();
+    // kubectl takes the others away by null, too.
+    let sets = |(key, value): (&String, &Value)| {
+        !value.is_null() && !key.starts_with(DELETE_FROM) && !key.starts_with(SET_ORDER) && !keys.contains(key.as_str())
+    };
+    if patch.iter().any(sets) {
+        return Err(bad());
     }
-    target.retain(|name, _| named(name));
+    target.retain(|name, _| keys.contains(name.as_str()));
     Ok(())
 }
 
 /// Carries out the `$patch` elements of a list merged by key: the original after deletions, and the rest of the patch.
 fn special(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Vec<Value>, Vec<Value>)> {
     let mut rest = Vec::with_capacity(patch.len());
+    let mut gone = HashSet::new();
     let mut replace = false;
     for one in patch {
         let Some(directive) = one.get(PATCH) else {
@@ -287,40 +340,34 @@ fn special(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Ve
             continue;
         };
         match directive.as_str() {
-            Some("delete") => {
-                let value = order::key_of(&one, key)?.clone();
-                original.retain(|element| element.get(key) != Some(&value));
-            }
+            Some("delete") => drop(gone.insert(order::key_of(&one, key)?.clone())),
             Some("replace") => replace = true,
             Some("merge") => {
-                return Err(Error::Inapplicable(
-                    "merging lists cannot yet be specified in the patch".to_owned(),
-                ));
+                let text = "merging lists cannot yet be specified in the patch";
+                return Err(Error::Failed(text.to_owned()));
             }
             _ => return Err(unknown_directive(directive, one.as_object().unwrap_or(&Map::new()))),
         }
     }
-    Ok(if replace { (rest, Vec::new()) } else { (original, rest) })
+    if replace {
+        return Ok((rest, Vec::new()));
+    }
+    original.retain(|element| element.get(key).is_none_or(|value| !gone.contains(value)));
+    Ok((original, rest))
 }
 
 fn unknown_directive(directive: &Value, map: &Fields) -> Error {
-    let directive = directive.as_str().map_or_else(|| directive.to_string(), str::to_owned);
-    Error::Inapplicable(format!(
-        "unknown patch type: {directive} in map: {}",
-        Value::Object(map.clone())
-    ))
+    let (directive, map) = (go::text(directive), go::plain(&Value::Object(map.clone())));
+    Error::Failed(format!("unknown patch type: {directive} in map: {map}"))
 }
 
-/// A value without nulls and directives; None when it is itself a directive.
+/// A value without nulls and maps with `$patch`; None when it is such a map itself. Other directives mean nothing in
+/// what is new, and stay for decoding to complain of (upstream: `removeDirectives`, `discardNullValuesFromPatch`).
 fn plain(value: Value) -> Option<Value> {
     match value {
+        Value::Object(map) if map.contains_key(PATCH) => None,
         Value::Object(map) => {
-            if map.contains_key(PATCH) {
-                return None;
-            }
-            let kept = map
-                .into_iter()
-                .filter(|(key, value)| !value.is_null() && !is_directive(key));
+            let kept = map.into_iter().filter(|(_, value)| !value.is_null());
             Some(Value::Object(
                 kept.filter_map(|(key, value)| Some((key, plain(value)?))).collect(),
             ))
@@ -332,8 +379,4 @@ fn plain(value: Value) -> Option<Value> {
 
 fn without_directives(list: Vec<Value>) -> Vec<Value> {
     list.into_iter().filter_map(plain).collect()
-}
-
-fn is_directive(key: &str) -> bool {
-    key == RETAIN_KEYS || key.starts_with(DELETE_FROM) || key.starts_with(SET_ORDER)
 }

@@ -96,6 +96,9 @@ impl<'a> Walker<'a> {
     fn value(&self, atom: Atom<'a>, old: Side<'_>, new: Side<'_>, out: &mut Comparison) -> Outcome {
         match atom {
             Atom::Scalar(_) | Atom::Opaque => Ok(leaf(old, new)),
+            // Most of an object does not change, and finding that out needs no schema. Not in maps and free values,
+            // which nest as deep as a client likes and would be compared again on every level.
+            Atom::Struct(..) | Atom::List(..) if old.is_some() && old == new => Ok(None),
             Atom::List(list, kind) => self.list(list, kind, old, new, out),
             Atom::Struct(_, atomic) | Atom::Map(_, atomic) => self.map(atom, atomic, old, new, out),
             Atom::Deduced => match (old.map(Form::of), new.map(Form::of)) {
@@ -173,9 +176,6 @@ impl<'a> Walker<'a> {
         let items = |side: Side<'_>| -> usize { side.and_then(Value::as_array).map_or(0, Vec::len) };
         if *list == ListType::Atomic || items(old) == 0 && items(new) == 0 {
             return Ok(leaf(old, new));
-        }
-        if old == new {
-            return Ok(None);
         }
         let mut found: BTreeMap<Element, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
         for child in old.and_then(Value::as_array).into_iter().flatten() {

@@ -171,7 +171,8 @@ pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => {
                 let number = |n: &serde_json::Number| n.as_f64().unwrap_or_default();
-                number(a).total_cmp(&number(b))
+                // JSON has no NaN, but a zero with a sign.
+                number(a).partial_cmp(&number(b)).unwrap_or(Ordering::Equal)
             }
         },
         (Value::String(a), Value::String(b)) => a.cmp(b),

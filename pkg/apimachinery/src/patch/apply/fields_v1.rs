@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::element::Element;
-use super::set::Set;
+use super::set::{Node, Set};
 
 impl Set {
     /// The set in JSON; the order of names is the one JSON trees here have.
@@ -63,7 +63,7 @@ fn read(fields: &Value) -> Result<(Set, bool), String> {
         Value::Null => return Ok((Set::default(), true)),
         _ => return Err("fields must be a map".to_owned()),
     };
-    let mut out = Set::default();
+    let mut nodes = Vec::with_capacity(map.len());
     let mut member = false;
     for (name, inside) in map {
         if name == "." {
@@ -74,8 +74,14 @@ fn read(fields: &Value) -> Result<(Set, bool), String> {
             continue;
         };
         let (children, own) = read(inside)?;
-        out.attach(element, own, children);
+        nodes.push(Node {
+            element,
+            member: own,
+            children,
+        });
     }
-    let member = member || out.is_empty();
-    Ok((out, member))
+    let member = member || nodes.is_empty();
+    // Names are not always in the order of their elements: texts of numbers are not. Inserting one by one could take
+    // long then.
+    Ok((Set::of_nodes(nodes), member))
 }

@@ -105,57 +105,24 @@ impl Managed {
     /// # Errors
     /// When an entry is malformed.
     pub fn decode(list: Option<&Value>) -> Result<Self, String> {
-        let known = |fields: &Value| Set::from_fields_v1(fields).map(Fields::Known);
-        Self::read(list, &known)
+        let mut out = Self::default();
+        for (at, entry) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let fields = entry.get("fieldsV1").map(Set::from_fields_v1).transpose()?;
+            out.put(Entry::read(at, entry, fields.map(Fields::Known))?);
+        }
+        Ok(out)
     }
 
     /// As [`Self::decode`] of a list a server has stored.
     ///
     /// # Errors
     /// When an entry is malformed; paths are not looked at.
-    pub(super) fn stored(list: Option<&Value>) -> Result<Self, String> {
-        Self::read(list, &|fields| Ok(Fields::Stored(fields.clone())))
-    }
-
-    fn read(list: Option<&Value>, read: &dyn Fn(&Value) -> Result<Fields, String>) -> Result<Self, String> {
+    pub(super) fn stored(list: Value) -> Result<Self, String> {
         let mut out = Self::default();
-        for (at, entry) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
-            let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-            let operation = match text("operation") {
-                "Apply" => Operation::Apply,
-                "Update" => Operation::Update,
-                _ => return Err("operation must be `Apply` or `Update`".to_owned()),
-            };
-            let api_version = text("apiVersion");
-            if api_version.is_empty() {
-                return Err("apiVersion must not be empty".to_owned());
-            }
-            match text("fieldsType") {
-                "FieldsV1" => {}
-                "" => return Err(format!("missing fieldsType in managed fields entry {at}")),
-                other => {
-                    let other = crate::field::quote(other);
-                    return Err(format!("invalid fieldsType {other} in managed fields entry {at}"));
-                }
-            }
-            let fields = match entry.get("fieldsV1") {
-                Some(fields) => read(fields)?,
-                None => Fields::default(),
-            };
-            out.put(Entry {
-                owner: Owner {
-                    manager: text("manager").to_owned(),
-                    operation,
-                    api_version: match operation {
-                        Operation::Apply => String::new(),
-                        Operation::Update => api_version.to_owned(),
-                    },
-                    subresource: text("subresource").to_owned(),
-                },
-                api_version: api_version.to_owned(),
-                time: entry.get("time").and_then(Value::as_str).map(str::to_owned),
-                fields,
-            });
+        let Value::Array(list) = list else { return Ok(out) };
+        for (at, mut entry) in list.into_iter().enumerate() {
+            let fields = entry.as_object_mut().and_then(|map| map.remove("fieldsV1"));
+            out.put(Entry::read(at, &entry, fields.map(Fields::Stored))?);
         }
         Ok(out)
     }
@@ -241,6 +208,44 @@ impl Managed {
             }
             left -= 1;
         }
+    }
+}
+
+impl Entry {
+    /// Reads the entry at a place of the list, but its fields.
+    fn read(at: usize, entry: &Value, fields: Option<Fields>) -> Result<Self, String> {
+        let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+        let operation = match text("operation") {
+            "Apply" => Operation::Apply,
+            "Update" => Operation::Update,
+            _ => return Err("operation must be `Apply` or `Update`".to_owned()),
+        };
+        let api_version = text("apiVersion");
+        if api_version.is_empty() {
+            return Err("apiVersion must not be empty".to_owned());
+        }
+        match text("fieldsType") {
+            "FieldsV1" => {}
+            "" => return Err(format!("missing fieldsType in managed fields entry {at}")),
+            other => {
+                let other = crate::field::quote(other);
+                return Err(format!("invalid fieldsType {other} in managed fields entry {at}"));
+            }
+        }
+        Ok(Self {
+            owner: Owner {
+                manager: text("manager").to_owned(),
+                operation,
+                api_version: match operation {
+                    Operation::Apply => String::new(),
+                    Operation::Update => api_version.to_owned(),
+                },
+                subresource: text("subresource").to_owned(),
+            },
+            api_version: api_version.to_owned(),
+            time: entry.get("time").and_then(Value::as_str).map(str::to_owned),
+            fields: fields.unwrap_or_default(),
+        })
     }
 }
 

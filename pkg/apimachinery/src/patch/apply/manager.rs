@@ -13,6 +13,7 @@ use super::managed::{Entry, Managed, Operation, Owner};
 use super::set::Set;
 use super::updater::{Failure, Updater, Versions};
 use super::validate;
+use crate::gvk::GroupVersionKind;
 use crate::meta;
 use crate::schema::Schema;
 use crate::status::ApiError;
@@ -70,8 +71,8 @@ impl FieldManager<'_> {
     }
 
     /// The owners after a create, update or patch, as `metadata.managedFields`. Both objects are in the request's
-    /// version; a created one replaces an object without a uid. `sent` are the owners the new object came with;
-    /// those it still has do not count. `now` is RFC 3339.
+    /// version; a created one replaces an object without a uid. `sent` are the owners the new object came with, which
+    /// on a path of their own do not count; those it still has never do. `now` is RFC 3339.
     ///
     /// # Errors
     /// When the objects cannot be compared; upstream then stores no owners.
@@ -79,13 +80,12 @@ impl FieldManager<'_> {
         &self,
         live: &Value,
         new: &Value,
-        sent: Option<&Value>,
+        sent: Option<Value>,
         manager: &str,
         now: &str,
     ) -> Result<Option<Value>, String> {
         let stored = meta::metadata(live).get("managedFields");
-        let sent = sent.filter(|_| self.subresource.is_empty());
-        let mut managed = live_or_new(stored, sent);
+        let mut managed = live_or_new(stored, sent, self.subresource.is_empty());
         // Once lost, owners are tracked again from the next apply on.
         if managed.entries.is_empty() && !meta::uid(live).is_empty() {
             return Ok(None);
@@ -106,8 +106,8 @@ impl FieldManager<'_> {
             return Ok(());
         }
         let owner = Owner::new(manager, Operation::Update, self.api_version, self.subresource);
-        let fields = match managed.get(&owner) {
-            Some(before) => changed.union(before.fields.set().into_owned()),
+        let fields = match managed.take(&owner) {
+            Some(mut before) => changed.union(self.updater().today(&mut before)),
             None => changed,
         };
         managed.put(Entry {
@@ -161,23 +161,17 @@ impl FieldManager<'_> {
 
     /// What must be right before anything is merged.
     fn check(&self, config: &Value) -> Result<(), ApiError> {
-        let (api_version, kind) = (meta::api_version(config), meta::kind(config));
-        if api_version != self.api_version || kind != self.kind {
-            return Err(ApiError::bad_request(format!(
-                "invalid object type: {}",
-                go_gvk(api_version, kind)
-            )));
+        if meta::api_version(config) != self.api_version || meta::kind(config) != self.kind {
+            let text = format!("invalid object type: {}", gvk(config));
+            return Err(ApiError::bad_request(text));
         }
-        if meta::metadata(config)
-            .get("managedFields")
-            .is_some_and(|fields| !fields.is_null())
-        {
+        if meta::metadata(config).get("managedFields").is_some_and(Value::is_array) {
             return Err(ApiError::bad_request("metadata.managedFields must be nil"));
         }
         let Some(atom) = self.updater().atom(self.api_version) else {
             return Err(ApiError::path_not_found());
         };
-        let faults = validate::validate(self.schema, atom, config, false);
+        let faults = validate::validate(self.schema, atom, config);
         faults.into_result().map_err(|why| {
             let text = format!("failed to create typed patch object ({}): {why}", named(config));
             ApiError::generic(500, "", text)
@@ -227,7 +221,11 @@ impl FieldManager<'_> {
             return None;
         }
         let atom = self.updater().atom(self.api_version)?;
-        if !validate::validate(self.schema, atom, &last, false).is_empty() {
+        // Of neither may an element occur twice.
+        if [&last, live]
+            .iter()
+            .any(|object| !validate::validate(self.schema, atom, object).is_empty())
+        {
             return None;
         }
         let changes = compare::compare(self.schema, atom, &last, live).ok()?;
@@ -240,21 +238,26 @@ impl FieldManager<'_> {
     }
 }
 
-/// The owners a write starts from (`decodeLiveOrNew`): those the client sent, when it sent valid ones. An empty list,
-/// or one empty entry, takes them all away.
-fn live_or_new(stored: Option<&Value>, sent: Option<&Value>) -> Managed {
-    let live = || Managed::stored(stored).unwrap_or_default();
-    let Some(list) = sent.filter(|_| sent != stored).and_then(Value::as_array) else {
-        return live();
-    };
-    let empty = |entry: &Value| entry.as_object().is_some_and(Map::is_empty);
-    if list.is_empty() || list.len() == 1 && empty(&list[0]) {
-        return Managed::default();
+/// The owners a write starts from (`decodeLiveOrNew`): those the client sent, where it may and when it sent valid ones.
+/// An empty list, or one empty entry, takes them all away.
+fn live_or_new(stored: Option<&Value>, sent: Option<Value>, may_send: bool) -> Managed {
+    let unchanged = sent.as_ref() == stored;
+    if may_send
+        && !unchanged
+        && let Some(Value::Array(list)) = &sent
+    {
+        let empty = |entry: &Value| entry.as_object().is_some_and(Map::is_empty);
+        if list.is_empty() || list.len() == 1 && empty(&list[0]) {
+            return Managed::default();
+        }
+        match Managed::decode(sent.as_ref()) {
+            Ok(managed) if !managed.entries.is_empty() => return managed,
+            _ => {}
+        }
     }
-    match Managed::decode(sent) {
-        Ok(managed) if !managed.entries.is_empty() => managed,
-        _ => live(),
-    }
+    // Owners that came back as they were spare a copy of the stored ones.
+    let list = if unchanged { sent } else { stored.cloned() };
+    list.and_then(|list| Managed::stored(list).ok()).unwrap_or_default()
 }
 
 /// Keeps the annotation of client-side apply in step (`lastappliedupdater.go`).
@@ -279,16 +282,10 @@ fn record_last_applied(object: &mut Value, config: &Value) {
 
 /// `namespace/name; group/version, Kind=kind`, as upstream names an object in errors.
 fn named(object: &Value) -> String {
-    let gvk = go_gvk(meta::api_version(object), meta::kind(object));
-    format!("{}/{}; {gvk}", meta::namespace(object), meta::name(object))
+    format!("{}/{}; {}", meta::namespace(object), meta::name(object), gvk(object))
 }
 
-/// A kind as Go prints it: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`.
-fn go_gvk(api_version: &str, kind: &str) -> String {
-    let version = if api_version.contains('/') {
-        api_version.to_owned()
-    } else {
-        format!("/{api_version}")
-    };
-    format!("{version}, Kind={kind}")
+/// An object's kind; a version that is none counts as no kind.
+fn gvk(object: &Value) -> GroupVersionKind {
+    meta::gvk(object).unwrap_or_else(|| GroupVersionKind::new("", "", ""))
 }

@@ -58,15 +58,15 @@ pub(super) fn of_field<'a>(schema: &Schema, field: &'a Field) -> Atom<'a> {
 /// The rules of an element or an entry.
 pub(super) fn of_kind(schema: &Schema, kind: Kind) -> Atom<'static> {
     match kind {
-        Kind::Str => Atom::Scalar(Scalar::String),
+        // Bytes are a text with a format, but the one that is known (`convertPrimitive`).
+        Kind::Str | Kind::Bytes => Atom::Scalar(Scalar::String),
         Kind::Bool => Atom::Scalar(Scalar::Boolean),
         Kind::I32 | Kind::I64 | Kind::F64 => Atom::Scalar(Scalar::Numeric),
-        // Texts with a format, and quantities, are untyped.
-        Kind::Bytes | Kind::Time | Kind::MicroTime | Kind::Quantity | Kind::IntOrString => {
-            Atom::Scalar(Scalar::Untyped)
-        }
+        // Other texts with a format, and quantities, are untyped.
+        Kind::Time | Kind::MicroTime | Kind::Quantity => Atom::Scalar(Scalar::Untyped),
         Kind::Raw => Atom::Opaque,
-        Kind::Any | Kind::OrArray | Kind::OrBool | Kind::OrStrings => Atom::Deduced,
+        // Schemas without a type.
+        Kind::Any | Kind::IntOrString | Kind::OrArray | Kind::OrBool | Kind::OrStrings => Atom::Deduced,
         Kind::StrList => Atom::List(&ATOMIC, Kind::Str),
         Kind::Struct(ty) => Atom::Struct(ty, schema[ty].atomic),
     }

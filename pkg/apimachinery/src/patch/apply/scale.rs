@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::element::Element;
-use super::managed::{Entry, Fields, Managed};
+use super::managed::{Entry, Fields, Managed, Owner};
 use super::set::Set;
 
 const SCALE_VERSION: &str = "autoscaling/v1";
@@ -51,7 +51,11 @@ impl ScaleHandler<'_> {
     pub fn to_parent(&self, parent: Option<&Value>, scale: Option<&Value>) -> Result<Option<Value>, String> {
         let parent = Managed::decode(parent)?;
         let mut scale = Managed::decode(scale)?;
-        // As in upstream the times of the Scale's new owners are those the workload knows, which is none.
+        let times: Vec<(Owner, Option<String>)> = parent
+            .entries
+            .iter()
+            .map(|entry| (entry.owner.clone(), entry.time.clone()))
+            .collect();
         let mut out = Managed::default();
         for entry in parent.entries {
             let Some(path) = self.path(&entry.api_version) else {
@@ -81,8 +85,11 @@ impl ScaleHandler<'_> {
         {
             let mut fields = Set::default();
             fields.insert(own.as_deref().unwrap_or_default());
+            // As in upstream the times of the Scale's new owners are those the workload knows, mostly none.
+            let known = times.iter().find(|(owner, _)| *owner == entry.owner);
             out.put(Entry {
                 api_version: self.api_version.to_owned(),
+                time: known.and_then(|(_, time)| time.clone()),
                 fields: fields.into(),
                 ..entry
             });

@@ -111,6 +111,28 @@ impl Set {
         &self.nodes
     }
 
+    /// What the nodes say may change, their elements and their order may not.
+    pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// A set of nodes in any order, each of which says something. What is said twice of an element counts together.
+    pub(super) fn of_nodes(mut nodes: Vec<Node>) -> Self {
+        if !nodes.is_sorted_by(|a, b| a.element < b.element) {
+            nodes.sort_by(|a, b| a.element.cmp(&b.element));
+            nodes.dedup_by(|again, first| {
+                let same = again.element == first.element;
+                if same {
+                    first.member |= again.member;
+                    let children = std::mem::take(&mut first.children);
+                    first.children = children.union(std::mem::take(&mut again.children));
+                }
+                same
+            });
+        }
+        Self { nodes }
+    }
+
     /// Whether it has no paths.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()

@@ -56,6 +56,7 @@ things.v1.Spec
 	paused 10 bool
 	limits 11 {}quantity
 	match 12 {}str mapType=atomic
+	secrets 13 {}bytes
 things.v1.Strategy
 	type 1 str
 	rolling 2 &things.v1.Rolling
@@ -185,7 +186,7 @@ impl Story {
         let now = self.now();
         let sent = new["metadata"]["managedFields"].take();
         let owners = self.manager();
-        let owners = owners.update(&self.live, &new, Some(&sent), manager, &now).unwrap();
+        let owners = owners.update(&self.live, &new, Some(sent), manager, &now).unwrap();
         crate::meta::set(&mut new, "managedFields", owners.unwrap_or_default());
         crate::meta::set_uid(&mut new, "u");
         self.live = new;

@@ -156,7 +156,7 @@ impl Updater<'_> {
                 let found = others.iter().find(|(known, _)| known == version);
                 found.map_or(&own, |(_, changes)| changes)
             };
-            let mut fields = self.today(&entry);
+            let mut fields = self.today(&mut entry);
             let taken = fields
                 .intersection(&changes.modified)
                 .union(fields.intersection(&changes.added));
@@ -241,22 +241,28 @@ impl Updater<'_> {
     /// follow when they are ([`Self::today`]).
     fn reconcile(&self, managed: &mut Managed) {
         managed.entries.retain_mut(|entry| {
-            if self.atom(&entry.api_version).is_none() {
+            let Some(atom) = self.atom(&entry.api_version) else {
                 return false;
-            }
-            if matches!(entry.fields, Fields::Known(_)) {
-                entry.fields = self.today(entry).into();
+            };
+            if let Fields::Known(set) = &mut entry.fields {
+                reconcile::reconcile(self.schema, atom, set);
             }
             true
         });
     }
 
-    /// An owner's fields under today's schema.
-    fn today(&self, entry: &Entry) -> Set {
-        let fields = entry.fields.set();
-        let changed = self
-            .atom(&entry.api_version)
-            .and_then(|atom| reconcile::reconcile(self.schema, atom, &fields));
-        changed.unwrap_or_else(|| fields.into_owned())
+    /// Takes an owner's fields, under today's schema.
+    pub(super) fn today(&self, entry: &mut Entry) -> Set {
+        match std::mem::take(&mut entry.fields) {
+            // Read and brought to it when the write began.
+            Fields::Known(set) => set,
+            stored => {
+                let mut set = stored.into_set();
+                if let Some(atom) = self.atom(&entry.api_version) {
+                    reconcile::reconcile(self.schema, atom, &mut set);
+                }
+                set
+            }
+        }
     }
 }

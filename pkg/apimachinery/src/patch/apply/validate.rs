@@ -6,21 +6,16 @@ use serde_json::Value;
 
 use super::element::Element;
 use super::place::{self, Atom, Faults, Scalar};
-use crate::field::quote;
+use crate::patch::go;
 use crate::schema::{Kind, ListType, Schema};
 
 /// All that is wrong with a value.
-pub(super) fn validate(schema: &Schema, atom: Atom<'_>, value: &Value, allow_duplicates: bool) -> Faults {
-    Validation {
-        schema,
-        allow_duplicates,
-    }
-    .value(atom, value)
+pub(super) fn validate(schema: &Schema, atom: Atom<'_>, value: &Value) -> Faults {
+    Validation { schema }.value(atom, value)
 }
 
 struct Validation<'a> {
     schema: &'a Schema,
-    allow_duplicates: bool,
 }
 
 impl Validation<'_> {
@@ -29,10 +24,10 @@ impl Validation<'_> {
             (_, Value::Null) | (Atom::Deduced | Atom::Opaque, _) => Faults::default(),
             (Atom::Scalar(scalar), value) => scalar_fault(scalar, value).map_or_else(Faults::default, Faults::one),
             (Atom::List(list, kind), Value::Array(items)) => self.list(list, kind, items),
-            (Atom::List(..), other) => Faults::one(format!("expected list, got &{{{}}}", go_plain(other))),
+            (Atom::List(..), other) => Faults::one(format!("expected list, got &{{{}}}", go::plain(other))),
             (Atom::Struct(..) | Atom::Map(..), Value::Object(map)) => self.map(atom, map),
             (Atom::Struct(..) | Atom::Map(..), other) => {
-                Faults::one(format!("expected map, got &{{{}}}", go_plain(other)))
+                Faults::one(format!("expected map, got &{{{}}}", go::plain(other)))
             }
         }
     }
@@ -70,7 +65,7 @@ impl Validation<'_> {
                 }
             };
             let found = self.value(inside, value);
-            if *list != ListType::Atomic && !seen.insert(element.clone()) && !self.allow_duplicates {
+            if *list != ListType::Atomic && !seen.insert(element.clone()) {
                 faults.add(Faults::one(format!("duplicate entries for key {element}")));
             }
             if !found.is_empty() {
@@ -91,57 +86,10 @@ fn scalar_fault(scalar: Scalar, value: &Value) -> Option<String> {
         | (Scalar::Untyped, Value::String(_) | Value::Number(_) | Value::Bool(_)) => None,
         (Scalar::String, other) => Some(format!(
             "expected string, got &value.valueUnstructured{{Value:{}}}",
-            go_syntax(other)
+            go::syntax(other)
         )),
-        (Scalar::Numeric, other) => Some(format!("expected numeric (int or float), got {}", go_type(other))),
-        (Scalar::Boolean, other) => Some(format!("expected boolean, got &{{{}}}", go_plain(other))),
-        (Scalar::Untyped, other) => Some(format!("expected any scalar, got &{{{}}}", go_plain(other))),
-    }
-}
-
-/// The type of a value, as Go's `%T`.
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
-}
-
-/// A value as Go's `%v`.
-fn go_plain(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(list) => format!("[{}]", list.iter().map(go_plain).collect::<Vec<_>>().join(" ")),
-        Value::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(k, v)| format!("{k}:{}", go_plain(v))).collect();
-            format!("map[{}]", entries.join(" "))
-        }
-        other => other.to_string(),
-    }
-}
-
-/// A value as Go's `%#v`.
-fn go_syntax(value: &Value) -> String {
-    match value {
-        Value::Null => "interface {}(nil)".to_owned(),
-        Value::String(text) => quote(text),
-        Value::Array(list) => {
-            let items: Vec<String> = list.iter().map(go_syntax).collect();
-            format!("[]interface {{}}{{{}}}", items.join(", "))
-        }
-        Value::Object(map) => {
-            let entries: Vec<String> = map
-                .iter()
-                .map(|(k, v)| format!("{}:{}", quote(k), go_syntax(v)))
-                .collect();
-            format!("map[string]interface {{}}{{{}}}", entries.join(", "))
-        }
-        other => other.to_string(),
+        (Scalar::Numeric, other) => Some(format!("expected numeric (int or float), got {}", go::type_name(other))),
+        (Scalar::Boolean, other) => Some(format!("expected boolean, got &{{{}}}", go::plain(other))),
+        (Scalar::Untyped, other) => Some(format!("expected any scalar, got &{{{}}}", go::plain(other))),
     }
 }

@@ -1,23 +1,79 @@
 //! The order of a merged list: what the patch names follows the patch, the rest stays where the server had it.
 
-use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
-use super::{Error, PATCH, Result};
+use serde_json::{Map, Value};
+
+use super::super::go;
+use super::{Error, MAP, PATCH, Result, bad_type};
 
 /// The merge key's value of an element.
 pub(super) fn key_of<'v>(element: &'v Value, key: &str) -> Result<&'v Value> {
-    let missing = || Error::Inapplicable(format!("map: {element} does not contain declared merge key: {key}"));
-    element.get(key).ok_or_else(missing)
+    let Value::Object(map) = element else {
+        return Err(bad_type(MAP, element));
+    };
+    map.get(key).ok_or_else(|| missing(map, key))
+}
+
+fn missing(map: &Map<String, Value>, key: &str) -> Error {
+    let map = go::plain(&Value::Object(map.clone()));
+    Error::Failed(format!("map: {map} does not contain declared merge key: {key}"))
+}
+
+/// What tells an element from others.
+#[derive(PartialEq, Eq, Hash)]
+enum Name<'v> {
+    /// The value of its merge key.
+    Key(&'v Value),
+    /// All of it.
+    Whole(&'v Value),
+}
+
+impl<'v> Name<'v> {
+    fn of(element: &'v Value, key: Option<&str>) -> Option<Self> {
+        match key {
+            Some(key) if element.is_object() => element.get(key).map(Name::Key),
+            _ => Some(Name::Whole(element)),
+        }
+    }
+}
+
+/// Where elements first stand in a list.
+struct Places<'v> {
+    first: HashMap<Name<'v>, usize>,
+    key: Option<&'v str>,
+}
+
+impl<'v> Places<'v> {
+    fn of(list: &'v [Value], key: Option<&'v str>) -> Self {
+        let mut first = HashMap::with_capacity(list.len());
+        for (at, one) in list.iter().enumerate() {
+            if let Some(name) = Name::of(one, key) {
+                first.entry(name).or_insert(at);
+            }
+        }
+        Places { first, key }
+    }
+
+    fn at(&self, element: &Value) -> Option<usize> {
+        self.first.get(&Name::of(element, self.key)?).copied()
+    }
 }
 
 /// Sorts a merged list: elements that `wanted` names in its order, the others in the order of `server`, and the two
 /// interleaved as they stood in `server` (upstream: `normalizeElementOrder`, `mergeSortedSlice`).
 pub(super) fn arrange(merged: Vec<Value>, wanted: &[Value], server: &[Value], key: Option<&str>) -> Vec<Value> {
-    let at = |list: &[Value], one: &Value| list.iter().position(|other| same(one, other, key));
-    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
-        merged.into_iter().partition(|one| at(wanted, one).is_some());
-    named.sort_by_cached_key(|one| at(wanted, one));
-    others.sort_by_cached_key(|one| at(server, one));
+    let (wanted, server) = (Places::of(wanted, key), Places::of(server, key));
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for one in merged {
+        let there = server.at(&one);
+        match wanted.at(&one) {
+            Some(at) => named.push((at, there, one)),
+            None => others.push((there, one)),
+        }
+    }
+    named.sort_by_key(|(at, ..)| *at);
+    others.sort_by_key(|(there, _)| *there);
     let mut out = Vec::with_capacity(named.len() + others.len());
     let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
     loop {
@@ -25,47 +81,58 @@ pub(super) fn arrange(merged: Vec<Value>, wanted: &[Value], server: &[Value], ke
             (None, None) => return out,
             (Some(_), None) => true,
             (None, Some(_)) => false,
-            (Some(other), Some(name)) => match (at(server, other), at(server, name)) {
+            (Some((other, _)), Some((_, name, _))) => match (other, name) {
                 (Some(other), Some(name)) => other < name,
                 _ => false,
             },
         };
-        out.extend(if take_other { others.next() } else { named.next() });
+        if take_other {
+            out.extend(others.next().map(|(_, one)| one));
+        } else {
+            out.extend(named.next().map(|(_, _, one)| one));
+        }
     }
 }
 
 /// The elements with later duplicates left out.
 pub(super) fn unique(list: Vec<Value>) -> Vec<Value> {
-    let mut out: Vec<Value> = Vec::with_capacity(list.len());
-    for one in list {
-        if !out.contains(&one) {
-            out.push(one);
-        }
-    }
-    out
+    let mut seen = HashSet::with_capacity(list.len());
+    let first: Vec<bool> = list.iter().map(|one| seen.insert(one)).collect();
+    let kept = list.into_iter().zip(first).filter(|(_, first)| *first);
+    kept.map(|(one, _)| one).collect()
 }
 
-/// Checks that a patch's elements stand in the order of `$setElementOrder`; deletions come last in the result
+/// Checks that a patch's elements stand in the order of `$setElementOrder`, but for those that go
 /// (upstream: `validatePatchWithSetOrderList`).
-pub(super) fn check(patch: Vec<Value>, wanted: &[Value], key: Option<&str>) -> Result<Vec<Value>> {
-    let deletes = |one: &Value| one.get(PATCH).and_then(Value::as_str) == Some("delete");
-    let (gone, mut kept): (Vec<Value>, Vec<Value>) = patch.into_iter().partition(|one| deletes(one));
-    let mut rest = wanted.iter();
-    for one in kept.iter().filter(|one| one.get(PATCH).is_none()) {
-        if !rest.any(|other| same(one, other, key)) {
-            let (kept, wanted) = (Value::Array(kept.clone()), Value::Array(wanted.to_vec()));
-            return Err(Error::Malformed(format!(
-                "The order in patch list:\n{kept}\n doesn't match $setElementOrder list:\n{wanted}\n"
-            )));
+pub(super) fn check(patch: &[Value], wanted: &[Value], key: Option<&str>) -> Result<()> {
+    if patch.is_empty() || wanted.is_empty() {
+        return Ok(());
+    }
+    if key.is_some()
+        && let Some(other) = patch.iter().find(|one| !one.is_object())
+    {
+        return Err(bad_type(MAP, other));
+    }
+    let goes = |one: &Value| key.is_some() && one.get(PATCH).and_then(Value::as_str) == Some("delete");
+    let kept: Vec<&Value> = patch.iter().filter(|one| !goes(one)).collect();
+    let (mut at, mut place) = (0, 0);
+    while at < kept.len() && place < wanted.len() {
+        if kept[at].get(PATCH).is_some() {
+            at += 1;
+            continue;
         }
+        let same = match key {
+            Some(key) => key_of(kept[at], key)? == key_of(&wanted[place], key)?,
+            None => *kept[at] == wanted[place],
+        };
+        at += usize::from(same);
+        place += 1;
     }
-    kept.extend(gone);
-    Ok(kept)
-}
-
-fn same(a: &Value, b: &Value, key: Option<&str>) -> bool {
-    match key {
-        Some(key) if a.is_object() && b.is_object() => a.get(key).is_some() && a.get(key) == b.get(key),
-        _ => a == b,
+    if at < kept.len() && place == wanted.len() {
+        let (patch, wanted) = (go::plain_list(patch), go::plain_list(wanted));
+        return Err(Error::Failed(format!(
+            "The order in patch list:\n{patch}\n doesn't match $setElementOrder list:\n{wanted}\n"
+        )));
     }
+    Ok(())
 }

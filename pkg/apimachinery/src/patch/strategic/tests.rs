@@ -16,6 +16,7 @@ T
 	both 10 []&T patch=merge,retainKeys:name
 	ports 11 []&T patch=merge:value
 	things 12 {}&T
+	unkeyed 13 []&T patch=merge
 "#;
 
 fn run(target: Value, patch: Value) -> Result<Value> {
@@ -214,10 +215,139 @@ fn retained_keys_drop_the_others() {
 }
 
 #[test]
-fn directives_never_survive_in_new_values() {
+fn of_the_directives_in_new_values_only_patch_is_heard() {
     check(
         json!({}),
-        json!({"nested": {"$setElementOrder/list": [{"name": "a"}], "list": [{"name": "a"}, {"name": "b", "$patch": "delete"}], "$retainKeys": ["list"]}}),
-        json!({"nested": {"list": [{"name": "a"}]}}),
+        json!({"nested": {"$setElementOrder/list": [{"name": "a"}], "list": [{"name": "a"}, {"name": "b", "$patch": "delete"}]}}),
+        json!({"nested": {"$setElementOrder/list": [{"name": "a"}], "list": [{"name": "a"}]}}),
+    );
+    // An element that is appended is not even looked at.
+    check(
+        json!({"list": [{"name": "a"}]}),
+        json!({"list": [{"name": "b", "nested": {"$patch": "delete"}, "value": null}]}),
+        json!({"list": [{"name": "b", "nested": {"$patch": "delete"}, "value": null}, {"name": "a"}]}),
+    );
+}
+
+/// As `kubectl apply` writes it when a rolling update becomes another strategy.
+#[test]
+fn what_is_not_retained_may_be_null_in_the_patch() {
+    check(
+        json!({"strategy": {"name": "RollingUpdate", "nested": {"value": 1}}}),
+        json!({"strategy": {"$retainKeys": ["name"], "name": "Recreate", "nested": null}}),
+        json!({"strategy": {"name": "Recreate"}}),
+    );
+    check(
+        json!({"strategy": {"name": "a", "scalars": ["x", "y"]}}),
+        json!({"strategy": {"$retainKeys": ["name"], "$deleteFromPrimitiveList/scalars": ["x"]}}),
+        json!({"strategy": {"name": "a"}}),
+    );
+}
+
+#[test]
+fn a_list_is_deleted_from_only_when_there_is_one() {
+    let gone = |value: Value| json!({"$deleteFromPrimitiveList/scalars": value});
+    check(json!({"scalars": ["a"]}), gone(json!("a")), json!({"scalars": ["a"]}));
+    check(json!({"scalars": ["a"]}), gone(Value::Null), json!({}));
+    check(json!({"name": "a"}), gone(json!([1])), json!({"name": "a"}));
+}
+
+#[test]
+fn an_empty_patch_may_be_null() {
+    check(json!({"name": "a"}), Value::Null, json!({"name": "a"}));
+}
+
+#[test]
+fn patches_that_cannot_be_merged_are_refused_in_upstreams_words() {
+    let list = json!({"name": "n", "list": [{"name": "a"}], "scalars": ["a"], "nested": {}, "unkeyed": [{"a": 1}]});
+    for (patch, code, why) in [
+        (
+            json!([1]),
+            400,
+            "json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ),
+        (
+            json!({"nested": {"$patch": "merge"}}),
+            500,
+            "unknown patch type: merge in map: map[$patch:merge]",
+        ),
+        (
+            json!({"nested": {"$patch": 3, "name": "x"}}),
+            500,
+            "unknown patch type: %!s(int64=3) in map: map[$patch:3 name:x]",
+        ),
+        (
+            json!({"list": [{"value": 1}]}),
+            500,
+            "map: map[value:1] does not contain declared merge key: name",
+        ),
+        (
+            json!({"list": [{"$patch": "merge"}]}),
+            500,
+            "merging lists cannot yet be specified in the patch",
+        ),
+        (
+            json!({"list": ["a"]}),
+            500,
+            "list element types are not identical: [[map[name:a]] [a]]",
+        ),
+        (
+            json!({"unkeyed": [{"a": 2}]}),
+            500,
+            "cannot merge lists without merge key for struct",
+        ),
+        (
+            json!({"scalars": ["b", 1]}),
+            500,
+            "list element types are not identical: [[a] [b 1]]",
+        ),
+        (json!({"$retainKeys": 1}), 400, "invalid patch format of retainKeys"),
+        (
+            json!({"$setElementOrder": []}),
+            400,
+            "invalid patch format of setElementOrder list",
+        ),
+        (
+            json!({"$deleteFromPrimitiveList": []}),
+            400,
+            "invalid patch format of primitive list",
+        ),
+        (
+            json!({"$setElementOrder/list": "a"}),
+            500,
+            "expected a []interface {}, but received a string",
+        ),
+        (
+            json!({"$setElementOrder/list": [], "list": null}),
+            500,
+            "expected a []interface {}, but received a %!s(<nil>)",
+        ),
+        (
+            json!({"$setElementOrder/nope": [1]}),
+            500,
+            "unable to find api field in struct T for the json field \"nope\"",
+        ),
+        (
+            json!({"$setElementOrder/list": [{"name": "b"}, {"name": "a"}], "list": [{"name": "a"}, {"name": "b"}]}),
+            500,
+            "The order in patch list:\n[map[name:a] map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:b] map[name:a]]\n",
+        ),
+    ] {
+        let error = run(list.clone(), patch.clone()).unwrap_err().to_api_error();
+        assert_eq!((error.code, error.message.as_str()), (code, why), "{patch}");
+    }
+    let lists = run(json!({"scalars": [["a"]]}), json!({"scalars": [["b"]]})).unwrap_err();
+    assert_eq!(
+        lists,
+        Error::Inapplicable("lists of lists are not supported".to_owned())
+    );
+}
+
+#[test]
+fn an_order_of_nothing_orders_nothing() {
+    check(
+        json!({"list": [{"name": "b"}]}),
+        json!({"$setElementOrder/list": [], "list": [{"name": "a"}]}),
+        json!({"list": [{"name": "a"}, {"name": "b"}]}),
     );
 }

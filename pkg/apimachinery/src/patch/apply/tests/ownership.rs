@@ -350,6 +350,10 @@ fn configurations_that_do_not_fit_are_refused_with_upstreams_texts() {
             json!({"strategy": {"type": 1}}),
             ".spec.strategy.type: expected string, got &value.valueUnstructured{Value:1}",
         ),
+        (
+            json!({"secrets": {"a": 1}}),
+            ".spec.secrets.a: expected string, got &value.valueUnstructured{Value:1}",
+        ),
         (json!({"paused": "yes"}), ".spec.paused: expected boolean, got &{yes}"),
         (json!({"args": {"a": 1}}), ".spec.args: expected list, got &{map[a:1]}"),
         (
@@ -386,10 +390,30 @@ fn configurations_that_do_not_fit_are_refused_with_upstreams_texts() {
         (e.code, e.message.as_str()),
         (400, "metadata.managedFields must be nil")
     );
+    // What is no list is looked at as any field (`unstructured.GetManagedFields`).
+    config["metadata"]["managedFields"] = json!("x");
+    let e = story.try_apply("a", &config, false).unwrap_err();
+    let why = format!("{typed}.metadata.managedFields: expected list, got &{{x}}");
+    assert_eq!((e.code, e.message), (500, why));
     let other = json!({"apiVersion": "v1", "kind": "Pod"});
     let e = story.try_apply("a", &other, false).unwrap_err();
     assert_eq!(
         (e.code, e.message.as_str()),
         (400, "invalid object type: /v1, Kind=Pod")
     );
+}
+
+/// Its schema names no type (kube-openapi `GenerateOpenAPIV3OneOfSchema`): apply looks no further, decoding does.
+#[test]
+fn a_number_or_text_may_look_like_anything_to_apply() {
+    let mut story = Story::new();
+    story.apply("a", json!({"ports": [{"port": 80, "target": {"a": 1}}]}));
+    assert_eq!(story.spec()["ports"][0]["target"], json!({"a": 1}));
+    assert!(
+        story
+            .owned("a")
+            .contains(&".ports[port=80,protocol=\"TCP\"].target.a".to_owned())
+    );
+    story.apply("a", json!({"ports": [{"port": 80, "target": "web"}]}));
+    assert_eq!(story.spec()["ports"][0]["target"], json!("web"));
 }

@@ -25,6 +25,15 @@ fn fields_v1_survives_and_is_ordered_as_upstreams() {
 }
 
 #[test]
+fn elements_are_ordered_by_value_and_named_once() {
+    let fields =
+        json!({"f:l": {"v:10": {}, "v:9": {"f:a": {}}, "v:9.0": {}, "v:-1": {}, "i:1": {}, "v:0": {}, "v:-0.0": {}}});
+    let set = Set::from_fields_v1(&fields).unwrap();
+    let text = r#"{"f:l":{"v:-1":{},"v:-0.0":{},"v:9":{".":{},"f:a":{}},"v:10":{},"i:1":{}}}"#;
+    assert_eq!(set.to_fields_v1_text(), text);
+}
+
+#[test]
 fn unknown_elements_are_dropped_and_malformed_ones_refused() {
     let set = Set::from_fields_v1(&json!({"x:new": {}, "f:a": {}})).unwrap();
     assert_eq!(set.to_string(), ".a");
@@ -102,13 +111,16 @@ fn the_scales_owners_are_the_workloads() {
         .map(|entry| (entry["manager"].as_str().unwrap(), entry["fieldsV1"].to_string()))
         .collect();
     let expected = [
+        ("c", replicas.to_string()),
         ("a", r#"{"f:spec":{"f:x":{}}}"#.to_owned()),
         ("b", r#"{"f:spec":{"f:y":{}}}"#.to_owned()),
-        ("c", replicas.to_string()),
     ];
     assert_eq!(managers, expected);
-    assert_eq!(after[2]["apiVersion"], "things/v1");
-    assert_eq!(after[2]["subresource"], "scale");
+    assert_eq!(after[0]["apiVersion"], "things/v1");
+    assert_eq!(after[0]["subresource"], "scale");
+    // The workload knows no time of an owner it did not have (`ScaleHandler.ToParent`).
+    assert_eq!(after[0].get("time"), None);
+    assert_eq!(after[1]["time"], "2026-01-01T00:00:00Z");
 }
 
 #[test]
