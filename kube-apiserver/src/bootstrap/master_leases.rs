@@ -31,7 +31,7 @@ pub(crate) async fn renew(registry: &Registry, ip: &str) -> Result<(), ApiError>
             .and_then(|kv| codec::decode(row, &kv.value).ok())
             .and_then(|v| v.pointer("/metadata/generation").and_then(Value::as_i64))
             .unwrap_or(0);
-        let value = codec::encode(row, registry.form(), &mut lease(ip, generation + 1))?;
+        let value = codec::encode(row, registry.form(), &mut lease(ip, generation + 1))?.bytes;
         let written = match old {
             None => registry.storage().create(&key, value, Some(TTL)).await,
             Some(kv) => registry.storage().update(&key, value, kv.mod_rev, Some(TTL)).await,

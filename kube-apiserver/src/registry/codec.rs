@@ -43,20 +43,29 @@ impl Form {
     }
 }
 
+/// What is stored of an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    /// The value of its key.
+    pub(crate) bytes: Bytes,
+    /// The object is what [`decode`] makes of the bytes.
+    pub(crate) faithful: bool,
+}
+
 /// The bytes to store for a hub object. resourceVersion and selfLink are not stored: they are taken off while the
 /// bytes are made.
-pub(crate) fn encode(row: &Resource, form: Form, obj: &mut Value) -> Result<Bytes> {
+pub(crate) fn encode(row: &Resource, form: Form, obj: &mut Value) -> Result<Stored> {
     let unstored = ["resourceVersion", "selfLink"].map(|field| (field, meta::take(obj, field)));
-    let bytes = stored(row, form.of_kind(row), obj);
+    let stored = stored(row, form.of_kind(row), obj);
     for (field, value) in unstored {
         if let Some(value) = value {
             meta::set(obj, field, value);
         }
     }
-    bytes
+    stored
 }
 
-fn stored(row: &Resource, form: Form, obj: &Value) -> Result<Bytes> {
+fn stored(row: &Resource, form: Form, obj: &Value) -> Result<Stored> {
     let hub = row.api_version();
     let version = row.storage_version.unwrap_or(&hub);
     let text = |obj: &Value| match form {
@@ -67,22 +76,36 @@ fn stored(row: &Resource, form: Form, obj: &Value) -> Result<Bytes> {
             Ok(bytes)
         }
     };
-    match form {
-        Form::Protobuf => Ok(proto::wrap(version, row.kind, &message(row, obj)?).into()),
-        _ if version == hub => text(obj).map(Bytes::from),
+    let bytes = match form {
+        Form::Protobuf => {
+            let message = typed(row, obj)?;
+            return Ok(Stored {
+                bytes: proto::wrap(version, row.kind, &message.bytes).into(),
+                faithful: message.faithful,
+            });
+        }
+        _ if version == hub => text(obj)?,
         // The few that are stored in a version which is not served.
         _ => {
             let mut other = obj.clone();
             meta::set_gvk(&mut other, version, row.kind);
-            text(&other).map(Bytes::from)
+            text(&other)?
         }
-    }
+    };
+    // Texts keep what a reader may take for something else (numbers of YAML, fields that nobody knows).
+    Ok(Stored {
+        bytes: bytes.into(),
+        faithful: false,
+    })
 }
 
 /// A hub object as a protobuf message, without envelope.
 pub(crate) fn message(row: &Resource, obj: &Value) -> Result<Vec<u8>> {
-    let schema = api::schema();
-    proto::encode(schema, hub_type(row)?, obj).map_err(ApiError::internal)
+    typed(row, obj).map(|message| message.bytes)
+}
+
+fn typed(row: &Resource, obj: &Value) -> Result<proto::Message> {
+    proto::message(api::schema(), hub_type(row)?, obj).map_err(ApiError::internal)
 }
 
 fn hub_type(row: &Resource) -> Result<TypeId> {
@@ -144,7 +167,7 @@ mod tests {
         let row = resources::find("", "v1", "pods").unwrap();
         for (form, first) in [(Form::Protobuf, b'k'), (Form::Json, b'{'), (Form::Yaml, b'a')] {
             let mut given = pod.clone();
-            let bytes = encode(row, form, &mut given).unwrap();
+            let bytes = encode(row, form, &mut given).unwrap().bytes;
             assert_eq!(
                 given["metadata"]["resourceVersion"], "7",
                 "the object is left as it was"
@@ -167,10 +190,16 @@ mod tests {
         let mut service =
             json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "a"}});
         let row = resources::find("apiregistration.k8s.io", "v1", "apiservices").unwrap();
-        assert!(encode(row, Form::Protobuf, &mut service).unwrap().starts_with(b"{"));
+        assert!(
+            encode(row, Form::Protobuf, &mut service)
+                .unwrap()
+                .bytes
+                .starts_with(b"{")
+        );
         assert!(
             encode(row, Form::Yaml, &mut service)
                 .unwrap()
+                .bytes
                 .starts_with(b"apiVersion")
         );
         for row in resources::resources().iter().filter(|r| r.storage_version.is_some()) {
@@ -178,7 +207,7 @@ mod tests {
                 continue;
             };
             let mut obj = json!({"apiVersion": row.api_version(), "kind": row.kind, "metadata": {"name": "a"}});
-            let bytes = encode(row, Form::Json, &mut obj).unwrap();
+            let bytes = encode(row, Form::Json, &mut obj).unwrap().bytes;
             let read: Value = serde_json::from_slice(&bytes).unwrap();
             assert_eq!(read["apiVersion"], row.storage_version.unwrap(), "{}", row.kind);
             assert_eq!(decode(row, &bytes).unwrap(), obj);

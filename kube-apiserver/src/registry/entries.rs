@@ -8,7 +8,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use apimachinery::status::Result;
+use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::Entry;
 
@@ -34,6 +36,23 @@ struct State {
     slots: HashMap<String, Slot>,
     dead: VecDeque<(String, i64)>,
     bytes: usize,
+    /// Objects whose writes are under way, by key and stored bytes: as many as there are writers.
+    announced: HashMap<String, (Bytes, Value)>,
+}
+
+/// A write under way; at its end it is taken back.
+pub(crate) struct Announced<'a> {
+    entries: &'a Entries,
+    key: &'a str,
+    bytes: Bytes,
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        // Nothing of it is left when a reader has taken it, or another writer of the key came after it.
+        let left = self.entries.announced(self.key, &self.bytes);
+        drop(left);
+    }
 }
 
 struct Slot {
@@ -68,6 +87,26 @@ impl Entries {
         Ok(entry)
     }
 
+    /// Tells readers to come that `bytes` are being written to `key`, and decode as `value`.
+    pub(crate) fn announce<'a>(&'a self, key: &'a str, bytes: Bytes, value: Value) -> Announced<'a> {
+        let mut state = self.state.lock();
+        state.announced.insert(key.to_owned(), (bytes.clone(), value));
+        Announced {
+            entries: self,
+            key,
+            bytes,
+        }
+    }
+
+    /// The tree of these bytes, for the first who asks, if their write was announced.
+    pub(crate) fn announced(&self, key: &str, bytes: &[u8]) -> Option<Value> {
+        let mut state = self.state.lock();
+        if state.announced.get(key).is_some_and(|(theirs, _)| theirs == bytes) {
+            return state.announced.remove(key).map(|(_, value)| value);
+        }
+        None
+    }
+
     /// The version of `key` at exactly `rev`.
     fn get(&self, key: &str, rev: i64) -> Option<Arc<Entry>> {
         let state = self.state.lock();
@@ -84,7 +123,9 @@ impl Entries {
         let new = entry.slim();
         let mut state = self.state.lock();
         if state.bytes > MAX_BYTES {
-            *state = State::default();
+            state.slots.clear();
+            state.dead.clear();
+            state.bytes = 0;
         }
         let mut grown = new.size();
         let mut shrunk = 0;
@@ -183,6 +224,28 @@ mod tests {
                 .is_err()
         );
         assert_eq!(all.get_or_decode("k", 1, || Ok(entry(1))).unwrap().rev, 1);
+    }
+
+    #[test]
+    fn a_write_under_way_is_there_for_the_first_who_sees_its_bytes() {
+        let all = Entries::default();
+        let (first, second) = (Bytes::from("first"), Bytes::from("second"));
+        let one = all.announce("k", first.clone(), json!(1));
+        assert_eq!(all.announced("k", b"other"), None, "bytes of somebody else");
+        assert_eq!(all.announced("other", &first), None);
+        assert_eq!(all.announced("k", &first), Some(json!(1)));
+        assert_eq!(all.announced("k", &first), None, "it is given once");
+
+        let two = all.announce("k", second.clone(), json!(2));
+        drop(one);
+        assert_eq!(
+            all.announced("k", &second),
+            Some(json!(2)),
+            "the write of another goes on"
+        );
+        drop(two);
+        drop(all.announce("k", first.clone(), json!(3)));
+        assert_eq!(all.announced("k", &first), None, "a write that has ended");
     }
 
     #[test]

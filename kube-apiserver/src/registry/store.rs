@@ -13,6 +13,7 @@ mod meta;
 mod tests;
 mod update;
 mod watch;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -216,23 +217,24 @@ impl Store {
 
     /// One stored version of a key, decoded unless it was before.
     fn version(&self, key: &str, bytes: &[u8], rev: i64) -> Result<Arc<Entry>> {
-        self.entries
-            .get_or_decode(key, rev, || Ok(self.wrap(rev, self.decode(bytes, rev)?)))
+        self.entries.get_or_decode(key, rev, || self.fresh(key, bytes, rev))
     }
 
-    /// What was written at `rev`, as everybody will read it (upstream's store decodes what it wrote, too);
-    /// its watchers find it decoded.
-    fn written(&self, key: &str, bytes: &[u8], rev: i64, mut value: Value) -> Arc<Entry> {
-        let read = match self.ttl {
-            None => self.version(key, bytes, rev),
-            // Short-lived and seldom read: not kept.
-            Some(_) => self.decode(bytes, rev).map(|value| self.wrap(rev, value)),
+    /// One version that nobody has decoded: made of the tree whose write it is, or else of its bytes.
+    fn fresh(&self, key: &str, bytes: &[u8], rev: i64) -> Result<Arc<Entry>> {
+        let Some(mut value) = self.entries.announced(key, bytes) else {
+            return Ok(self.wrap(rev, self.decode(bytes, rev)?));
         };
-        read.unwrap_or_else(|error| {
-            tracing::error!(key, %error, "what was written cannot be decoded");
-            meta::set_revision(&mut value, rev);
-            self.wrap(rev, value)
-        })
+        apimachinery::meta::set_gvk(&mut value, &self.row.api_version(), self.row.kind);
+        meta::set_revision(&mut value, rev);
+        let entry = self.wrap(rev, value);
+        #[cfg(debug_assertions)]
+        assert_eq!(
+            std::str::from_utf8(entry.item_json()),
+            std::str::from_utf8(self.wrap(rev, self.decode(bytes, rev)?).item_json()),
+            "{key} is not read as it was written"
+        );
+        Ok(entry)
     }
 
     /// An object this store has just decoded or written.

@@ -215,6 +215,8 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         self.0.prepare_create(ctx, &mut typed);
         let checked = Checked::new(self.0.validate_create(ctx, &typed), || self.0.warnings(&typed, None));
         if checked.errors.is_empty() {
+            // What is written is what readers of the bytes will make of it: with the defaults of what was reset.
+            self.0.default(&mut typed);
             Self::write_back(obj, &typed, filled);
             given_empty::remove(obj, &given);
         }
@@ -232,6 +234,7 @@ impl<S: TypedStrategy> Strategy for Typed<S> {
         let checked = Checked::new(errors, || self.0.warnings(&typed, Some(&old)));
         if checked.errors.is_empty() {
             drop(new);
+            self.0.default(&mut typed);
             Self::write_back(obj, &typed, filled);
             given_empty::remove(obj, &given);
         }

@@ -20,6 +20,7 @@
 
 mod connection;
 mod flags;
+mod gather;
 mod self_signed;
 mod tls;
 

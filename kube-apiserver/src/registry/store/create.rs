@@ -6,11 +6,11 @@ use apimachinery::names;
 use apimachinery::status::{ApiError, Result};
 use serde_json::Value;
 
+use super::write::Written;
 use super::{Entry, Hooks, Store, codec, meta};
 use crate::registry::field_manager;
 use crate::registry::strategy::Checked;
 use crate::request::RequestContext;
-use crate::storage::Write;
 
 /// Names tried for one `generateName` before giving up, as upstream.
 const NAME_ATTEMPTS: usize = 8;
@@ -96,16 +96,16 @@ impl Store {
         name: &str,
         mut obj: Value,
     ) -> Result<Option<Arc<Entry>>> {
-        let bytes = codec::encode(self.row, self.settings.form, &mut obj)?;
+        let stored = codec::encode(self.row, self.settings.form, &mut obj)?;
         if ctx.dry_run {
             let (kv, _) = self.read(ns, name, "create").await?;
             return Ok(kv.is_none().then(|| self.wrap(0, obj)));
         }
         let key = self.key(ns, name)?;
-        let write = self.storage.create(&key, bytes.clone(), self.ttl).await;
-        match write.map_err(|e| self.failed(e, "create"))? {
-            Write::Done(rev) => Ok(Some(self.written(&key, &bytes, rev, obj))),
-            Write::Conflict(_) => Ok(None),
+        let written = self.put(&key, stored, obj, None).await;
+        match written.map_err(|e| self.failed(e, "create"))? {
+            Written::Done(entry) => Ok(Some(entry)),
+            Written::Conflict(_) => Ok(None),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Store {
                 }
                 Marked::Now => self.storage.delete(&key, rev).await,
                 Marked::Write { .. } => {
-                    let bytes = codec::encode(self.row, self.settings.form, &mut obj)?;
+                    let bytes = codec::encode(self.row, self.settings.form, &mut obj)?.bytes;
                     self.storage.update(&key, bytes, rev, self.ttl).await
                 }
             };

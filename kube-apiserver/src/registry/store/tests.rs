@@ -37,7 +37,8 @@ fn cm(name: &str) -> Value {
 fn pod(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
         "terminationGracePeriodSeconds": 30, "restartPolicy": "Always", "dnsPolicy": "Default", "schedulerName": "s",
-        "containers": [{"name": "c", "image": "i", "imagePullPolicy": "Always",
+        "enableServiceLinks": true, "securityContext": {},
+        "containers": [{"name": "c", "image": "i", "imagePullPolicy": "Always", "resources": {},
             "terminationMessagePolicy": "File", "terminationMessagePath": "/m"}]}})
 }
 

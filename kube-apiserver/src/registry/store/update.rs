@@ -6,6 +6,7 @@ use apimachinery::field::{Error, Path};
 use apimachinery::status::{ApiError, Result};
 use serde_json::Value;
 
+use super::write::Written;
 use super::{Entry, Hooks, Store, codec, meta};
 use crate::registry::field_manager;
 use crate::registry::strategy::{Checked, Strategy};
@@ -80,27 +81,29 @@ impl Store {
             warnings.into_iter().for_each(|w| ctx.warn(w));
             hooks.validate(Some(&new), Some(&old)).await?;
 
-            let bytes = codec::encode(self.row, self.settings.form, &mut new)?;
+            let stored = codec::encode(self.row, self.settings.form, &mut new)?;
             let gone = self.finished(&new, &old);
-            let outcome = if gone {
-                if ctx.dry_run {
-                    return Ok((self.wrap(kv.mod_rev, new), false));
-                }
-                self.storage.delete(&key, kv.mod_rev).await
-            } else if ctx.dry_run || bytes == kv.value || new == old && self.written_as_now(&kv.value) {
+            let unchanged = || !gone && (stored.bytes == kv.value || new == old && self.written_as_now(&kv.value));
+            if ctx.dry_run || unchanged() {
                 return Ok((self.wrap(kv.mod_rev, new), false));
-            } else {
-                self.storage.update(&key, bytes.clone(), kv.mod_rev, self.ttl).await
-            };
-            match outcome.map_err(|e| self.failed(e, "update"))? {
-                Write::Done(rev) if gone => {
-                    self.entries.deleted(&key, rev);
-                    meta::set_revision(&mut new, rev);
-                    hooks.gone(&new).await;
-                    return Ok((self.wrap(rev, new), false));
+            }
+            if gone {
+                let removed = self.storage.delete(&key, kv.mod_rev).await;
+                match removed.map_err(|e| self.failed(e, "update"))? {
+                    Write::Done(rev) => {
+                        self.entries.deleted(&key, rev);
+                        meta::set_revision(&mut new, rev);
+                        hooks.gone(&new).await;
+                        return Ok((self.wrap(rev, new), false));
+                    }
+                    Write::Conflict(now) => current = now,
                 }
-                Write::Done(rev) => return Ok((self.written(&key, &bytes, rev, new), false)),
-                Write::Conflict(now) => current = now,
+                continue;
+            }
+            let written = self.put(&key, stored, new, Some(kv.mod_rev)).await;
+            match written.map_err(|e| self.failed(e, "update"))? {
+                Written::Done(entry) => return Ok((entry, false)),
+                Written::Conflict(now) => current = now,
             }
         }
         Err(ApiError::conflict(&self.gr, name, MODIFIED))

@@ -109,7 +109,7 @@ pub fn encode_object(schema: &Schema, object: &Value) -> Result<Vec<u8>, Error> 
     });
     let mut failed = Ok(());
     wire::nested(&mut out, 2, |out| {
-        failed = encoder::Encoder::new(schema, out).message(ty, object)
+        failed = encoder::Encoder::new(schema, out, &mut false).message(ty, object)
     });
     failed?;
     // Go writes the two empty texts.
@@ -123,9 +123,30 @@ pub fn encode_object(schema: &Schema, object: &Value) -> Result<Vec<u8>, Error> 
 /// # Errors
 /// As [`encode_object`].
 pub fn encode(schema: &Schema, ty: TypeId, object: &Value) -> Result<Vec<u8>, Error> {
-    let mut out = Vec::with_capacity(1024);
-    encoder::Encoder::new(schema, &mut out).message(ty, object)?;
-    Ok(out)
+    message(schema, ty, object).map(|message| message.bytes)
+}
+
+/// A message without envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What is on the wire.
+    pub bytes: Vec<u8>,
+    /// The bytes are read as the very tree they were made of, but for the envelope's `apiVersion` and `kind`. When this
+    /// is false they may be: it is said of trees without empty lists, zeros that are left out, and their like.
+    pub faithful: bool,
+}
+
+/// As [`encode`], and tells whether who has the tree need not read the bytes to know what others will.
+///
+/// # Errors
+/// As [`encode_object`].
+pub fn message(schema: &Schema, ty: TypeId, object: &Value) -> Result<Message, Error> {
+    let (mut bytes, mut differs) = (Vec::with_capacity(1024), false);
+    encoder::Encoder::new(schema, &mut bytes, &mut differs).message(ty, object)?;
+    Ok(Message {
+        bytes,
+        faithful: !differs,
+    })
 }
 
 /// Wraps message bytes into the envelope.

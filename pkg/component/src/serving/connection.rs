@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::gather::{Gather, Valve};
 use super::{BoxError, GoAway, Limits, PeerAddr, PeerCerts, Tls};
 
 /// When and how a server ends.
@@ -105,7 +106,7 @@ async fn connection<S, B>(
         return drive(stream, peer, None, limits, service, shutdown).await;
     };
     let local = stream.local_addr().ok().map(|address| address.ip());
-    let handshake = tls.acceptor(local).accept(stream);
+    let handshake = tls.acceptor(local).accept(Valve::new(stream));
     match tokio::time::timeout(limits.header_timeout, handshake).await {
         Ok(Ok(stream)) => {
             let certs = stream
@@ -114,7 +115,7 @@ async fn connection<S, B>(
                 .peer_certificates()
                 .filter(|chain| !chain.is_empty())
                 .map(|chain| PeerCerts(chain.iter().map(|cert| cert.clone().into_owned()).collect()));
-            drive(stream, peer, certs, limits, service, shutdown).await;
+            drive(Gather::new(stream), peer, certs, limits, service, shutdown).await;
         }
         Ok(Err(error)) => tracing::debug!("TLS handshake error from {peer}: {error}"),
         Err(_) => tracing::debug!("TLS handshake with {peer} timed out"),
