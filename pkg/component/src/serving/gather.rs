@@ -156,3 +156,6 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Valve<IO> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
+
+#[cfg(test)]
+mod tests;
