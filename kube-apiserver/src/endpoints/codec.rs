@@ -19,7 +19,7 @@ pub(crate) use gzip::Gzip;
 pub(crate) use metadata::list as protobuf_list;
 
 use super::negotiate::Format;
-use super::patch::Kind as PatchKind;
+use super::patch::{Kind as PatchKind, Patch};
 use crate::request::{Query, RequestContext};
 
 /// `fieldValidation`.
@@ -208,11 +208,22 @@ pub(crate) fn decode_options(format: Format, body: &[u8], kind: &str) -> Result<
     }
 }
 
-/// A patch's body: any JSON.
-pub(crate) fn decode_patch(body: &[u8]) -> Result<Value> {
-    json::parse(body)
-        .map(|d| d.object)
-        .map_err(|e| ApiError::bad_request(e.to_string()))
+/// A patch's body: any JSON, and what only strictness minds of it.
+pub(super) fn decode_patch(kind: PatchKind, body: &[u8]) -> Result<(Value, Vec<String>)> {
+    let decoded = json::parse(body).map_err(|e| {
+        let prefix = if kind == PatchKind::Strategic {
+            ""
+        } else {
+            "error decoding patch: "
+        };
+        ApiError::bad_request(format!("{prefix}{e}"))
+    })?;
+    let mut strict = decoded.strict;
+    if kind == PatchKind::Json {
+        strict.extend(patch::json::unknown_fields(&decoded.object));
+        strict.iter_mut().for_each(|why| why.insert_str(0, "json patch "));
+    }
+    Ok((decoded.object, strict))
 }
 
 /// Applies a patch to an object of a kind.
@@ -241,21 +252,19 @@ pub(crate) fn apply_patch(kind: PatchKind, object: &Value, body: &Value, expecte
     Ok(target)
 }
 
-/// Decodes the result of a patch as its kind again: unknown fields by `strictness`, wrong types
-/// are an error (upstream `handlers/patch.go`).
-pub(crate) fn check_patched(
-    patched: Value,
-    expected: Expected,
-    strictness: Strictness,
-    ctx: &RequestContext,
-) -> Result<Value> {
+/// Decodes the result of a patch as its kind again: unknown fields by strictness, wrong types are an error
+/// (upstream `handlers/patch.go`).
+pub(super) fn check_patched(patched: Value, sent: &Patch, expected: Expected, ctx: &RequestContext) -> Result<Value> {
     let want = gvk(expected);
     let schema = api::schema();
     let Some(ty) = schema.kind(&want) else {
         return Ok(patched);
     };
     let refused = |why: String| {
-        let text = patched.to_string();
+        let text = match sent.kind {
+            PatchKind::Strategic => patch::go_text(&sent.body),
+            _ => patched.to_string(),
+        };
         let e = Error::invalid(&Path::new("patch"), text.as_str(), why);
         ApiError::invalid(&GroupKind::new("", ""), "", vec![e])
     };
@@ -269,12 +278,13 @@ pub(crate) fn check_patched(
         )));
     }
     let decoded = json::conform(schema, ty, &patched).map_err(|e| refused(e.to_string()))?;
-    if strictness == Strictness::Strict && !decoded.strict.is_empty() {
-        return Err(refused(json::strict_error(&decoded.strict)));
+    let strict = [sent.strict.as_slice(), &decoded.strict].concat();
+    if sent.strictness == Strictness::Strict && !strict.is_empty() {
+        return Err(refused(json::strict_error(&strict)));
     }
     let mut object = decoded.object;
     meta::set_gvk(&mut object, &want.api_version(), &want.kind);
-    strictness.settle(decoded.strict, &want, ctx)?;
+    sent.strictness.settle(strict, &want, ctx)?;
     Ok(object)
 }
 
@@ -288,10 +298,62 @@ mod tests {
 
     const CONFIG_MAP: Expected = ("", "v1", "ConfigMap");
 
+    fn sent(kind: PatchKind, body: &Value, strictness: Strictness) -> Result<Value> {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        let patch = Patch::new(kind, body.to_string().as_bytes(), strictness)?;
+        let patched = apply_patch(kind, &object, &patch.body, CONFIG_MAP)?;
+        check_patched(patched, &patch, CONFIG_MAP, &RequestContext::internal())
+    }
+
     fn patched(change: Value, strictness: Strictness) -> ApiError {
-        let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
-        patch::merge::apply(&mut object, &change);
-        check_patched(object, CONFIG_MAP, strictness, &RequestContext::internal()).unwrap_err()
+        sent(PatchKind::Merge, &change, strictness).unwrap_err()
+    }
+
+    #[test]
+    fn a_strategic_patch_with_a_wrong_result_is_shown_as_go_prints_it() {
+        let e = sent(PatchKind::Strategic, &json!({"data": {"a": 1}}), Strictness::Warn).unwrap_err();
+        let start = " \"\" is invalid: patch: Invalid value: \"map[data:map[a:1]]\": ";
+        assert!(e.message.starts_with(start), "{}", e.message);
+    }
+
+    #[test]
+    fn strictness_minds_the_patch_itself() {
+        let refused = |kind, body: &str, strictness| {
+            let object =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "x"}});
+            let patch = Patch::new(kind, body.as_bytes(), strictness)?;
+            let patched = apply_patch(kind, &object, &patch.body, CONFIG_MAP)?;
+            let ctx = RequestContext::internal();
+            check_patched(patched, &patch, CONFIG_MAP, &ctx).map(|_| ctx.warnings.lock().clone())
+        };
+        for (kind, body, why) in [
+            (
+                PatchKind::Json,
+                r#"[{"op": "remove", "path": "/data/a", "froM": "/b"}]"#,
+                "json patch unknown field \"[0].froM\"",
+            ),
+            (
+                PatchKind::Merge,
+                r#"{"data": {"b": "1", "b": "2"}}"#,
+                "duplicate field \"data.b\"",
+            ),
+            (
+                PatchKind::Strategic,
+                r#"{"data": {"b": "1", "b": "2"}}"#,
+                "duplicate field \"data.b\"",
+            ),
+        ] {
+            let e = refused(kind, body, Strictness::Strict).unwrap_err();
+            assert!(
+                e.message.ends_with(&format!("strict decoding error: {why}")),
+                "{}",
+                e.message
+            );
+            assert_eq!(refused(kind, body, Strictness::Warn).unwrap(), [why]);
+            assert!(refused(kind, body, Strictness::Ignore).unwrap().is_empty());
+        }
+        let e = refused(PatchKind::Json, "[", Strictness::Warn).unwrap_err();
+        assert!(e.message.starts_with("error decoding patch: "), "{}", e.message);
     }
 
     #[test]

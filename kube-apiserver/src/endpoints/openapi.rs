@@ -1,7 +1,8 @@
 //! `/openapi/v3` and `/openapi/v2`: what objects look like and which operations there are.
 //!
 //! Made from the schema table, the resource table and the prose collected by the build script, per group and version
-//! when first asked for; what is kept of a document is its compressed form. kubectl reads it to explain fields, to
+//! when first asked for; what is kept of a document is its compressed form, and the plain one once somebody asked for
+//! that. kubectl reads it to explain fields, to
 //! learn that the server validates fields, and for the keys of strategic merge patches. Upstream: kube-openapi
 //! `pkg/handler` and `pkg/handler3`.
 
@@ -36,8 +37,10 @@ mod v2;
 mod v3;
 
 const JSON: &str = "application/json";
+/// Ends the name of a document for clients that take no compressed one.
+const PLAIN: &str = " plain";
 
-/// Documents made so far, compressed, by name (`apis/apps/v1`, `v2`, `v2.pb`).
+/// Documents made so far, by name (`apis/apps/v1`, `v2`, `v2.pb`); compressed, but those with [`PLAIN`].
 static MADE: LazyLock<Mutex<BTreeMap<String, Bytes>>> = LazyLock::new(Mutex::default);
 
 /// Changes whenever what the documents are made of changes. Upstream hashes every document by itself, which would mean
@@ -249,7 +252,8 @@ fn answer(headers: &HeaderMap, content_type: &str, name: &str, make: impl FnOnce
             set(&mut r, CONTENT_ENCODING, "gzip");
             r
         } else {
-            Response::new(Body::from(decompress(&body)))
+            let plain = made(&format!("{name}{PLAIN}"), || decompress(&body));
+            Response::new(Body::from(plain))
         };
         set(&mut r, CONTENT_TYPE, content_type);
         r

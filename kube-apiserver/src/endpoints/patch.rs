@@ -41,11 +41,11 @@ impl Kind {
 
 /// A patch read from a request.
 pub(super) struct Patch {
-    kind: Kind,
-    body: Value,
-    strictness: codec::Strictness,
-    /// What strict decoding of a configuration objects to, one line each.
-    duplicates: Vec<String>,
+    pub(super) kind: Kind,
+    pub(super) body: Value,
+    pub(super) strictness: codec::Strictness,
+    /// What strict decoding of the patch itself objects to, one line each.
+    pub(super) strict: Vec<String>,
     force: bool,
 }
 
@@ -55,18 +55,23 @@ impl Patch {
         let Some(kind) = Kind::of(&call.head.headers) else {
             return Err(ApiError::unsupported_media_type(&MEDIA_TYPES.map(|(m, _)| m)));
         };
-        let strictness = codec::Strictness::parse(&call.query);
-        let bytes = call.body().await?;
-        let (body, duplicates) = match kind {
-            Kind::Apply => configuration(&bytes)?,
-            _ => (codec::decode_patch(&bytes)?, vec![]),
+        let mut patch = Patch::new(kind, &call.body().await?, codec::Strictness::parse(&call.query))?;
+        patch.force = call.query.flag("force");
+        Ok(patch)
+    }
+
+    /// Reads the body of a patch.
+    pub(super) fn new(kind: Kind, bytes: &[u8], strictness: codec::Strictness) -> Result<Self> {
+        let (body, strict) = match kind {
+            Kind::Apply => configuration(bytes)?,
+            _ => codec::decode_patch(kind, bytes)?,
         };
         Ok(Patch {
             kind,
             body,
             strictness,
-            duplicates,
-            force: call.query.flag("force"),
+            strict,
+            force: false,
         })
     }
 
@@ -85,7 +90,7 @@ impl Patch {
         let expected = call.expected();
         let patched = codec::apply_patch(self.kind, object, &self.body, expected)?;
         let no_owners = field_manager::says_no_owners(&patched);
-        let mut object = codec::check_patched(patched, expected, self.strictness, &call.ctx)?;
+        let mut object = codec::check_patched(patched, self, expected, &call.ctx)?;
         if no_owners {
             field_manager::set_no_owners(&mut object);
         }
@@ -94,13 +99,13 @@ impl Patch {
 
     fn check_duplicates(&self, call: &Call) -> Result<()> {
         match self.strictness {
-            _ if self.duplicates.is_empty() => {}
+            _ if self.strict.is_empty() => {}
             codec::Strictness::Ignore => {}
-            codec::Strictness::Warn => self.duplicates.iter().for_each(|line| call.ctx.warn(line.trim())),
+            codec::Strictness::Warn => self.strict.iter().for_each(|line| call.ctx.warn(line.trim())),
             codec::Strictness::Strict => {
                 return Err(ApiError::bad_request(format!(
                     "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n{}",
-                    self.duplicates.join("\n")
+                    self.strict.join("\n")
                 )));
             }
         }

@@ -62,6 +62,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A value as Go prints it in a text: `map[a:1]`.
+pub fn go_text(value: &Value) -> String {
+    go::plain(value)
+}
+
 /// What `encoding/json` says of a value that is not of a type of Go.
 fn cannot_unmarshal(value: &Value, into: &str) -> String {
     let form = match value {

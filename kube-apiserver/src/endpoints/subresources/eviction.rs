@@ -155,7 +155,8 @@ fn marked(old: &Value, options: &DeleteOptions) -> Result<Value> {
     Ok(new)
 }
 
-/// More than one budget is a failure that is answered as an object, not as an error.
+/// More than one budget is a failure that is answered as an object, not as an error: as one that was created
+/// (upstream `createHandler`, which looks at the code of a Status only to set it).
 fn several(call: &Call) -> Result<Response<Body>> {
     let out = negotiate::Output {
         view: Default::default(),
@@ -163,7 +164,7 @@ fn several(call: &Call) -> Result<Response<Body>> {
     };
     let v = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 500,
         "message": "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."});
-    respond::value(StatusCode::INTERNAL_SERVER_ERROR, &out, &v)
+    respond::value(StatusCode::CREATED, &out, &v)
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let call = &call;
     let admit = Admit::new(&call.api, &call.ctx, Operation::Update);
     let writer = call.writer();
+    let scales = GroupResource::new(call.row.group, format!("{}/scale", call.row.plural));
     let update = |old: &Value| {
         if old.is_null() {
             return Err(ApiError::not_found(store.group_resource(), &name));
@@ -51,7 +52,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         if !applies {
             writer.track_scale(&before, &mut after);
         }
-        let mut new = into_object(&after, old, &name)?;
+        let mut new = into_object(&after, old, &scales, &name)?;
         meta::set(&mut new, "managedFields", writer.owners_of_parent(old, &after)?);
         Ok(new)
     };
@@ -60,10 +61,7 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
         .await
         .map_err(|error| match error {
             // A write finds no scale where a read finds no workload (upstream `scaleUpdatedObjectInfo`).
-            error if error == ApiError::not_found(store.group_resource(), &name) => {
-                let scales = GroupResource::new(call.row.group, format!("{}/scale", call.row.plural));
-                ApiError::not_found(&scales, &name)
-            }
+            error if error == ApiError::not_found(store.group_resource(), &name) => ApiError::not_found(&scales, &name),
             error => error,
         })?;
     answer(call, &out, &entry)
@@ -121,8 +119,8 @@ fn selector_text(selector: &Value) -> Option<String> {
     Some(pairs.join(","))
 }
 
-/// The workload with the Scale's replicas; the Scale's identity becomes the update's guard.
-fn into_object(scale: &Value, old: &Value, name: &str) -> Result<Value> {
+/// The workload with the Scale's replicas; the Scale's version becomes the update's guard.
+fn into_object(scale: &Value, old: &Value, scales: &GroupResource, name: &str) -> Result<Value> {
     let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
     if replicas < 0 {
         let path = Path::new("spec").child("replicas");
@@ -133,17 +131,16 @@ fn into_object(scale: &Value, old: &Value, name: &str) -> Result<Value> {
             vec![e],
         ));
     }
+    let (wanted, present) = (meta::uid(scale), meta::uid(old));
+    if !wanted.is_empty() && wanted != present {
+        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {present}");
+        return Err(ApiError::conflict(scales, name, why));
+    }
     let mut new = old.clone();
     new["spec"]["replicas"] = replicas.into();
-    for (field, value) in [
-        ("uid", meta::uid(scale)),
-        ("resourceVersion", meta::resource_version(scale)),
-    ] {
-        if value.is_empty() {
-            meta::remove(&mut new, field);
-        } else {
-            meta::set(&mut new, field, value);
-        }
+    match meta::resource_version(scale) {
+        "" => meta::remove(&mut new, "resourceVersion"),
+        version => meta::set(&mut new, "resourceVersion", version),
     }
     Ok(new)
 }
@@ -162,20 +159,31 @@ mod tests {
 
     #[test]
     fn scale_writes_replicas_and_guards_the_version() {
-        let d = json!({"metadata": {"name": "d", "resourceVersion": "9"}, "spec": {"replicas": 3}});
-        let new = into_object(
-            &json!({"metadata": {"name": "d", "resourceVersion": "7"}, "spec": {"replicas": 5}}),
-            &d,
-            "d",
-        )
-        .expect("valid");
-        assert_eq!(new["spec"]["replicas"], 5);
-        assert_eq!(new["metadata"]["resourceVersion"], "7");
+        let d = json!({"metadata": {"name": "d", "uid": "u", "resourceVersion": "9"}, "spec": {"replicas": 3}});
+        let scales = GroupResource::new("apps", "deployments/scale");
+        let write = |scale: Value| into_object(&scale, &d, &scales, "d");
+        let new = write(json!({"metadata": {"name": "d", "resourceVersion": "7"}, "spec": {"replicas": 5}}));
         assert_eq!(
-            into_object(&json!({"spec": {"replicas": -1}}), &d, "d")
-                .expect_err("negative")
-                .code,
+            new.expect("valid"),
+            json!({"metadata": {"name": "d", "uid": "u", "resourceVersion": "7"}, "spec": {"replicas": 5}})
+        );
+        let any = write(json!({"metadata": {"uid": "u"}})).expect("valid");
+        assert_eq!(
+            any,
+            json!({"metadata": {"name": "d", "uid": "u"}, "spec": {"replicas": 0}})
+        );
+        assert_eq!(
+            write(json!({"spec": {"replicas": -1}})).expect_err("negative").code,
             422
+        );
+        let other = write(json!({"metadata": {"uid": "v"}})).expect_err("another one's");
+        assert_eq!(
+            (other.code, other.message.as_str()),
+            (
+                409,
+                "Operation cannot be fulfilled on deployments/scale.apps \"d\": Precondition failed: \
+                 UID in precondition: v, UID in object meta: u"
+            )
         );
     }
 }

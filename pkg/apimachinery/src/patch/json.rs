@@ -124,6 +124,18 @@ impl Patch {
     }
 }
 
+/// What strict decoding of a patch objects to, besides duplicates (upstream: `jsonPatchOp`).
+pub fn unknown_fields(tree: &Value) -> Vec<String> {
+    let known = ["op", "path", "from", "value"];
+    let mut out = Vec::new();
+    for (at, operation) in tree.as_array().into_iter().flatten().enumerate() {
+        let names = operation.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let unknown = names.filter(|name| !known.contains(&name.as_str()));
+        out.extend(unknown.map(|name| format!("unknown field \"[{at}].{name}\"")));
+    }
+    out
+}
+
 /// A patch that Go could not read (upstream reads it twice; the first reading is a strict one into `jsonPatchOp`).
 fn undecodable(why: String) -> Error {
     Error::Malformed(format!("error decoding patch: {why}"))

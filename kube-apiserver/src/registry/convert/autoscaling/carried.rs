@@ -1,6 +1,7 @@
 //! What the annotations hold: metrics in v1's own types, conditions, and the behavior as upstream's
 //! internal type prints.
 
+use apimachinery::field::escape_html;
 use apimachinery::quantity;
 use k8s_openapi::api::autoscaling::v2::{
     HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerCondition, MetricSpec, MetricStatus,
@@ -326,7 +327,7 @@ pub(super) fn go_json(value: &Value) -> String {
             let parts = fields.into_iter().map(|(name, value)| {
                 let value = match (name.as_str(), value) {
                     // A map, which Go sorts by its keys.
-                    ("matchLabels", labels) => labels.to_string(),
+                    ("matchLabels", labels) => escape_html(labels.to_string()),
                     (_, value) => go_json(value),
                 };
                 format!("{}:{value}", Value::from(name.as_str()))
@@ -334,14 +335,7 @@ pub(super) fn go_json(value: &Value) -> String {
             format!("{{{}}}", joined(parts.collect()))
         }
         Value::Array(items) => format!("[{}]", joined(items.iter().map(go_json).collect())),
-        Value::String(text) => {
-            // `json.Marshal` escapes what HTML minds.
-            let quoted = Value::from(text.as_str()).to_string();
-            quoted
-                .replace('<', "\\u003c")
-                .replace('>', "\\u003e")
-                .replace('&', "\\u0026")
-        }
+        Value::String(_) => escape_html(value.to_string()),
         other => other.to_string(),
     }
 }

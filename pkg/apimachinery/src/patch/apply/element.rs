@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::field::quote;
+use crate::field::{escape_html, quote};
 
 /// One step of a field path.
 #[derive(Clone, Debug)]
@@ -88,16 +88,6 @@ impl Element {
 /// As Go's `encoding/json` writes it.
 fn go_json(value: &Value) -> String {
     escape_html(value.to_string())
-}
-
-/// Go's JSON writer escapes what could end a script element.
-pub(super) fn escape_html(json: String) -> String {
-    if !json.contains(['<', '>', '&']) {
-        return json;
-    }
-    json.replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
 }
 
 impl Ord for Element {

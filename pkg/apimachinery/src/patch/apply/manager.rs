@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::compare;
 use super::conflict;
-use super::element;
 use super::field_set;
 use super::managed::{Entry, Managed, Operation, Owner};
 use super::set::Set;
 use super::updater::{Failure, Updater, Versions};
 use super::validate;
+use crate::field::escape_html;
 use crate::gvk::GroupVersionKind;
 use crate::meta;
 use crate::schema::Schema;
@@ -269,7 +269,7 @@ fn record_last_applied(object: &mut Value, config: &Value) {
     {
         annotations.remove(LAST_APPLIED);
     }
-    let text = element::escape_html(config.to_string()) + "\n";
+    let text = escape_html(config.to_string()) + "\n";
     meta::set_annotation(object, LAST_APPLIED, &text);
     let size: usize = meta::annotations(object)
         .iter()
