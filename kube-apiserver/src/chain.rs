@@ -98,16 +98,15 @@ impl Chain {
         let preflight = origin.as_ref().and_then(|_| cors::preflight(&request));
         let answered = match preflight {
             Some(response) => Ok(Ok(response)),
-            None => AssertUnwindSafe(self.filtered(ctx, request, long)).catch_unwind().await,
+            None => {
+                AssertUnwindSafe(self.filtered(ctx, request, long, &running))
+                    .catch_unwind()
+                    .await
+            }
         };
         let mut response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(e)) => {
-                if matches!(e.code, 429 | 504) {
-                    running.terminated(StatusCode::from_u16(e.code).unwrap_or_default());
-                }
-                respond::error(&accept, &query, &e)
-            }
+            Ok(Err(e)) => respond::error(&accept, &query, &e),
             Err(_) => {
                 tracing::error!(path, "a request made the server panic");
                 let e = ApiError::internal("This request caused apiserver to panic. Look in the logs for details.");
@@ -128,14 +127,21 @@ impl Chain {
         Ok(draining::until_the_end(under_way, running.answered(response)))
     }
 
-    async fn filtered(&self, ctx: RequestContext, request: Request<Body>, long: bool) -> Result<Response<Body>> {
+    async fn filtered(
+        &self,
+        ctx: RequestContext,
+        request: Request<Body>,
+        long: bool,
+        running: &Running,
+    ) -> Result<Response<Body>> {
         // Deadline: bounds all that follows, so that nobody waits longer than they said.
         if long {
-            return self.identified(ctx, request, true).await;
+            return self.identified(ctx, request, true, running).await;
         }
         let deadline = self.deadline(&request)?;
-        let answer = self.identified(ctx, request, false);
+        let answer = self.identified(ctx, request, false, running);
         tokio::time::timeout(deadline, answer).await.map_err(|_| {
+            running.terminated(StatusCode::GATEWAY_TIMEOUT);
             ApiError::timeout(
                 "request did not complete within requested timeout - context deadline exceeded",
                 0,
@@ -148,6 +154,7 @@ impl Chain {
         mut ctx: RequestContext,
         mut request: Request<Body>,
         long: bool,
+        running: &Running,
     ) -> Result<Response<Body>> {
         // Authentication: who asks. Credentials are gone from the headers afterwards.
         let certs = request.extensions().get::<PeerCerts>().map(|c| c.0.clone());
@@ -165,10 +172,10 @@ impl Chain {
         impersonation::apply(&self.api.authorizer, &mut ctx, request.headers_mut()).await?;
         // Max in flight: long-running requests, masters and probes are not counted. Before authorization, whose work
         // is part of the load.
-        let _slot = if is_probe(&ctx.info) {
-            None
-        } else {
-            self.inflight.enter(&ctx, long).await?
+        let free = long || is_probe(&ctx.info);
+        let Ok(_slot) = self.inflight.enter(&ctx, free).await else {
+            running.terminated(StatusCode::TOO_MANY_REQUESTS);
+            return Ok(inflight::refusal());
         };
         self.authorize(&self.api.authorizer, &ctx).await?;
         self.dispatch(ctx, request).await

@@ -125,38 +125,13 @@ impl Options {
                 "--secure-port {port} must be between 1 and 65535, inclusive. It cannot be turned off with 0"
             ));
         }
-        let certificate = match (path("tls-cert-file"), path("tls-private-key-file")) {
-            (Some(cert), Some(key)) => ServingCertificate::Files(cert, key),
-            (None, None) => ServingCertificate::SelfSigned(path("cert-dir")),
-            _ => {
-                errors.push("--tls-cert-file and --tls-private-key-file must be given together".to_owned());
-                ServingCertificate::SelfSigned(None)
-            }
-        };
-
+        let certificate = serving_certificate(v, &mut errors);
         let web = WebOptions::from_values(v, &mut errors);
 
         let modes = authorization_modes(v, &mut errors);
         errors.extend(authz::config::validate(&modes));
 
-        let ranges_text = v
-            .non_empty("service-cluster-ip-range")
-            .unwrap_or_else(|| DEFAULT_SERVICE_RANGE.to_owned());
-        let mut service_ranges = vec![];
-        for text in ranges_text.split(',') {
-            match ServiceRange::parse(text.trim()) {
-                Ok(r) => service_ranges.push(r),
-                Err(e) => errors.push(format!("--service-cluster-ip-range: {e}")),
-            }
-        }
-        if service_ranges.len() > 2 {
-            errors.push("--service-cluster-ip-range must not contain more than two entries".to_owned());
-        } else if service_ranges.len() == 2 && service_ranges[0].family() == service_ranges[1].family() {
-            errors.push(
-                "--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family"
-                    .to_owned(),
-            );
-        }
+        let service_ranges = service_ranges(v, &mut errors);
         let reconciler = v.string("endpoint-reconciler-type");
         if !matches!(reconciler.as_str(), "lease" | "none" | "master-count") {
             errors.push(format!(
@@ -170,19 +145,8 @@ impl Options {
         if v.int("min-request-timeout") < 0 {
             errors.push("--min-request-timeout can not be negative value".to_owned());
         }
-        let inflight = |name: &str, errors: &mut Vec<String>| {
-            usize::try_from(v.int(name)).unwrap_or_else(|_| {
-                errors.push(format!("--{name} can not be negative value"));
-                0
-            })
-        };
-        let max_reads = inflight("max-requests-inflight", &mut errors);
-        let max_writes = inflight("max-mutating-requests-inflight", &mut errors);
-
         let queue_requests = v.bool("enable-priority-and-fairness");
-        if queue_requests && max_reads + max_writes == 0 {
-            errors.push("invalid configuration: MaxRequestsInFlight=0 and MaxMutatingRequestsInFlight=0; they must add up to something positive".to_owned());
-        }
+        let (max_reads, max_writes) = inflight(v, queue_requests, &mut errors);
         let enable_admission = [v.strings("enable-admission-plugins"), v.strings("admission-control")].concat();
         let disable_admission = v.strings("disable-admission-plugins");
         let admission_configurations = configurations(v, &enable_admission, &disable_admission, &mut errors);
@@ -273,6 +237,55 @@ impl Options {
         self.port = 0;
         self
     }
+}
+
+/// The certificate of the server itself.
+fn serving_certificate(v: &Values, errors: &mut Vec<String>) -> ServingCertificate {
+    let path = |name: &str| v.non_empty(name).map(PathBuf::from);
+    match (path("tls-cert-file"), path("tls-private-key-file")) {
+        (Some(cert), Some(key)) => ServingCertificate::Files(cert, key),
+        (None, None) => ServingCertificate::SelfSigned(path("cert-dir")),
+        _ => {
+            errors.push("--tls-cert-file and --tls-private-key-file must be given together".to_owned());
+            ServingCertificate::SelfSigned(None)
+        }
+    }
+}
+
+/// The service networks: one, or one of each family.
+fn service_ranges(v: &Values, errors: &mut Vec<String>) -> Vec<ServiceRange> {
+    let text = v.non_empty("service-cluster-ip-range");
+    let text = text.as_deref().unwrap_or(DEFAULT_SERVICE_RANGE);
+    let mut ranges = vec![];
+    for text in text.split(',') {
+        match ServiceRange::parse(text.trim()) {
+            Ok(range) => ranges.push(range),
+            Err(e) => errors.push(format!("--service-cluster-ip-range: {e}")),
+        }
+    }
+    if ranges.len() > 2 {
+        errors.push("--service-cluster-ip-range must not contain more than two entries".to_owned());
+    } else if ranges.len() == 2 && ranges[0].family() == ranges[1].family() {
+        errors.push(
+            "--service-cluster-ip-range[0] and --service-cluster-ip-range[1] must be of different IP family".to_owned(),
+        );
+    }
+    ranges
+}
+
+/// How many reads and writes may run at once. `queue`: further ones wait, which needs a limit to wait for.
+fn inflight(v: &Values, queue: bool, errors: &mut Vec<String>) -> (usize, usize) {
+    let mut limit = |name: &str| {
+        usize::try_from(v.int(name)).unwrap_or_else(|_| {
+            errors.push(format!("--{name} can not be negative value"));
+            0
+        })
+    };
+    let (reads, writes) = (limit("max-requests-inflight"), limit("max-mutating-requests-inflight"));
+    if queue && reads == 0 && writes == 0 {
+        errors.push("invalid configuration: MaxRequestsInFlight=0 and MaxMutatingRequestsInFlight=0; they must add up to something positive".to_owned());
+    }
+    (reads, writes)
 }
 
 /// What the file of `--admission-control-config-file` says to the plugins that run.

@@ -6,9 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apimachinery::status::{ApiError, Result};
+use axum::body::Body;
+use http::header::{HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::endpoints::respond;
 use crate::request::RequestContext;
 
 /// Longest wait for a slot, unless there is no queue.
@@ -33,9 +36,9 @@ impl Inflight {
         }
     }
 
-    /// Waits for a slot; `None` when none is needed. 429 when too many wait too long.
-    pub(super) async fn enter(&self, ctx: &RequestContext, long: bool) -> Result<Option<OwnedSemaphorePermit>> {
-        if long || ctx.user.groups.iter().any(|g| g == "system:masters") {
+    /// Waits for a slot; `None` when none is needed. `free`: the request is none of those that are counted.
+    pub(super) async fn enter(&self, ctx: &RequestContext, free: bool) -> Result<Option<OwnedSemaphorePermit>, Full> {
+        if free || ctx.user.groups.iter().any(|g| g == "system:masters") {
             return Ok(None);
         }
         let limit = if matches!(ctx.info.verb.as_str(), "get" | "list" | "watch") {
@@ -46,12 +49,23 @@ impl Inflight {
         let Some(limit) = limit else { return Ok(None) };
         match tokio::time::timeout(self.patience, limit.clone().acquire_owned()).await {
             Ok(Ok(slot)) => Ok(Some(slot)),
-            _ => Err(ApiError::too_many_requests(
-                "Too many requests, please try again later.",
-                1,
-            )),
+            _ => Err(Full),
         }
     }
+}
+
+/// There is no slot, or none came in time.
+#[derive(Debug)]
+pub(super) struct Full;
+
+/// The answer to [`Full`]. Upstream: `filters/priority-and-fairness.go` `tooManyRequests`; it is no Status.
+pub(super) fn refusal() -> Response<Body> {
+    let text = "Too many requests, please try again later.\n";
+    let mut response = respond::bytes(StatusCode::TOO_MANY_REQUESTS, "text/plain; charset=utf-8", text);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 #[cfg(test)]
@@ -59,6 +73,16 @@ impl Inflight {
 mod tests {
     use super::*;
     use crate::request::UserInfo;
+
+    #[test]
+    fn a_refusal_is_a_text_that_says_when_to_come_back() {
+        let refusal = refusal();
+        let said = [http::header::CONTENT_TYPE, RETRY_AFTER].map(|name| refusal.headers()[name].to_str().unwrap());
+        assert_eq!(
+            (refusal.status().as_u16(), said),
+            (429, ["text/plain; charset=utf-8", "1"])
+        );
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_slot_waits_only_where_there_is_a_queue() {
@@ -71,14 +95,13 @@ mod tests {
             let inflight = Inflight::new(1, 0, queue);
             let _slot = inflight.enter(&get, false).await.unwrap();
             let begun = tokio::time::Instant::now();
-            let refusal = inflight.enter(&get, false).await.unwrap_err();
-            assert_eq!((refusal.code, refusal.retry_after()), (429, Some(1)));
+            assert!(inflight.enter(&get, false).await.is_err());
             assert_eq!(begun.elapsed().as_secs(), waits);
             let write = RequestContext::internal_for("create", "", "v1", "pods", "n", "");
             assert!(inflight.enter(&write, false).await.unwrap().is_none(), "0 is no limit");
             assert!(
                 inflight.enter(&get, true).await.unwrap().is_none(),
-                "long requests are free"
+                "some requests are free"
             );
         }
     }

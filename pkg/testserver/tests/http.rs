@@ -237,6 +237,42 @@ async fn the_server_tells_who_it_is_and_how_it_is() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn only_what_the_server_gives_up_to_save_itself_counts_as_that() {
+    let server = TestServer::start().await;
+    let admin = Caller::new(&server, "admin");
+    let ns = "/api/v1/namespaces/default";
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}});
+    admin.post(&format!("{ns}/serviceaccounts"), account).await;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "kept", "labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}], "nodeName": "n"}});
+    assert_eq!(admin.post(&format!("{ns}/pods"), pod).await.code, 201);
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "kept"},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"a": "b"}}}});
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    assert_eq!(admin.post(budgets, budget).await.code, 201);
+    let mut running = admin.get(&format!("{ns}/pods/kept")).await.body;
+    running["status"]["phase"] = json!("Running");
+    let status = format!("{ns}/pods/kept/status");
+    assert_eq!(
+        admin.call(Method::PUT, &status, "application/json", running).await.code,
+        200
+    );
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "kept"}});
+    assert_eq!(
+        admin.post(&format!("{ns}/pods/kept/eviction"), eviction).await.code,
+        429
+    );
+    let metrics = admin.get("/metrics").await.text;
+    let given_up = |line: &&str| line.starts_with("apiserver_request_terminations_total{");
+    let evictions = metrics
+        .lines()
+        .filter(given_up)
+        .filter(|line| line.contains("eviction"));
+    assert_eq!(evictions.count(), 0);
+    server.stop().await;
+}
+
 /// What the server warns about, without the agent and the quotes around it.
 fn warnings(answer: &Answer) -> Vec<String> {
     let all = answer.headers.get_all("warning").iter();
