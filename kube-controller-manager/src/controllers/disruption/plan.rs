@@ -12,7 +12,7 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatu
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::Timestamp;
-use rules::pods::{is_pod_ready, is_pod_terminal};
+use rules::pods::{DISRUPTION_TARGET, is_pod_ready, is_pod_terminal};
 
 use crate::percent::scaled;
 
@@ -21,7 +21,6 @@ const DELETION_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a pod may say that it will be disrupted without going. Upstream: `stalePodDisruptionTimeout`.
 const STALE_TIMEOUT: Duration = Duration::from_secs(120);
 const DISRUPTION_ALLOWED: &str = "DisruptionAllowed";
-const DISRUPTION_TARGET: &str = "DisruptionTarget";
 
 /// What looking at a budget comes to.
 pub(super) struct Looked {
