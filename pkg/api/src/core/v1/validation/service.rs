@@ -44,7 +44,7 @@ pub fn service_update(new: &Service, old: &Service) -> ErrorList {
         let path = Path::new(TOP).child("healthCheckNodePort");
         errs.push(Error::forbidden(&path, "field is immutable"));
     }
-    spec(&mut errs, new, Some(before));
+    spec(&mut errs, new, Some(old));
     errs
 }
 
@@ -106,10 +106,11 @@ const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 
 /// `validateService`: all but the metadata.
-fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&ServiceSpec>) {
+fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&Service>) {
     let empty = ServiceSpec::default();
     let spec = obj.spec.as_ref().unwrap_or(&empty);
-    let annotation = |name: &str| obj.metadata.annotations.as_ref().and_then(|a| a.get(name));
+    let before = old.and_then(|old| old.spec.as_ref());
+    let annotation = |name: &str| annotation(obj, name);
     if let (Some(mode), Some(hints)) = (annotation(TOPOLOGY_MODE), annotation(TOPOLOGY_HINTS))
         && mode != hints
     {
@@ -139,8 +140,8 @@ fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&ServiceSpec>) {
     }
     meta::labels(errs, spec.selector.as_ref(), &path.child("selector"));
     affinity(errs, spec, &path);
-    cluster_ips(errs, spec, old, &path);
-    let stored = stored_list(old.map(|o| &o.external_ips));
+    cluster_ips(errs, spec, before, &path);
+    let stored = stored_list(before.map(|o| &o.external_ips));
     for (index, address) in list(&spec.external_ips).iter().enumerate() {
         let path = path.child("externalIPs").index(index);
         let before = errs.len();
@@ -156,7 +157,7 @@ fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&ServiceSpec>) {
         &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
     );
     duplicate_ports(errs, ports, type_, &path.child("ports"));
-    source_ranges(errs, spec, old, annotation(SOURCE_RANGES), &path);
+    source_ranges(errs, obj, old, &path);
     let allocate = spec.allocate_load_balancer_node_ports;
     match (type_ == "LoadBalancer", allocate) {
         (false, Some(_)) => {
@@ -172,25 +173,30 @@ fn spec(errs: &mut ErrorList, obj: &Service, old: Option<&ServiceSpec>) {
     traffic(errs, spec, &path);
 }
 
-fn stored_list(list: Option<&Option<Vec<String>>>) -> Vec<&str> {
-    list.into_iter().flatten().flatten().map(|v| v.trim()).collect()
+fn annotation<'a>(obj: &'a Service, name: &str) -> Option<&'a String> {
+    obj.metadata.annotations.as_ref().and_then(|a| a.get(name))
 }
 
-/// Networks a load balancer lets in, as a field or as the older annotation.
-fn source_ranges(
-    errs: &mut ErrorList,
-    spec: &ServiceSpec,
-    old: Option<&ServiceSpec>,
-    annotation: Option<&String>,
-    path: &Path,
-) {
+fn stored_list(list: Option<&Option<Vec<String>>>) -> Vec<&str> {
+    list.into_iter().flatten().flatten().map(String::as_str).collect()
+}
+
+/// Networks a load balancer lets in, as a field or as the older annotation, which is looked at when it changes.
+fn source_ranges(errs: &mut ErrorList, obj: &Service, old: Option<&Service>, path: &Path) {
+    let empty = ServiceSpec::default();
+    let spec = obj.spec.as_ref().unwrap_or(&empty);
     let ranges = list(&spec.load_balancer_source_ranges);
     let balancer = text(&spec.type_) == "LoadBalancer";
     if ranges.is_empty() {
-        let Some(text) = annotation else { return };
+        let Some(text) = annotation(obj, SOURCE_RANGES) else {
+            return;
+        };
         let path = Path::new("metadata").child("annotations").key(SOURCE_RANGES);
         if !balancer {
             errs.push(Error::forbidden(&path, ONLY_BALANCER));
+        }
+        if old.is_some_and(|old| annotation(old, SOURCE_RANGES) == Some(text)) {
+            return;
         }
         for range in text.trim().split(',').filter(|_| !text.trim().is_empty()) {
             legacy_cidr(errs, &path, range.trim(), &[]);
@@ -201,7 +207,9 @@ fn source_ranges(
     if !balancer {
         errs.push(Error::forbidden(&path, ONLY_BALANCER));
     }
-    let stored = stored_list(old.map(|o| &o.load_balancer_source_ranges));
+    let before = old.and_then(|old| old.spec.as_ref());
+    let stored = stored_list(before.map(|o| &o.load_balancer_source_ranges));
+    let stored: Vec<&str> = stored.into_iter().map(str::trim).collect();
     for (index, range) in ranges.iter().enumerate() {
         legacy_cidr(errs, &path.index(index), range.trim(), &stored);
     }

@@ -127,3 +127,25 @@ fn only_a_load_balancer_has_ingress() {
         ["status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"]
     );
 }
+
+#[test]
+fn source_ranges_of_an_annotation_are_looked_at_when_they_change() {
+    let name = "service.beta.kubernetes.io/load-balancer-source-ranges";
+    let with_ranges = |ranges: &str, class: &str| {
+        let mut all = metadata();
+        all["annotations"] = json!({ name: ranges });
+        service(&[
+            ("/metadata", all),
+            ("/spec/type", json!("LoadBalancer")),
+            ("/spec/loadBalancerClass", json!("a/b")),
+            ("/spec/selector", json!({ "a": class })),
+        ])
+    };
+    let old = with_ranges("10.0.0.0/8, nowhere", "x");
+    assert_eq!(messages(&service_create(&old)).len(), 1, "{:?}", service_create(&old));
+    // What was let in once stays (`validateService`).
+    let same = service_update(&with_ranges("10.0.0.0/8, nowhere", "y"), &old);
+    assert_eq!(messages(&same), [""; 0]);
+    let other = service_update(&with_ranges("10.0.0.0/8,nowhere", "y"), &old);
+    assert_eq!(messages(&other).len(), 1, "{other:?}");
+}
