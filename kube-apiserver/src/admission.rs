@@ -143,7 +143,7 @@ pub(crate) struct World {
 /// The enabled plugins in order.
 #[derive(Clone, Default)]
 pub(crate) struct Chain {
-    plugins: Vec<(&'static str, Arc<dyn Plugin>)>,
+    plugins: Vec<plugins::Named>,
 }
 
 impl Chain {

@@ -9,6 +9,8 @@ use super::{
     resource_quota, runtime_class, service_account, storage_protection, taint_nodes,
 };
 
+/// A plugin under its name.
+pub(crate) type Named = (&'static str, Arc<dyn Plugin>);
 /// A plugin, or what is wrong with its configuration.
 type Made = Result<Arc<dyn Plugin>, String>;
 type Make = fn(&World) -> Made;
@@ -183,10 +185,7 @@ fn ready(plugin: impl Plugin + 'static) -> Made {
 }
 
 /// Instances of the named plugins, in table order; or all that is wrong with their configurations.
-pub(crate) fn build(
-    world: &World,
-    names: &[&'static str],
-) -> Result<Vec<(&'static str, Arc<dyn Plugin>)>, Vec<String>> {
+pub(crate) fn build(world: &World, names: &[&'static str]) -> Result<Vec<Named>, Vec<String>> {
     let (mut plugins, mut wrong) = (Vec::new(), Vec::new());
     for (name, _, make) in ALL.iter().filter(|(name, ..)| names.contains(name)) {
         match make.map(|make| make(world)) {
