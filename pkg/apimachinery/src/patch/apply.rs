@@ -2,7 +2,7 @@
 //! (upstream: structured-merge-diff v6, apimachinery `util/managedfields`).
 //!
 //! - [`Element`], [`Set`]: field paths and sets of them; `fieldsV1` is their JSON.
-//! - [`Managed`] has `metadata.managedFields`.
+//! - `Managed` has `metadata.managedFields`.
 //! - [`FieldManager`]: what a request does to an object and its owners. Start here.
 //!
 //! Objects are trees that fit the schema table; the table says which lists are sets, maps or one value. A caller
@@ -26,11 +26,10 @@ mod tests;
 mod updater;
 mod validate;
 
-pub use compare::Comparison;
-pub use conflict::Conflict;
 pub use element::Element;
-pub use managed::{Entry, Fields, Managed, Operation, Owner};
-pub use manager::{FieldManager, LAST_APPLIED};
+#[cfg(test)]
+pub(crate) use managed::Managed;
+pub use manager::FieldManager;
 pub use scale::ScaleHandler;
-pub use set::{Filter, Set, path_text};
+pub use set::{Filter, Set};
 pub use updater::Versions;

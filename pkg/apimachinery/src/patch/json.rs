@@ -41,21 +41,10 @@ enum What {
 }
 
 impl Patch {
-    /// Parses the list of operations.
-    ///
-    /// # Errors
-    /// When the text is no list of operations, or the list is too long.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let tree = json::parse(bytes)
-            .map_err(|error| Error::Malformed(error.to_string()))?
-            .object;
-        Self::from_value(&tree)
-    }
-
     /// Reads the list of operations from a tree.
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// When it is no list of operations, or too long.
     pub fn from_value(tree: &Value) -> Result<Self, Error> {
         let list = match tree {
             Value::Array(list) => list,
@@ -70,16 +59,6 @@ impl Patch {
         }
         let operations = list.iter().map(operation).collect::<Result<_, _>>()?;
         Ok(Self { operations })
-    }
-
-    /// How many operations there are.
-    pub fn len(&self) -> usize {
-        self.operations.len()
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.operations.is_empty()
     }
 
     /// Puts in what Go writes of an object although it is empty, where an operation goes through it: upstream

@@ -41,7 +41,8 @@ pub fn apply(target: &mut Value, patch: &Value) {
 }
 
 /// The smallest patch that turns `old` into `new`; an empty map when they are equal.
-pub fn diff(old: &Value, new: &Value) -> Value {
+#[cfg(test)]
+pub(crate) fn diff(old: &Value, new: &Value) -> Value {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
             let mut out = Map::new();

@@ -11,18 +11,18 @@ use crate::schema::{Kind, ListType, Schema};
 
 /// The paths in which two objects differ; no path is in two of the sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// Only the old object has them.
-    pub removed: Set,
+    pub(crate) removed: Set,
     /// Both have them, with different values.
-    pub modified: Set,
+    pub(crate) modified: Set,
     /// Only the new object has them.
-    pub added: Set,
+    pub(crate) added: Set,
 }
 
 impl Comparison {
     /// Whether nothing differs.
-    pub fn is_same(&self) -> bool {
+    pub(crate) fn is_same(&self) -> bool {
         self.removed.is_empty() && self.modified.is_empty() && self.added.is_empty()
     }
 

@@ -9,11 +9,11 @@ use crate::status::{ApiError, Cause};
 
 /// An apply would take a field away from its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub(crate) struct Conflict {
     /// Who owns it.
-    pub owner: Owner,
+    pub(crate) owner: Owner,
     /// The field.
-    pub path: Vec<Element>,
+    pub(crate) path: Vec<Element>,
 }
 
 /// Conflicts of owners' fields, in the order of the owners.

@@ -25,13 +25,15 @@ impl Set {
     }
 
     /// The set as the text upstream writes, byte by byte.
-    pub fn to_fields_v1_text(&self) -> String {
+    #[cfg(test)]
+    pub(super) fn to_fields_v1_text(&self) -> String {
         let mut out = String::from("{");
         self.write(&mut out);
         out.push('}');
         out
     }
 
+    #[cfg(test)]
     fn write(&self, out: &mut String) {
         for (at, node) in self.nodes().iter().enumerate() {
             if at > 0 {

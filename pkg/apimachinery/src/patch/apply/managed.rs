@@ -8,7 +8,7 @@ use super::set::Set;
 
 /// How an owner came to own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// By applying.
     Apply,
     /// By any other write.
@@ -26,20 +26,20 @@ impl Operation {
 
 /// What tells owners apart. The version is part of it for updates only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// The field manager's name.
-    pub manager: String,
+    pub(crate) manager: String,
     /// How it owns.
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// Version of an update; empty for an apply.
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// The subresource it writes to, empty for the object itself.
-    pub subresource: String,
+    pub(crate) subresource: String,
 }
 
 impl Owner {
     /// The identity of a write. A manager without a name is `unknown`.
-    pub fn new(manager: &str, operation: Operation, api_version: &str, subresource: &str) -> Self {
+    pub(crate) fn new(manager: &str, operation: Operation, api_version: &str, subresource: &str) -> Self {
         let manager = if manager.is_empty() { "unknown" } else { manager };
         Self {
             manager: manager.to_owned(),
@@ -72,20 +72,20 @@ impl Owner {
 
 /// The fields of one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Who.
-    pub owner: Owner,
+    pub(crate) owner: Owner,
     /// The version the paths are in.
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// When the owner last changed something, RFC 3339.
-    pub time: Option<String>,
+    pub(crate) time: Option<String>,
     /// The paths.
-    pub fields: Fields,
+    pub(crate) fields: Fields,
 }
 
 /// The paths of one owner.
 #[derive(Clone, Debug)]
-pub enum Fields {
+pub(crate) enum Fields {
     /// Read, or made here.
     Known(Set),
     /// `fieldsV1` as a server stored it. Most writes touch few owners: the others are passed on unread.
@@ -94,9 +94,9 @@ pub enum Fields {
 
 /// All owners of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Managed {
+pub(crate) struct Managed {
     /// One entry per owner.
-    pub entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl Managed {
@@ -104,7 +104,7 @@ impl Managed {
     ///
     /// # Errors
     /// When an entry is malformed.
-    pub fn decode(list: Option<&Value>) -> Result<Self, String> {
+    pub(crate) fn decode(list: Option<&Value>) -> Result<Self, String> {
         let mut out = Self::default();
         for (at, entry) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
             let fields = entry.get("fieldsV1").map(Set::from_fields_v1).transpose()?;
@@ -128,7 +128,7 @@ impl Managed {
     }
 
     /// Writes `metadata.managedFields`, in upstream's order; None when there are no owners.
-    pub fn encode(self) -> Option<Value> {
+    pub(crate) fn encode(self) -> Option<Value> {
         if self.entries.is_empty() {
             return None;
         }
@@ -146,7 +146,7 @@ impl Managed {
     }
 
     /// The entry of an owner.
-    pub fn get(&self, owner: &Owner) -> Option<&Entry> {
+    pub(crate) fn get(&self, owner: &Owner) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.owner == *owner)
     }
 
@@ -282,7 +282,7 @@ fn encode(entry: Entry) -> Value {
 
 impl Fields {
     /// The paths. Stored ones that are malformed are none.
-    pub fn set(&self) -> Cow<'_, Set> {
+    pub(crate) fn set(&self) -> Cow<'_, Set> {
         match self {
             Self::Known(set) => Cow::Borrowed(set),
             Self::Stored(fields) => Cow::Owned(Set::from_fields_v1(fields).unwrap_or_default()),
@@ -290,7 +290,7 @@ impl Fields {
     }
 
     /// The same, kept.
-    pub fn into_set(self) -> Set {
+    pub(crate) fn into_set(self) -> Set {
         match self {
             Self::Known(set) => set,
             stored => stored.set().into_owned(),

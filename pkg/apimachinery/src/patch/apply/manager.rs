@@ -19,7 +19,7 @@ use crate::schema::Schema;
 use crate::status::ApiError;
 
 /// kubectl's record of a client-side apply.
-pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The manager that keeps client-side and server-side apply in step.
 const KUBECTL: &str = "kubectl";
 /// The owner of what was there when the first apply came.

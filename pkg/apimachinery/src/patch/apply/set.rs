@@ -235,16 +235,6 @@ impl Set {
         });
     }
 
-    /// The paths that are no start of another one.
-    pub fn leaves(&self) -> Self {
-        let mut out = Self::default();
-        for node in &self.nodes {
-            let member = node.member && node.children.is_empty();
-            out.attach(node.element.clone(), member, node.children.leaves());
-        }
-        out
-    }
-
     /// The paths a filter lets through.
     pub fn filter(self, filter: &Filter) -> Self {
         match filter {
@@ -332,7 +322,7 @@ fn walk<'a>(a: &'a [Node], b: &'a [Node], mut each: impl FnMut(Option<&'a Node>,
 }
 
 /// The text of a path: `.spec.ports[port=80]`.
-pub fn path_text(path: &[Element]) -> String {
+pub(super) fn path_text(path: &[Element]) -> String {
     path.iter().map(Element::to_string).collect()
 }
 

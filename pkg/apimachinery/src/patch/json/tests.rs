@@ -160,9 +160,6 @@ fn operations_that_do_not_apply_are_refused() {
 
 #[test]
 fn malformed_and_huge_patches_are_refused() {
-    assert!(matches!(Patch::parse(b"{"), Err(Error::Malformed(_))));
-    assert!(matches!(Patch::parse(b"{}"), Err(Error::Malformed(_))));
-    assert!(matches!(Patch::parse(b"[3]"), Err(Error::Malformed(_))));
     let huge = Value::Array(vec![json!({"op": "remove", "path": "/a"}); MAX_OPERATIONS + 1]);
     assert!(matches!(Patch::from_value(&huge), Err(Error::TooLarge(_))));
     // Copies that double the document are stopped.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::LAST_APPLIED;
+use super::super::manager::LAST_APPLIED;
 use super::Story;
 
 #[test]

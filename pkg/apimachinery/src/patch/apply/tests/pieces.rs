@@ -67,7 +67,6 @@ fn sets_can_be_combined() {
     assert_eq!(text(a.intersection(&b)), ".a .c.d");
     assert_eq!(text(a.clone().difference(&b)), ".e .a.b");
     assert_eq!(text(a.clone().recursive_difference(&b)), ".e");
-    assert_eq!(text(a.leaves()), ".e .a.b .c.d");
     assert_eq!((a.len(), b.len(), Set::default().len()), (4, 3, 0));
     let include = Filter::Include(vec![vec![Some(Element::field("c")), None]]);
     assert_eq!(text(b.filter(&include)), ".c.d .c.x");

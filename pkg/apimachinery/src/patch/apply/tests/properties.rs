@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::{Element, Managed, path_text};
+use super::super::set::path_text;
+use super::super::{Element, Managed};
 use super::Story;
 
 fn scalar() -> impl Strategy<Value = Value> {
