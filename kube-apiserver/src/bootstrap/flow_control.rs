@@ -4,6 +4,7 @@
 //! objects only: this server has no fairness queues yet.
 
 use apimachinery::status::ApiError;
+use component::flags::parse_bool;
 use serde_json::{Value, json};
 
 use crate::objects::{Objects, find, items, text};
@@ -171,7 +172,7 @@ pub(crate) async fn reconcile(objects: &dyn Objects) -> Result<(), ApiError> {
 /// `ReviseIfNeeded`, `plcSpecEqualish`.
 fn revised(have: &Value, wanted: &Value) -> Option<Value> {
     let annotation = have.pointer("/metadata/annotations").and_then(|a| a.get(AUTOUPDATE));
-    let said = annotation.and_then(Value::as_str).and_then(|v| v.parse::<bool>().ok());
+    let said = annotation.and_then(Value::as_str).and_then(|v| parse_bool(v).ok());
     // Without a word about it, an object is ours until somebody changes its spec.
     let ours = MANDATORY.contains(&text(have, "/metadata/name"))
         || said.unwrap_or_else(|| have["metadata"]["generation"].as_i64() == Some(1));
@@ -342,6 +343,8 @@ mod tests {
         for (have, precedence, says) in [
             (stored("probes", 4, json!({AUTOUPDATE: "true"})), 2, "true"),
             (stored("probes", 1, json!({AUTOUPDATE: "false"})), 1, "false"),
+            (stored("probes", 4, json!({AUTOUPDATE: "1"})), 2, "1"),
+            (stored("probes", 1, json!({AUTOUPDATE: "maybe"})), 2, "true"),
             (stored("probes", 1, Value::Null), 2, "true"),
             (stored("probes", 2, Value::Null), 1, "false"),
             (stored("catch-all", 2, json!({AUTOUPDATE: "false"})), 2, "true"),

@@ -30,7 +30,7 @@ mod tests;
 mod value;
 mod values;
 
-pub use value::{NamedCertKey, parse_duration, split_list};
+pub use value::{NamedCertKey, parse_bool, parse_duration, split_list};
 pub use values::Values;
 
 /// What a flag's text may hold. The names in the table are upstream's pflag type names.

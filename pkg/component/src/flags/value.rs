@@ -50,7 +50,11 @@ pub(super) fn check(kind: Kind, text: &str) -> Result<(), String> {
     }
 }
 
-pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
+/// A truth value as Go's `strconv.ParseBool` reads it.
+///
+/// # Errors
+/// Any other text.
+pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::number;
 use crate::pods::is_pod_terminal;
@@ -96,7 +96,8 @@ fn is_overdue(pod: &Pod, now: Timestamp) -> bool {
     ) else {
         return false;
     };
-    now.as_second() > deleted.0.as_second().saturating_add(grace)
+    let end = deleted.0.checked_add(SignedDuration::from_secs(grace));
+    end.is_ok_and(|end| now > end)
 }
 
 /// Whether the pod ends by itself, which scopes ask for (`IsTerminating`).

@@ -110,12 +110,15 @@ fn a_pod_uses_what_it_asks_for_until_it_ends() {
         (json!({}), "Pending", &all),
         (json!({}), "Succeeded", &end),
         (json!({}), "Failed", &end),
-        (deleted(999_980), "Running", &all),
+        (deleted(999_970), "Running", &all),
         (deleted(999_000), "Running", &end),
     ] {
         let pod: Pod = parsed(json!({"metadata": metadata, "spec": spec, "status": {"phase": phase}}));
         assert_eq!(&shown(&pods::usage(&pod, now())), wanted, "{metadata} {phase}");
     }
+    let overdue: Pod = parsed(json!({"metadata": deleted(999_970), "spec": spec}));
+    let a_moment_later = Timestamp::from_millisecond(1_000_000_001).unwrap();
+    assert_eq!(shown(&pods::usage(&overdue, a_moment_later)), end);
 }
 
 #[test]
