@@ -16,6 +16,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::codec::Gzip;
 use super::negotiate::{self, Format, Output};
 use super::respond;
 use crate::request::Query;
@@ -35,6 +36,8 @@ pub(crate) fn set_server_address(address: String) {
 /// A document in JSON, from which the rarer encodings are made.
 struct Document {
     body: Bytes,
+    /// The same compressed, when it is large enough for that.
+    gzip: Option<Bytes>,
     etag: HeaderValue,
 }
 
@@ -42,8 +45,13 @@ impl Document {
     fn new(v: &Value) -> Self {
         let mut body = v.to_string().into_bytes();
         body.push(b'\n');
+        let gzip = Gzip::worth(body.len()).map(|mut gzip| {
+            let start = gzip.piece(&body);
+            [start, gzip.end()].concat().into()
+        });
         Document {
             etag: etag(&body),
+            gzip,
             body: body.into(),
         }
     }
@@ -109,12 +117,12 @@ fn plain(document: &Document, query: &Query, headers: &HeaderMap) -> Result<Resp
 }
 
 fn encoded(document: &Document, out: &Output) -> Result<Response<Body>> {
-    if out.format == Format::Json && !out.pretty && !out.gzip {
-        return Ok(respond::bytes(
-            StatusCode::OK,
-            "application/json",
-            document.body.clone(),
-        ));
+    if out.format == Format::Json && !out.pretty {
+        let json = |body: &Bytes| respond::bytes(StatusCode::OK, "application/json", body.clone());
+        return Ok(match document.gzip.as_ref().filter(|_| out.gzip) {
+            Some(gzip) => respond::compressed(json(gzip)),
+            None => json(&document.body),
+        });
     }
     let value: Value = serde_json::from_slice(&document.body).map_err(ApiError::internal)?;
     respond::value(StatusCode::OK, out, &value)

@@ -52,7 +52,8 @@ fn whole(status: StatusCode, out: &Output, body: impl Into<Bytes>) -> Response<B
     compressed(bytes(status, media_type, [start, gzip.end()].concat()))
 }
 
-fn compressed(mut r: Response<Body>) -> Response<Body> {
+/// Says of an answer that its body is compressed.
+pub(super) fn compressed(mut r: Response<Body>) -> Response<Body> {
     let headers = r.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));

@@ -16,7 +16,6 @@ pub(super) fn document(path: &str, version: &str) -> Value {
             if !g.is_empty() {
                 metadata.insert("name".to_owned(), json!(g));
             }
-            metadata.insert("creationTimestamp".to_owned(), Value::Null);
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();
