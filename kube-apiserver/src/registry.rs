@@ -281,7 +281,7 @@ mod tests {
                 ..Default::default()
             };
             let page = storage.list(&all).await.unwrap();
-            page.items.into_iter().map(|kv| kv.key).collect()
+            page.items.iter().map(|kv| kv.key.to_string()).collect()
         };
         assert_eq!(keys(&main).await, ["/registry/serviceaccounts/n/a"]);
         assert_eq!(keys(&other).await, ["/registry/configmaps/n/a"]);

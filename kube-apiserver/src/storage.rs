@@ -10,7 +10,9 @@ mod contract;
 pub(crate) mod etcd;
 pub(crate) mod memory;
 
+use std::any::Any;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,14 +23,48 @@ use futures::Stream;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeyValue {
     /// Full key.
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     /// Stored bytes.
     pub(crate) value: Bytes,
     /// Revision of the last write: the object's resourceVersion.
     pub(crate) mod_rev: i64,
     /// Revision of the write that created it.
     pub(crate) create_rev: i64,
+    /// What its readers made of it.
+    pub(crate) memo: Memo,
 }
+
+/// A place beside a stored version for what its bytes mean, so that whoever reads it next need not find out. A storage
+/// that keeps versions in memory hands the same place to all; it knows nothing of what is in it.
+#[derive(Clone, Default)]
+pub(crate) struct Memo(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl Memo {
+    /// What was left here, if it is of this type.
+    pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.get()?.clone().downcast().ok()
+    }
+
+    /// Leaves a value for those who come later; the first stays.
+    pub(crate) fn set<T: Any + Send + Sync>(&self, value: Arc<T>) {
+        self.0.get_or_init(|| value);
+    }
+}
+
+impl std::fmt::Debug for Memo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.get().is_some() { "Memo(..)" } else { "Memo" })
+    }
+}
+
+/// A memo says nothing that the pair does not.
+impl PartialEq for Memo {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Memo {}
 
 /// One change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +111,7 @@ pub(crate) struct ListRequest {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListPage {
     /// Pairs in key order.
-    pub(crate) items: Vec<KeyValue>,
+    pub(crate) items: Vec<Arc<KeyValue>>,
     /// The limit left some out.
     pub(crate) more: bool,
     /// Keys from the start key to the prefix's end, whatever the limit.
@@ -90,7 +126,7 @@ pub(crate) enum Write {
     /// Done, at this revision.
     Done(i64),
     /// The guard did not hold; the key as it is now (`None`: absent).
-    Conflict(Option<KeyValue>),
+    Conflict(Option<Arc<KeyValue>>),
 }
 
 /// What can go wrong below the store.
@@ -127,9 +163,9 @@ impl StorageError {
 #[async_trait]
 pub(crate) trait Storage: Send + Sync {
     /// The pair under `key` now, with the store's revision.
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError>;
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError>;
     /// As [`Storage::get`], at any moment not older than revision `at_least` (0: any).
-    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         let _ = at_least;
         self.get(key).await
     }

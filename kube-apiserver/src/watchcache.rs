@@ -87,7 +87,7 @@ impl WatchCache {
 
 #[async_trait]
 impl Storage for WatchCache {
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         if self.filled() {
             let now = self.fresh.revision(&*self.inner).await?;
             if let Some(snapshot) = self.snapshot(now, SHORT_PATIENCE).await {
@@ -97,7 +97,7 @@ impl Storage for WatchCache {
         self.inner.get(key).await
     }
 
-    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         if self.filled()
             && let Some(snapshot) = self.snapshot_from(at_least).await
         {

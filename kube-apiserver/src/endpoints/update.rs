@@ -4,6 +4,7 @@ use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
 use axum::body::Body;
 use http::{Response, StatusCode};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::admit::Admit;
@@ -17,18 +18,23 @@ pub(super) async fn serve(call: Call) -> Result<Response<Body>> {
     let format = negotiate::input(&call.head.headers)?;
     let strictness = codec::Strictness::parse(&call.query);
     let bytes = call.body().await?;
-    let mut obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
-    if field_manager::body_says_no_owners(&bytes) {
-        field_manager::set_no_owners(&mut obj);
-    }
-    let name = call.ctx.info.name.clone();
-    check_name(&obj, &name)?;
     let store = call.store()?.clone();
-    let mut obj = settle(&store, call.row, obj);
-    owner_references::deduplicate(&call.ctx, &mut obj, false);
+    let read = || {
+        let mut obj = codec::decode(format, &bytes, call.expected(), strictness, &call.ctx)?;
+        if field_manager::body_says_no_owners(&bytes) {
+            field_manager::set_no_owners(&mut obj);
+        }
+        check_name(&obj, &call.ctx.info.name)?;
+        let mut obj = settle(&store, call.row, obj);
+        owner_references::deduplicate(&call.ctx, &mut obj, false);
+        Ok(obj)
+    };
+    // Most updates try once; who must try again reads the body again, rather than all keep a copy.
+    let first = Mutex::new(Some(read()?));
     let writer = call.writer();
-    let change = move |old: &Value| {
-        let mut new = obj.clone();
+    let change = |old: &Value| {
+        let taken = first.lock().take();
+        let mut new = taken.map_or_else(&read, Ok)?;
         writer.track(old, &mut new);
         Ok(new)
     };

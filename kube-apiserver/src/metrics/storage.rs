@@ -112,11 +112,11 @@ impl Measured {
 
 #[async_trait]
 impl Storage for Measured {
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         self.timed("get", key, self.inner.get(key)).await
     }
 
-    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         self.timed("get", key, self.inner.get_from(key, at_least)).await
     }
 

@@ -104,6 +104,12 @@ pub(crate) fn message(row: &Resource, obj: &Value) -> Result<Vec<u8>> {
     typed(row, obj).map(|message| message.bytes)
 }
 
+/// The message in stored bytes, at a revision; `None` when they are no protobuf that [`encode`] has made.
+pub(crate) fn message_at(stored: &[u8], rev: i64) -> Option<Vec<u8>> {
+    let unknown = proto::unwrap(stored).ok()?;
+    proto::with_resource_version(unknown.raw, &rev.to_string())
+}
+
 fn typed(row: &Resource, obj: &Value) -> Result<proto::Message> {
     proto::message(api::schema(), hub_type(row)?, obj).map_err(ApiError::internal)
 }

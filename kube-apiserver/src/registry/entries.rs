@@ -98,11 +98,11 @@ impl Entries {
         }
     }
 
-    /// The tree of these bytes, for the first who asks, if their write was announced.
-    pub(crate) fn announced(&self, key: &str, bytes: &[u8]) -> Option<Value> {
+    /// These bytes and their tree, for the first who asks, if their write was announced.
+    pub(crate) fn announced(&self, key: &str, bytes: &[u8]) -> Option<(Bytes, Value)> {
         let mut state = self.state.lock();
         if state.announced.get(key).is_some_and(|(theirs, _)| theirs == bytes) {
-            return state.announced.remove(key).map(|(_, value)| value);
+            return state.announced.remove(key);
         }
         None
     }
@@ -233,14 +233,14 @@ mod tests {
         let one = all.announce("k", first.clone(), json!(1));
         assert_eq!(all.announced("k", b"other"), None, "bytes of somebody else");
         assert_eq!(all.announced("other", &first), None);
-        assert_eq!(all.announced("k", &first), Some(json!(1)));
+        assert_eq!(all.announced("k", &first), Some((first.clone(), json!(1))));
         assert_eq!(all.announced("k", &first), None, "it is given once");
 
         let two = all.announce("k", second.clone(), json!(2));
         drop(one);
         assert_eq!(
             all.announced("k", &second),
-            Some(json!(2)),
+            Some((second.clone(), json!(2))),
             "the write of another goes on"
         );
         drop(two);

@@ -53,7 +53,7 @@ struct Encoded {
 }
 
 /// One version of one object, defaulted, in the hub version; shared by all readers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// Its revision: `metadata.resourceVersion`.
     pub(crate) rev: i64,
@@ -63,6 +63,8 @@ pub(crate) struct Entry {
     encoded: Arc<Encoded>,
     /// The tree, while whoever decoded it still holds this.
     value: Option<Arc<Value>>,
+    /// The stored bytes that say the same, while whoever wrote them still holds this.
+    stored: Option<Bytes>,
 }
 
 impl Entry {
@@ -82,7 +84,21 @@ impl Entry {
                 protobuf: OnceLock::new(),
             }),
             value: Some(Arc::new(value)),
+            stored: None,
         })
+    }
+
+    /// As [`Entry::new`]; reading `stored` gives `value`, but for its revision.
+    pub(crate) fn written(
+        row: &'static Resource,
+        strategy: &dyn Strategy,
+        rev: i64,
+        value: Value,
+        stored: Bytes,
+    ) -> Arc<Self> {
+        let mut entry = Arc::unwrap_or_clone(Entry::new(row, strategy, rev, value));
+        entry.stored = Some(stored);
+        Arc::new(entry)
     }
 
     /// The same without the tree, to be kept.
@@ -93,6 +109,7 @@ impl Entry {
             row: self.row,
             encoded: self.encoded.clone(),
             value: None,
+            stored: None,
         })
     }
 
@@ -106,7 +123,14 @@ impl Entry {
         if let Some(done) = self.encoded.protobuf.get() {
             return Ok(done.clone());
         }
-        let message = codec::message(self.row, &self.value())?;
+        let stored = self
+            .stored
+            .as_ref()
+            .and_then(|bytes| codec::message_at(bytes, self.rev));
+        let message = match stored {
+            Some(message) => message,
+            None => codec::message(self.row, &self.value())?,
+        };
         Ok(self.encoded.protobuf.get_or_init(|| message.into()).clone())
     }
 
@@ -159,5 +183,26 @@ mod tests {
         // The copy that is kept has what the one that was read has made.
         assert_eq!(kept.message().unwrap().as_ptr(), message.as_ptr());
         assert_eq!(*kept.value(), cm);
+    }
+
+    #[test]
+    fn the_message_of_what_was_written_is_its_bytes_with_the_revision() {
+        let row = crate::resources::find("", "v1", "configmaps").unwrap();
+        for metadata in [
+            json!({"name": "a", "namespace": "n", "uid": "u", "labels": {"x": "y"}, "creationTimestamp": null}),
+            json!({"name": "a"}),
+            json!({"labels": {"long": "x".repeat(300)}}),
+            json!({}),
+        ] {
+            let mut cm = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}, "metadata": metadata});
+            let stored = codec::encode(row, codec::Form::Protobuf, &mut cm).unwrap().bytes;
+            meta::set_resource_version(&mut cm, "77");
+            let made = Entry::new(row, &RAW, 77, cm.clone());
+            let spliced = Entry::written(row, &RAW, 77, cm, stored.clone());
+            assert_eq!(spliced.message().unwrap(), made.message().unwrap());
+            assert!(codec::message_at(&stored, 77).is_some());
+        }
+        assert_eq!(codec::message_at(b"{}", 1), None);
+        assert_eq!(codec::message_at(b"k8s\0\x0a\xff", 1), None);
     }
 }

@@ -164,7 +164,7 @@ impl Store {
         self.found(name, kv)
     }
 
-    fn found(&self, name: &str, kv: Option<KeyValue>) -> Result<Arc<Entry>> {
+    fn found(&self, name: &str, kv: Option<Arc<KeyValue>>) -> Result<Arc<Entry>> {
         kv.ok_or_else(|| ApiError::not_found(&self.gr, name))
             .and_then(|kv| self.entry(&kv))
     }
@@ -191,7 +191,7 @@ impl Store {
         })
     }
 
-    async fn read(&self, ns: &str, name: &str, verb: &str) -> Result<(Option<KeyValue>, i64)> {
+    async fn read(&self, ns: &str, name: &str, verb: &str) -> Result<(Option<Arc<KeyValue>>, i64)> {
         let key = self.key(ns, name)?;
         self.storage.get(&key).await.map_err(|e| self.failed(e, verb))
     }
@@ -212,7 +212,12 @@ impl Store {
     }
 
     fn entry(&self, kv: &KeyValue) -> Result<Arc<Entry>> {
-        self.version(&kv.key, &kv.value, kv.mod_rev)
+        if let Some(entry) = kv.memo.get() {
+            return Ok(entry);
+        }
+        let entry = self.version(&kv.key, &kv.value, kv.mod_rev)?;
+        kv.memo.set(entry.slim());
+        Ok(entry)
     }
 
     /// One stored version of a key, decoded unless it was before.
@@ -222,12 +227,12 @@ impl Store {
 
     /// One version that nobody has decoded: made of the tree whose write it is, or else of its bytes.
     fn fresh(&self, key: &str, bytes: &[u8], rev: i64) -> Result<Arc<Entry>> {
-        let Some(mut value) = self.entries.announced(key, bytes) else {
+        let Some((stored, mut value)) = self.entries.announced(key, bytes) else {
             return Ok(self.wrap(rev, self.decode(bytes, rev)?));
         };
         apimachinery::meta::set_gvk(&mut value, &self.row.api_version(), self.row.kind);
         meta::set_revision(&mut value, rev);
-        let entry = self.wrap(rev, value);
+        let entry = Entry::written(self.row, self.strategy, rev, value, stored);
         #[cfg(debug_assertions)]
         assert_eq!(
             std::str::from_utf8(entry.item_json()),

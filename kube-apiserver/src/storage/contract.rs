@@ -48,7 +48,7 @@ async fn all(s: &dyn Storage, prefix: &str, revision: i64) -> Result<Vec<(String
     Ok(page
         .items
         .into_iter()
-        .map(|kv| (kv.key, String::from_utf8_lossy(&kv.value).into_owned()))
+        .map(|kv| (kv.key.to_string(), String::from_utf8_lossy(&kv.value).into_owned()))
         .collect())
 }
 
@@ -77,7 +77,7 @@ async fn create_refuses_what_exists(s: &dyn Storage) {
     ));
     let (kv, now) = s.get("/r/a/1").await.unwrap();
     let kv = kv.unwrap();
-    assert_eq!((kv.value, kv.mod_rev, kv.create_rev), (b("x"), rev, rev));
+    assert_eq!((kv.value.clone(), kv.mod_rev, kv.create_rev), (b("x"), rev, rev));
     assert!(now >= rev);
     assert_eq!(s.current_revision().await.unwrap(), now);
 }
@@ -86,7 +86,7 @@ async fn update_and_delete_need_the_present_revision(s: &dyn Storage) {
     let first = done(s.create("/r/b/1", b("x"), None).await.unwrap());
     let second = done(s.update("/r/b/1", b("y"), first, None).await.unwrap());
     match s.update("/r/b/1", b("z"), first, None).await.unwrap() {
-        Write::Conflict(Some(kv)) => assert_eq!((kv.value, kv.mod_rev, kv.create_rev), (b("y"), second, first)),
+        Write::Conflict(Some(kv)) => assert_eq!((kv.value.clone(), kv.mod_rev, kv.create_rev), (b("y"), second, first)),
         other => panic!("{other:?}"),
     }
     assert!(matches!(
@@ -123,7 +123,7 @@ async fn lists_are_paged_and_show_one_moment(s: &dyn Storage) {
     };
     let rest = s.list(&rest).await.unwrap();
     assert_eq!((rest.items.len(), rest.more), (3, false));
-    assert_eq!(rest.items[0].key, "/r/c/2");
+    assert_eq!(&*rest.items[0].key, "/r/c/2");
     assert_eq!(all(s, "/r/c/", 0).await.unwrap().len(), 6);
     let future = page.revision + 1_000_000;
     assert_eq!(all(s, "/r/c/", future).await.unwrap_err(), StorageError::Future);

@@ -7,6 +7,7 @@ mod dial;
 mod lease;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use tonic::{Code, Status};
 pub(crate) use dial::{Dialer, TlsFiles};
 
 use super::{
-    CompactTurn, Event, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchItem, WatchStream, Write,
+    CompactTurn, Event, KeyValue, ListPage, ListRequest, Memo, Storage, StorageError, WatchItem, WatchStream, Write,
     prefix_end,
 };
 use dial::never_sent;
@@ -162,7 +163,7 @@ fn get_op(key: Bytes) -> pb::RequestOp {
     }
 }
 
-fn first_range(responses: Vec<pb::ResponseOp>) -> Option<KeyValue> {
+fn first_range(responses: Vec<pb::ResponseOp>) -> Option<Arc<KeyValue>> {
     responses.into_iter().find_map(|r| match r.response {
         Some(response_op::Response::ResponseRange(r)) => r.kvs.into_iter().next().map(pair),
         _ => None,
@@ -177,13 +178,14 @@ fn text(key: Bytes) -> String {
     String::from_utf8_lossy(&key).into_owned()
 }
 
-fn pair(kv: etcd_proto::mvccpb::KeyValue) -> KeyValue {
-    KeyValue {
-        key: text(kv.key),
+fn pair(kv: etcd_proto::mvccpb::KeyValue) -> Arc<KeyValue> {
+    Arc::new(KeyValue {
+        key: text(kv.key).into(),
         value: kv.value,
         mod_rev: kv.mod_revision,
         create_rev: kv.create_revision,
-    }
+        memo: Memo::default(),
+    })
 }
 
 /// etcd's error texts as data.
@@ -207,7 +209,7 @@ fn storage_error(s: &Status) -> StorageError {
 
 #[async_trait]
 impl Storage for Etcd {
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         let r = self
             .range(pb::RangeRequest {
                 key: Bytes::copy_from_slice(key.as_bytes()),
@@ -262,7 +264,7 @@ impl Storage for Etcd {
                 return Ok(page);
             }
             let Some(last) = page.items.last() else { return Ok(page) };
-            start = last.key.clone().into_bytes();
+            start = last.key.as_bytes().to_vec();
             start.push(0);
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    CompactTurn, Event, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchItem, WatchStream, Write,
+    CompactTurn, Event, KeyValue, ListPage, ListRequest, Memo, Storage, StorageError, WatchItem, WatchStream, Write,
 };
 
 /// Bytes of a value that etcd's default `--max-request-bytes` lets through.
@@ -49,7 +49,7 @@ struct Watcher {
 }
 
 impl State {
-    fn live(&self, key: &str, at: i64) -> Option<KeyValue> {
+    fn live(&self, key: &str, at: i64) -> Option<Arc<KeyValue>> {
         pair(key, self.keys.get(key)?, at)
     }
 
@@ -71,7 +71,7 @@ impl State {
             key: key.to_owned(),
             rev,
             value,
-            prev: prev.map(|p| (p.value, p.mod_rev)),
+            prev: prev.map(|p| (p.value.clone(), p.mod_rev)),
         };
         self.watchers.retain(|w| {
             // A full channel loses the watcher: it must list again, as with etcd.
@@ -85,14 +85,15 @@ impl State {
     }
 }
 
-fn pair(key: &str, versions: &[Version], at: i64) -> Option<KeyValue> {
+fn pair(key: &str, versions: &[Version], at: i64) -> Option<Arc<KeyValue>> {
     let v = versions.iter().rev().find(|v| v.rev <= at)?;
-    Some(KeyValue {
-        key: key.to_owned(),
+    Some(Arc::new(KeyValue {
+        key: key.into(),
         value: v.value.clone()?,
         mod_rev: v.rev,
         create_rev: v.create_rev,
-    })
+        memo: Memo::default(),
+    }))
 }
 
 impl Memory {
@@ -114,7 +115,7 @@ impl Memory {
 
 #[async_trait]
 impl Storage for Memory {
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         let s = self.0.lock();
         Ok((s.live(key, s.now()), s.now()))
     }

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::storage::{Event, KeyValue, ListPage, ListRequest, StorageError, WatchItem, WatchStream};
+use crate::storage::{Event, KeyValue, ListPage, ListRequest, Memo, StorageError, WatchItem, WatchStream, prefix_end};
 
 /// Events kept for watches that start in the past, by number and by bytes.
 const RING_EVENTS: usize = 20_000;
@@ -21,12 +22,12 @@ const LAG: usize = 1024;
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
     revision: i64,
-    keys: OrdMap<String, KeyValue>,
+    keys: OrdMap<Arc<str>, Arc<KeyValue>>,
 }
 
 impl Snapshot {
     /// One pair, and the moment it shows.
-    pub(super) fn one(&self, key: &str) -> (Option<KeyValue>, i64) {
+    pub(super) fn one(&self, key: &str) -> (Option<Arc<KeyValue>>, i64) {
         (self.keys.get(key).cloned(), self.revision)
     }
 
@@ -37,9 +38,17 @@ impl Snapshot {
             revision: self.revision,
             ..Default::default()
         };
-        let from: (Bound<&String>, Bound<&String>) = (Bound::Included(start), Bound::Unbounded);
-        for (key, kv) in self.keys.range::<_, String>(from) {
-            if !key.starts_with(&req.prefix) {
+        let end = prefix_end(&req.prefix);
+        let until = match std::str::from_utf8(&end) {
+            Ok(end) if end != "\0" => Bound::Excluded(end),
+            _ => Bound::Unbounded,
+        };
+        for kv in self
+            .keys
+            .range::<_, str>((Bound::Included(&start[..]), until))
+            .map(|(_, kv)| kv)
+        {
+            if until == Bound::Unbounded && !kv.key.starts_with(&req.prefix) {
                 break;
             }
             page.count += 1;
@@ -93,7 +102,7 @@ fn size(e: &Event) -> usize {
 
 impl State {
     /// Starts over from a full list. Watchers may have missed something: they are cut off.
-    pub(super) fn reset(&mut self, revision: i64, all: Vec<KeyValue>) {
+    pub(super) fn reset(&mut self, revision: i64, all: Vec<Arc<KeyValue>>) {
         let mut counts = HashMap::new();
         for folder in all.iter().flat_map(|kv| counted(&kv.key)) {
             *counts.entry(folder.to_owned()).or_default() += 1;
@@ -112,19 +121,21 @@ impl State {
     pub(super) fn apply(&mut self, e: Event) {
         match &e.value {
             Some(value) => {
-                let create_rev = self.now.keys.get(&e.key).map_or(e.rev, |kv| kv.create_rev);
-                let kv = KeyValue {
-                    key: e.key.clone(),
+                let create_rev = self.now.keys.get(e.key.as_str()).map_or(e.rev, |kv| kv.create_rev);
+                let key: Arc<str> = e.key.as_str().into();
+                let kv = Arc::new(KeyValue {
+                    key: key.clone(),
                     value: value.clone(),
                     mod_rev: e.rev,
                     create_rev,
-                };
-                if self.now.keys.insert(e.key.clone(), kv).is_none() {
+                    memo: Memo::default(),
+                });
+                if self.now.keys.insert(key, kv).is_none() {
                     self.add(&e.key, 1);
                 }
             }
             None => {
-                if self.now.keys.remove(&e.key).is_some() {
+                if self.now.keys.remove(e.key.as_str()).is_some() {
                     self.add(&e.key, -1);
                 }
             }

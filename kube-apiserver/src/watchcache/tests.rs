@@ -114,7 +114,7 @@ struct Counting {
 
 #[async_trait::async_trait]
 impl Storage for Counting {
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         self.inner.get(key).await
     }
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {

@@ -202,19 +202,19 @@ impl Store {
                 }
             }
             let total = page.items.len();
-            let mut last = String::new();
+            let mut last: &str = "";
             let mut left = 0;
             for (i, kv) in page.items.iter().enumerate() {
                 if limit > 0 && out.items.len() == limit {
                     left = total - i;
                     break;
                 }
-                last.clone_from(&kv.key);
+                last = &kv.key;
                 match self.entry(kv) {
                     Ok(entry) if all || selection.matches(&entry.index) => out.items.push(entry),
                     Ok(_) => {}
                     // One damaged object must not hide all others.
-                    Err(error) => tracing::error!(key = kv.key, %error, "stored object cannot be decoded"),
+                    Err(error) => tracing::error!(key = &*kv.key, %error, "stored object cannot be decoded"),
                 }
             }
             let more = page.more || left > 0;

@@ -440,7 +440,7 @@ impl Busy {
 
 #[async_trait]
 impl Storage for Busy {
-    async fn get(&self, key: &str) -> Result<(Option<KeyValue>, i64), StorageError> {
+    async fn get(&self, key: &str) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         self.inner.get(key).await
     }
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {
@@ -486,7 +486,7 @@ async fn a_delete_that_others_interfere_with_removes_what_it_marked_or_nothing()
         let s = store("", "pods");
         let entry = create(&s, pod("a")).await;
         let (kv, _) = s.read("default", "a", "get").await.unwrap();
-        (meta::uid(&entry.value()).to_owned(), kv.unwrap().value)
+        (meta::uid(&entry.value()).to_owned(), kv.unwrap().value.clone())
     };
     for (other, versioned, code, left) in [
         (Other::Removes, false, 200, None),

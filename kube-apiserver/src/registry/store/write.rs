@@ -14,7 +14,7 @@ pub(super) enum Written {
     /// As everybody will read it.
     Done(Arc<Entry>),
     /// The key was in another state, this one.
-    Conflict(Option<KeyValue>),
+    Conflict(Option<Arc<KeyValue>>),
 }
 
 impl Store {

@@ -149,6 +149,37 @@ pub fn message(schema: &Schema, ty: TypeId, object: &Value) -> Result<Message, E
     })
 }
 
+/// An object's message with `metadata.resourceVersion`, put where Go writes it: `metadata` is the first field of every
+/// object, and the version is number 6 of its own. `None` when the message has no metadata there, has a version already,
+/// or is malformed.
+pub fn with_resource_version(message: &[u8], version: &str) -> Option<Vec<u8>> {
+    const METADATA: (u32, u8) = (1, 2);
+    const VERSION: u32 = 6;
+    let mut reader = wire::Reader::new(message);
+    if reader.key().ok()?? != METADATA {
+        return None;
+    }
+    let metadata = reader.delimited().ok()?;
+    let mut fields = wire::Reader::new(metadata);
+    let mut before = 0;
+    while let Some((tag, wire)) = fields.key().ok()? {
+        match tag {
+            VERSION => return None,
+            _ if tag > VERSION => break,
+            _ => fields.skip(wire).ok()?,
+        }
+        before = metadata.len() - fields.rest().len();
+    }
+    let mut out = Vec::with_capacity(message.len() + version.len() + 8);
+    wire::nested(&mut out, METADATA.0, |out| {
+        out.extend_from_slice(&metadata[..before]);
+        wire::text(out, VERSION, version);
+        out.extend_from_slice(&metadata[before..]);
+    });
+    out.extend_from_slice(reader.rest());
+    Some(out)
+}
+
 /// Wraps message bytes into the envelope.
 pub fn wrap(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() + api_version.len() + kind.len() + 24);

@@ -11,6 +11,11 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    /// What has not been read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
