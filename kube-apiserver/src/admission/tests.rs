@@ -62,6 +62,13 @@ fn plugin_flags_add_subtract_and_refuse_unknown_names() {
     assert!(plugins::enabled(&names(&["LimitRanger"]), &names(&["LimitRanger"])).is_err());
 }
 
+#[test]
+fn a_plugin_that_cannot_be_made_is_named_with_what_is_wrong() {
+    let refusal = Chain::new(&world(base()), &names(&["EventRateLimit"]), &[]).err();
+    let wanted = r#"couldn't init admission plugin "EventRateLimit": limits: Invalid value: null: must not be empty"#;
+    assert_eq!(refusal, Some(vec![wanted.to_owned()]));
+}
+
 fn base() -> Arc<MemoryObjects> {
     MemoryObjects::with(&[
         (
