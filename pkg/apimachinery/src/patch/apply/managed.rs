@@ -1,13 +1,14 @@
 //! `metadata.managedFields`: who owns which fields (apimachinery `util/managedfields/internal/managedfields.go`).
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::set::Set;
 
 /// How an owner came to own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Operation {
     /// By applying.
     Apply,
@@ -25,7 +26,7 @@ impl Operation {
 }
 
 /// What tells owners apart. The version is part of it for updates only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     /// The field manager's name.
     pub(crate) manager: String,
@@ -105,12 +106,12 @@ impl Managed {
     /// # Errors
     /// When an entry is malformed.
     pub(crate) fn decode(list: Option<&Value>) -> Result<Self, String> {
-        let mut out = Self::default();
-        for (at, entry) in list.and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let list = list.and_then(Value::as_array).into_iter().flatten().enumerate();
+        let entries = list.map(|(at, entry)| {
             let fields = entry.get("fieldsV1").map(Set::from_fields_v1).transpose()?;
-            out.put(Entry::read(at, entry, fields.map(Fields::Known))?);
-        }
-        Ok(out)
+            Entry::read(at, entry, fields.map(Fields::Known))
+        });
+        entries.collect::<Result<_, _>>().map(Self::of)
     }
 
     /// As [`Self::decode`] of a list a server has stored.
@@ -118,13 +119,23 @@ impl Managed {
     /// # Errors
     /// When an entry is malformed; paths are not looked at.
     pub(super) fn stored(list: Value) -> Result<Self, String> {
-        let mut out = Self::default();
-        let Value::Array(list) = list else { return Ok(out) };
-        for (at, mut entry) in list.into_iter().enumerate() {
+        let Value::Array(list) = list else {
+            return Ok(Self::default());
+        };
+        let entries = list.into_iter().enumerate().map(|(at, mut entry)| {
             let fields = entry.as_object_mut().and_then(|map| map.remove("fieldsV1"));
-            out.put(Entry::read(at, &entry, fields.map(Fields::Stored))?);
-        }
-        Ok(out)
+            Entry::read(at, &entry, fields.map(Fields::Stored))
+        });
+        entries.collect::<Result<_, _>>().map(Self::of)
+    }
+
+    /// One entry per owner: of several the last one counts.
+    fn of(mut entries: Vec<Entry>) -> Self {
+        let mut seen = HashSet::with_capacity(entries.len());
+        let last: Vec<bool> = entries.iter().rev().map(|entry| seen.insert(&entry.owner)).collect();
+        let mut last = last.into_iter().rev();
+        entries.retain(|_| last.next().unwrap_or(true));
+        Self { entries }
     }
 
     /// Writes `metadata.managedFields`, in upstream's order; None when there are no owners.
@@ -132,17 +143,16 @@ impl Managed {
         if self.entries.is_empty() {
             return None;
         }
-        let mut sorted = self.entries;
-        sorted.sort_by_cached_key(|entry| {
-            (
-                entry.owner.operation,
-                seconds(entry),
-                entry.owner.manager.clone(),
-                entry.api_version.clone(),
-                entry.owner.subresource.clone(),
-            )
+        let mut sorted: Vec<(i64, Entry)> = self.entries.into_iter().map(|entry| (seconds(&entry), entry)).collect();
+        sorted.sort_by(|(at, a), (when, b)| {
+            let order = a.owner.operation.cmp(&b.owner.operation).then(at.cmp(when));
+            let order = order.then_with(|| a.owner.manager.cmp(&b.owner.manager));
+            let order = order.then_with(|| a.api_version.cmp(&b.api_version));
+            order.then_with(|| a.owner.subresource.cmp(&b.owner.subresource))
         });
-        Some(Value::Array(sorted.into_iter().map(encode).collect()))
+        Some(Value::Array(
+            sorted.into_iter().map(|(_, entry)| encode(entry)).collect(),
+        ))
     }
 
     /// The entry of an owner.
@@ -167,48 +177,90 @@ impl Managed {
     /// Merges the oldest updates of more than `max` managers into one owner per version
     /// (apimachinery `capmanagers.go`).
     pub(super) fn cap_updates(&mut self, max: usize) {
-        let mut updates: Vec<(i64, String, Owner)> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.owner.operation == Operation::Update)
-            .map(|entry| (seconds(entry), entry.owner.identifier(), entry.owner.clone()))
-            .collect();
-        if updates.len() <= max {
+        let is_update = |entry: &Entry| entry.owner.operation == Operation::Update;
+        let count = self.entries.iter().filter(|entry| is_update(entry)).count();
+        if count <= max {
             return;
         }
-        updates.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let mut left = updates.len();
-        // By version: the oldest owner, which stays as it is until there is a second one.
-        let mut firsts: Vec<(String, Owner)> = Vec::new();
-        for (_, _, owner) in updates {
-            if left <= max {
-                return;
+        let mut entries: Vec<Option<Entry>> = std::mem::take(&mut self.entries).into_iter().map(Some).collect();
+        let updates = entries.iter().enumerate().filter_map(|(at, entry)| {
+            let entry = entry.as_ref().filter(|entry| is_update(entry))?;
+            Some((seconds(entry), entry.owner.identifier(), at))
+        });
+        let mut updates: Vec<(i64, String, usize)> = updates.collect();
+        updates.sort_unstable();
+        let mut buckets: HashMap<String, Bucket> = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            if let Some(entry) = entry
+                && entry.owner == Owner::new(ANCIENT, Operation::Update, &entry.owner.api_version, "")
+            {
+                buckets.entry(entry.owner.api_version.clone()).or_default().at = Some(at);
             }
-            let version = owner.api_version.clone();
-            let Some((_, first)) = firsts.iter().find(|(known, _)| *known == version).cloned() else {
-                firsts.push((version, owner));
+        }
+        let mut left = count;
+        for (_, _, at) in updates {
+            if left <= max {
+                break;
+            }
+            let Some(version) = entries[at].as_ref().map(|entry| entry.owner.api_version.clone()) else {
                 continue;
             };
-            let bucket = Owner::new(ANCIENT, Operation::Update, &version, "");
-            if self.get(&bucket).is_none()
-                && let Some(entry) = self.take(&first)
-            {
-                self.put(Entry {
-                    owner: bucket.clone(),
-                    ..entry
-                });
-            }
-            if owner == bucket {
+            let bucket = buckets.entry(version).or_default();
+            // The oldest owner of a version stays as it is until there is a second one.
+            let Some(first) = bucket.first else {
+                bucket.first = Some(at);
+                continue;
+            };
+            if *bucket.at.get_or_insert(first) == at {
                 continue;
             }
-            let Some(old) = self.take(&owner) else { continue };
-            if let Some(entry) = self.entries.iter_mut().find(|entry| entry.owner == bucket) {
-                entry.fields = old.fields.into_set().union(entry.fields.set().into_owned()).into();
-                entry.time = old.time;
+            if let Some(old) = entries[at].take() {
+                bucket.merged.push(old.fields.into_set());
+                bucket.time = old.time;
+                left -= 1;
             }
-            left -= 1;
         }
+        for (version, bucket) in buckets {
+            if let Some(entry) = bucket.at.and_then(|at| entries[at].as_mut())
+                && !bucket.merged.is_empty()
+            {
+                let own = std::mem::take(&mut entry.fields).into_set();
+                entry.fields = union(bucket.merged, own).into();
+                entry.owner = Owner::new(ANCIENT, Operation::Update, &version, "");
+                entry.time = bucket.time;
+            }
+        }
+        self.entries = entries.into_iter().flatten().collect();
     }
+}
+
+/// Updates of one version that become one owner.
+#[derive(Default)]
+struct Bucket {
+    /// The oldest update.
+    first: Option<usize>,
+    /// The entry the others are merged into.
+    at: Option<usize>,
+    merged: Vec<Set>,
+    /// Of the last one merged.
+    time: Option<String>,
+}
+
+/// The union of many sets, by halves: none is walked once for every other.
+fn union(mut sets: Vec<Set>, last: Set) -> Set {
+    sets.push(last);
+    while sets.len() > 1 {
+        let mut pairs = sets.into_iter();
+        let mut halves = Vec::with_capacity(pairs.len().div_ceil(2));
+        while let Some(one) = pairs.next() {
+            halves.push(match pairs.next() {
+                Some(other) => one.union(other),
+                None => one,
+            });
+        }
+        sets = halves;
+    }
+    sets.pop().unwrap_or_default()
 }
 
 impl Entry {
@@ -259,16 +311,17 @@ fn seconds(entry: &Entry) -> i64 {
 
 fn encode(entry: Entry) -> Value {
     let mut out = Map::new();
+    let owner = entry.owner;
     let texts = [
-        ("manager", entry.owner.manager.as_str()),
-        ("operation", entry.owner.operation.name()),
-        ("apiVersion", &entry.api_version),
-        ("subresource", &entry.owner.subresource),
-        ("time", entry.time.as_deref().unwrap_or_default()),
-        ("fieldsType", "FieldsV1"),
+        ("manager", owner.manager),
+        ("operation", owner.operation.name().to_owned()),
+        ("apiVersion", entry.api_version),
+        ("subresource", owner.subresource),
+        ("time", entry.time.unwrap_or_default()),
+        ("fieldsType", "FieldsV1".to_owned()),
     ];
-    for (name, value) in texts.iter().filter(|(_, value)| !value.is_empty()) {
-        out.insert((*name).to_owned(), json!(value));
+    for (name, value) in texts.into_iter().filter(|(_, value)| !value.is_empty()) {
+        out.insert(name.to_owned(), Value::String(value));
     }
     let fields = match entry.fields {
         Fields::Known(set) => set.to_fields_v1(),

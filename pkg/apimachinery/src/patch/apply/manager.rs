@@ -97,10 +97,7 @@ impl FieldManager<'_> {
 
     /// Adds a write's changes to its owner.
     fn track(&self, live: &Value, new: &Value, managed: &mut Managed, manager: &str, now: &str) -> Result<(), String> {
-        let mut changed = self.updater().update(live, new, self.api_version, managed)?;
-        if let Some(filter) = self.versions.reset_fields(self.api_version) {
-            changed = changed.filter(filter);
-        }
+        let changed = self.updater().update(live, new, self.api_version, managed)?;
         let changed = changed.difference(&STRIPPED);
         if changed.is_empty() {
             return Ok(());

@@ -268,6 +268,45 @@ fn more_than_ten_update_managers_are_merged_from_the_oldest() {
 }
 
 #[test]
+fn what_was_merged_before_is_merged_further() {
+    let mut story = Story::new();
+    for n in 0..30 {
+        let tags: Vec<String> = (0..=n).map(|n| format!("t{n:02}")).collect();
+        story.update(&format!("m{n:02}"), json!({"tags": tags}));
+    }
+    let owners = story.owners();
+    assert_eq!(owners.len(), 10, "{owners:?}");
+    assert_eq!(owners[0], "ancient-changes Update 21");
+    assert_eq!(story.owned("ancient-changes").len(), 22);
+    assert_eq!(story.owned("m21"), [".tags[=\"t21\"]"]);
+}
+
+/// A client may send as many owners as fit its request. Work that grows with their square would not end.
+#[test]
+fn very_many_owners_are_as_many_times_the_work_of_one() {
+    let mut story = Story::new();
+    story.update("m", json!({"paused": true}));
+    let entry = |n: usize| {
+        json!({"manager": format!("m{n}"), "operation": "Update", "apiVersion": "things/v1", "fieldsType": "FieldsV1",
+            "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {format!("f:x{n}"): {}}}})
+    };
+    let mut object = story.live.clone();
+    object["metadata"]["managedFields"] = (0..20_000).map(entry).collect();
+    story.write("up", object);
+    let owners = story.owners();
+    assert_eq!(owners.len(), 10, "{owners:?}");
+    assert_eq!(story.owned("ancient-changes").len(), 20_000 - 9);
+    // Of entries of one owner the last one counts.
+    let mut object = story.live.clone();
+    let list = object["metadata"]["managedFields"].as_array_mut().unwrap();
+    let mut again = list[1].clone();
+    again["fieldsV1"] = json!({"f:spec": {"f:paused": {}}});
+    list.push(again.clone());
+    story.write("up", object);
+    assert_eq!(story.owned(again["manager"].as_str().unwrap()), [".paused"]);
+}
+
+#[test]
 fn field_sets_of_another_version_follow_the_object() {
     let mut story = Story::new();
     story.apply("old", json!({"replicas": 3, "tags": ["a"]}));
