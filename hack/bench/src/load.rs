@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) concurrency: usize,
     pub(crate) limit: Duration,
     pub(crate) kind: Kind,
+    /// Bytes added to each object.
+    pub(crate) filler: usize,
 }
 
 /// One phase's numbers.
@@ -103,7 +105,7 @@ pub(crate) async fn round(target: &Target, plan: &Plan, round: u32) -> anyhow::R
 
     // Bodies are made before the clock runs: the client's work shares the machine.
     let bodies: Vec<Bytes> = (0..plan.count)
-        .map(|index| target.format.body(&object(plan.kind, &name(index))))
+        .map(|index| target.format.body(&object(plan.kind, &name(index), plan.filler)))
         .collect::<anyhow::Result<_>>()?;
     let create = run(target, plan, plan.count, |index| {
         (Method::POST, collection.clone(), bodies[index as usize].clone(), 201)
@@ -191,19 +193,20 @@ async fn changed(target: &Target, kind: Kind, collection: &str) -> anyhow::Resul
     Ok(out)
 }
 
-fn object(kind: Kind, name: &str) -> serde_json::Value {
+fn object(kind: Kind, name: &str, filler: usize) -> serde_json::Value {
     let labels = json!({"app": "bench", "pod-template-hash": "5d9f4c7b6d", "tier": "frontend"});
     match kind {
         Kind::Configmaps => json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": name, "labels": labels},
-            "data": {"config.yaml": "listen: 0.0.0.0:8080\nworkers: 4\n", "mode": "bench"}}),
+            "data": {"config.yaml": "listen: 0.0.0.0:8080\nworkers: 4\n", "mode": "bench", "filler": "x".repeat(filler)}}),
         Kind::Pods => json!({"apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "labels": labels, "annotations": {"example.com/checksum": "4f1e0c"}},
             "spec": {"schedulerName": "bench", "containers": [{
                 "name": "web", "image": "registry.example.com/web:1.2.3", "args": ["--port=8080"],
                 "ports": [{"name": "http", "containerPort": 8080}],
                 "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-                        {"name": "MODE", "value": "bench"}],
+                        {"name": "MODE", "value": "bench"},
+                        {"name": "FILLER", "value": "x".repeat(filler)}],
                 "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
                 "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 10}}]}}),
     }

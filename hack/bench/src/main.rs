@@ -2,7 +2,7 @@
 //!
 //! `bench apiserver` prints the CPU time per operation (utime + stime of `/proc/<pid>/stat`), operations per second and
 //! resident memory for create, update, get and list, in JSON or protobuf; `bench store` those of durable transactions,
-//! ranges and watches of an etcd. With `--vs` two servers are loaded in turn (A B B A ...), and the ratios printed. CPU
+//! ranges and watches of an etcd; `bench watch` how long events take to an API server's watchers. With `--vs` two servers are loaded in turn (A B B A ...), and the ratios printed. CPU
 //! per operation is the number that counts: the client shares the machine.
 //!
 //! It is not a conformance test, and it only speaks to servers on this machine.
@@ -15,6 +15,7 @@ mod process;
 mod report;
 mod store;
 mod target;
+mod watch;
 
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ enum Command {
     Apiserver(Args),
     /// An etcd.
     Store(store::Args),
+    /// An API server's watches.
+    Watch(watch::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,6 +69,9 @@ struct Args {
     /// How bodies are written, both ways.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
+    /// Bytes that are added to each object.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=200_000))]
+    filler: u32,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -76,6 +82,7 @@ fn main() -> anyhow::Result<()> {
     let table = match Command::parse() {
         Command::Apiserver(args) => runtime.block_on(apiserver(args))?,
         Command::Store(args) => runtime.block_on(store::run(&args))?,
+        Command::Watch(args) => runtime.block_on(watch::run(&args))?,
     };
     print!("{table}");
     Ok(())
@@ -88,6 +95,7 @@ async fn apiserver(args: Args) -> anyhow::Result<String> {
         concurrency: args.concurrency as usize,
         limit: Duration::from_secs(args.seconds),
         kind: args.kind,
+        filler: args.filler as usize,
     };
     let mut targets = vec![Target::new("A", &args.kubeconfig, &args.pid, args.format)?];
     if let Some([kubeconfig, pids]) = args.vs.as_deref() {
