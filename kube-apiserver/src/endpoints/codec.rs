@@ -5,6 +5,7 @@
 
 mod gzip;
 mod metadata;
+pub(crate) mod protobuf_list;
 
 use apimachinery::codec::{json, proto, yaml};
 use apimachinery::field::{Error, Path};
@@ -16,7 +17,6 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub(crate) use gzip::Gzip;
-pub(crate) use metadata::list as protobuf_list;
 
 use super::negotiate::Format;
 use super::patch::{Kind as PatchKind, Patch};

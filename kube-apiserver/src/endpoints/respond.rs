@@ -1,5 +1,7 @@
 //! Answers: objects, lists and errors as HTTP responses in the negotiated encoding.
 
+mod list_body;
+
 use apimachinery::codec::proto;
 use apimachinery::meta;
 use apimachinery::status::{ApiError, Result};
@@ -17,6 +19,7 @@ use crate::registry::convert;
 use crate::registry::store::List;
 use crate::request::Query;
 use crate::resources::Resource;
+use list_body::ListBody;
 
 /// A response with a body of known type.
 pub(crate) fn bytes(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
@@ -50,6 +53,13 @@ fn whole(status: StatusCode, out: &Output, body: impl Into<Bytes>) -> Response<B
     };
     let start = gzip.piece(&body);
     compressed(bytes(status, media_type, [start, gzip.end()].concat()))
+}
+
+/// A list's body, which is made while it is read.
+fn streamed(out: &Output, body: ListBody) -> Response<Body> {
+    let (body, smaller) = body.stream(out.gzip);
+    let r = bytes(StatusCode::OK, out.format.media_type(), body);
+    if smaller { compressed(r) } else { r }
 }
 
 /// Says of an answer that its body is compressed.
@@ -165,13 +175,24 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
                 row.kind,
                 Value::Object(m)
             );
-            Ok(chunks(out, head, list))
+            let body = ListBody {
+                head: head.into_bytes(),
+                items: list.items.iter().map(|e| e.item_json().clone()).collect(),
+                before: |out, index, _| out.extend_from_slice(if index > 0 { b"," } else { b"" }),
+                end: b"]}\n",
+            };
+            Ok(streamed(out, body))
         }
         View::Object if convert::is_hub(row) && out.format == Format::Protobuf => {
             let head = json!({"kind": format!("{}List", row.kind), "apiVersion": api_version, "metadata": m});
             let items: Vec<Bytes> = list.items.iter().map(|e| e.message()).collect::<Result<_>>()?;
-            let body = codec::protobuf_list(&head, items.iter().map(|b| &b[..]))?;
-            Ok(whole(StatusCode::OK, out, body))
+            let body = ListBody {
+                head: codec::protobuf_list::head(&head, items.iter().map(Bytes::len))?,
+                items,
+                before: codec::protobuf_list::before,
+                end: proto::ENVELOPE_END,
+            };
+            Ok(streamed(out, body))
         }
         View::Object => {
             let items: Vec<Value> = list
@@ -211,45 +232,4 @@ pub(crate) fn list(out: &Output, query: &Query, row: &Resource, list: &List) -> 
             value(StatusCode::OK, out, &t)
         }
     }
-}
-
-/// Bytes per chunk of a list body.
-const CHUNK: usize = 128 << 10;
-
-/// A list body made chunk by chunk as the client reads it: never one big buffer.
-fn chunks(out: &Output, head: String, list: &List) -> Response<Body> {
-    const END: &[u8] = b"]}\n";
-    let items: Vec<Bytes> = list.items.iter().map(|e| e.item_json().clone()).collect();
-    let commas = items.len().saturating_sub(1);
-    let size = head.len() + items.iter().map(Bytes::len).sum::<usize>() + commas + END.len();
-    let mut gzip = Gzip::worth(size).filter(|_| out.gzip);
-    let smaller = gzip.is_some();
-
-    let mut start = Some(head.into_bytes());
-    let mut items = items.into_iter();
-    let mut first = true;
-    let parts = std::iter::from_fn(move || {
-        let mut chunk = start.take()?;
-        for item in items.by_ref() {
-            if !std::mem::take(&mut first) {
-                chunk.push(b',');
-            }
-            chunk.extend_from_slice(&item);
-            if chunk.len() >= CHUNK {
-                start = Some(Vec::with_capacity(CHUNK + CHUNK / 4));
-                return Some(match &mut gzip {
-                    Some(gzip) => gzip.piece(&chunk),
-                    None => chunk.into(),
-                });
-            }
-        }
-        chunk.extend_from_slice(END);
-        Some(match gzip.take() {
-            Some(mut gzip) => [gzip.piece(&chunk), gzip.end()].concat().into(),
-            None => chunk.into(),
-        })
-    });
-    let stream = futures::stream::iter(parts.map(Ok::<Bytes, std::convert::Infallible>));
-    let r = bytes(StatusCode::OK, "application/json", Body::from_stream(stream));
-    if smaller { compressed(r) } else { r }
 }

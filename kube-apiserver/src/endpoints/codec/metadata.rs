@@ -1,5 +1,4 @@
-//! Protobuf messages of one or two fields around types the table has: `PartialObjectMetadata`, its
-//! List, and the Lists of all kinds.
+//! Protobuf messages of one or two fields around types the table has: `PartialObjectMetadata` and its List.
 
 use apimachinery::codec::proto;
 use apimachinery::meta;
@@ -24,16 +23,6 @@ pub(super) fn encode(v: &Value) -> Result<Vec<u8>> {
     Ok(proto::wrap(meta::api_version(v), meta::kind(v), &raw))
 }
 
-/// A List with its envelope; `head` has apiVersion, kind and metadata, the items are messages.
-pub(crate) fn list<'a>(head: &Value, items: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>> {
-    let mut raw = vec![];
-    field(&mut raw, 1, &part("meta.v1.ListMeta", head)?);
-    for item in items {
-        field(&mut raw, 2, item);
-    }
-    Ok(proto::wrap(meta::api_version(head), meta::kind(head), &raw))
-}
-
 /// `message PartialObjectMetadata { ObjectMeta metadata = 1; }`
 fn one(v: &Value) -> Result<Vec<u8>> {
     let mut raw = vec![];
@@ -41,7 +30,7 @@ fn one(v: &Value) -> Result<Vec<u8>> {
     Ok(raw)
 }
 
-fn part(name: &str, v: &Value) -> Result<Vec<u8>> {
+pub(super) fn part(name: &str, v: &Value) -> Result<Vec<u8>> {
     let schema = api::schema();
     let ty = schema
         .id(name)
@@ -52,7 +41,7 @@ fn part(name: &str, v: &Value) -> Result<Vec<u8>> {
 }
 
 /// A length-delimited field with a tag below 16.
-fn field(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+pub(super) fn field(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.push(tag << 3 | 2);
     prost::encoding::encode_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);

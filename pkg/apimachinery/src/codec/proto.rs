@@ -182,17 +182,28 @@ pub fn with_resource_version(message: &[u8], version: &str) -> Option<Vec<u8>> {
 
 /// Wraps message bytes into the envelope.
 pub fn wrap(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(raw.len() + api_version.len() + kind.len() + 24);
+    let mut out = envelope(api_version, kind, raw.len());
+    out.extend_from_slice(raw);
+    out.extend_from_slice(ENVELOPE_END);
+    out
+}
+
+/// The envelope of a message of `len` bytes up to the message; behind it comes [`ENVELOPE_END`]. There is room for up to
+/// 64 KiB of the message.
+pub fn envelope(api_version: &str, kind: &str, len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(len.min(64 << 10) + api_version.len() + kind.len() + 32);
     out.extend_from_slice(MAGIC);
     wire::nested(&mut out, 1, |out| {
         wire::text(out, 1, api_version);
         wire::text(out, 2, kind);
     });
-    wire::bytes(&mut out, 2, raw);
-    wire::text(&mut out, 3, "");
-    wire::text(&mut out, 4, "");
+    wire::key(&mut out, 2, 2);
+    wire::varint(&mut out, len as u64);
     out
 }
+
+/// What stands behind a message in its envelope: the two empty texts that Go writes.
+pub const ENVELOPE_END: &[u8] = &[3 << 3 | 2, 0, 4 << 3 | 2, 0];
 
 /// Opens the envelope.
 ///

@@ -19,6 +19,10 @@ use tokio_util::task::TaskTracker;
 use super::gather::{Gather, Valve};
 use super::{BoxError, GoAway, Limits, PeerAddr, PeerCerts, Tls};
 
+/// Bytes of an answer that wait for an HTTP/2 connection, so that whoever makes the answer and whoever sends it need not
+/// wake each other for each frame.
+const SEND_BUFFER: usize = 512 << 10;
+
 /// When and how a server ends.
 pub(super) struct End {
     /// No more connections from then on.
@@ -168,7 +172,7 @@ async fn drive<IO, S, B>(
         .max_header_list_size(limits.header_bytes)
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(4 * 1024 * 1024)
-        .max_send_buf_size(256 * 1024);
+        .max_send_buf_size(SEND_BUFFER);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);
     let result = tokio::select! {
