@@ -3,7 +3,7 @@
 //! It is: KV, Watch, Lease, Maintenance and Cluster over gRPC with etcd's semantics, errors and flags; a
 //! multi-version store; one durable file per data directory (`docs/format.md`).
 //! It is not: replicated (a second member is refused: use etcd), an authority on users (clients come in
-//! by certificate), or readable by etcd's own offline tools.
+//! by certificate), or, but for `snapshot convert`, readable by etcd's own offline tools.
 //!
 //! Way of a write: `rpc/` (wire) -> `txn` (what it means) -> `mvcc/` (revisions, index; no I/O) ->
 //! `committer` (one thread, one flush for all that waited) -> `engine/` (disk) -> `watch/` (who hears).
@@ -15,12 +15,14 @@ mod committer;
 mod config;
 mod engine;
 mod http;
+mod kv_hash;
 mod lease;
 mod metrics;
 mod mvcc;
 mod options;
 mod rpc;
 mod server;
+mod snapshot;
 mod store;
 mod txn;
 mod watch;
@@ -29,6 +31,7 @@ pub use auto_compaction::AutoCompaction;
 pub use config::{Config, EngineKind, Listen, TlsFiles};
 pub use options::{config, flags, logging, version_requested};
 pub use server::{Server, run};
+pub use snapshot::snapshot;
 
 /// The etcd version whose behaviour this is; clients choose features by it.
 pub const VERSION: &str = "3.6.8";

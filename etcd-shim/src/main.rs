@@ -7,11 +7,18 @@ static ALLOCATOR: component::memory::Allocator = component::memory::Allocator;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some("snapshot") {
+        return match etcd_shim::snapshot(words.collect()).await {
+            Ok(text) => print(&text),
+            Err(error) => {
+                eprintln!("Error: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if let Some(text) = etcd_shim::version_requested() {
-        use std::io::Write;
-        // A closed pipe is the reader's choice.
-        let _ = std::io::stdout().write_all(text.as_bytes());
-        return ExitCode::SUCCESS;
+        return print(&text);
     }
     let values = component::flags::parse_or_exit(&etcd_shim::flags());
     component::logging::init(&etcd_shim::logging(&values));
@@ -32,4 +39,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

@@ -44,10 +44,11 @@ impl Server {
                     let etcd = directory.join("member/snap/db");
                     anyhow::ensure!(
                         !etcd.exists(),
-                        "{} belongs to etcd; this server keeps its own format (see docs/format.md)",
+                        "{} belongs to etcd; this server keeps its own format: etcd-shim snapshot restore --skip-hash-check \
+                         reads that file into another directory (see docs/moving.md)",
                         etcd.display()
                     );
-                    component_dir(directory)?;
+                    private_directory(directory)?;
                     engine::open(kind, &directory.join("store"))?
                 }
                 None => Arc::new(Memory::default()),
@@ -141,7 +142,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     server.run(shutdown).await
 }
 
-fn component_dir(directory: &std::path::Path) -> std::io::Result<()> {
+/// Makes a directory that is its owner's alone.
+pub(crate) fn private_directory(directory: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     std::fs::DirBuilder::new()
         .recursive(true)

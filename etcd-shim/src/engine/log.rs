@@ -31,6 +31,7 @@ use self::disk::{Directory, Disk};
 use self::frame::SegmentHeader;
 use self::item::Item;
 use self::segment::{Found as Located, Index, Segment};
+pub(crate) use self::snapshot::{is_segment, read_snapshot};
 use self::tail::Tail;
 use super::{Engine, Found, Size};
 use crate::mvcc::{Batch, EngineError, Record, Records, Revision};

@@ -2,6 +2,9 @@
 //! write-ahead log is on disk. The format is in `docs/format.md`.
 
 mod open;
+mod snapshot;
+
+pub(crate) use self::snapshot::read_snapshot;
 
 use std::path::{Path, PathBuf};
 

@@ -19,11 +19,6 @@ impl Revision {
         Self((main << SUB_BITS) | sub)
     }
 
-    /// Last possible change of transaction `main`; mains out of range are moved to the nearest end.
-    pub(crate) fn last_of(main: i64) -> Self {
-        Self::new(main.clamp(0, Self::MAX_MAIN), Self::MAX_SUB)
-    }
-
     /// The transaction: what clients call the revision.
     pub(crate) fn main(self) -> i64 {
         self.0 >> SUB_BITS

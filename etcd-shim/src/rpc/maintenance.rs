@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crc32c::crc32c_append;
+use bytes::Bytes;
 use etcd_proto::errors;
 use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcd_proto::etcdserverpb::maintenance_server::Maintenance;
@@ -19,7 +19,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::present;
-use crate::mvcc::{EngineError, Error, Revision};
+use crate::kv_hash::KvHash;
+use crate::mvcc::{EngineError, Error, KeyRange, Record, Revision};
 use crate::store::Store;
 use crate::{STORAGE_VERSION, VERSION};
 
@@ -156,22 +157,32 @@ fn alarms(store: &Store) -> Vec<AlarmMember> {
         .collect()
 }
 
-// Over all records that exist up to `to`; two copies of one store agree when neither is compacting.
+// As etcd's, so that a store can be compared with the one it was moved from. Of what is below the compaction only that
+// counts which is current at `to` (etcd `server/storage/mvcc/kvstore.go` `hashByRev`, `hash.go` `unsafeHashByRev`); two
+// copies of one store agree however far each has come with freeing space.
 async fn hash(store: Arc<Store>, to: i64) -> Result<u32, Status> {
     store.compacted().await;
+    let published = store.published();
     blocking(move || {
-        let mut crc = 0;
-        let last = Revision::last_of(to);
+        let everything = KeyRange::Span {
+            start: Bytes::new(),
+            end: None,
+        };
+        let to = to.min(published.revision);
+        let anything_lives = published.index.live(&everything, to).next().is_some();
+        let is_current = |at: Revision, record: &Record| {
+            let history = published.index.get(&record.key);
+            let live = history.and_then(|history| history.live_at(to));
+            live.is_some_and(|live| live.at == at)
+        };
+        let mut hash = KvHash::new();
         store.engine().scan(Revision::from_raw(0), true, &mut |at, record| {
-            if at <= last {
-                for number in [at.raw(), record.create_revision, record.version, record.lease] {
-                    crc = crc32c_append(crc, &number.to_be_bytes());
-                }
-                crc = crc32c_append(crc, &record.key);
-                crc = crc32c_append(crc, &record.value);
+            let main = at.main();
+            if main <= to && (main > published.compacted || !anything_lives || is_current(at, &record)) {
+                hash.add(at, &record);
             }
         })?;
-        Ok(crc)
+        Ok(hash.value())
     })
     .await
 }

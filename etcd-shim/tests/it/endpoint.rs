@@ -77,15 +77,19 @@ pub(crate) async fn shim_with(mut config: etcd_shim::Config) -> Running {
 
 /// etcd itself.
 pub(crate) async fn etcd() -> Running {
+    etcd_over(tempfile::tempdir().unwrap()).await
+}
+
+/// etcd itself, over the data in a directory's `data`.
+pub(crate) async fn etcd_over(directory: TempDir) -> Running {
     let program = ["/usr/bin/etcd", "/usr/local/bin/etcd"]
         .into_iter()
         .find(|path| Path::new(path).exists());
     let program = program.expect("etcd is not installed: apt-get install etcd-server");
-    let directory = tempfile::tempdir().unwrap();
     // Nothing dials the peer's address of a single member: port 0 would do, were it not compared.
     let peer = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut child = Command::new(program)
-        .args(["--data-dir", directory.path().to_str().unwrap()])
+        .args(["--data-dir", directory.path().join("data").to_str().unwrap()])
         .args(["--listen-client-urls", "http://127.0.0.1:0"])
         .args(["--advertise-client-urls", "http://127.0.0.1:0"])
         .args(["--listen-peer-urls", &format!("http://{peer}")])

@@ -6,4 +6,6 @@
 mod contract;
 mod durability;
 mod endpoint;
+mod etcdctl;
+mod moving;
 mod tls;

@@ -9,7 +9,7 @@ pub(super) const FRAME_HEADER: usize = 32;
 /// Frames begin at multiples of it.
 pub(super) const ALIGNMENT: u64 = 8;
 
-const SEGMENT_MAGIC: &[u8; 8] = b"CrtnLog1";
+pub(super) const SEGMENT_MAGIC: &[u8; 8] = b"CrtnLog1";
 const FRAME_MAGIC: &[u8; 4] = b"CtnF";
 /// The last byte of every payload: the end of a frame is never zeros, as a sector that was not written is.
 pub(super) const END: u8 = 0xe7;

@@ -1,11 +1,19 @@
 //! A copy of everything as the one segment of a new log.
 
+use std::fs::File;
 use std::io;
 
+use anyhow::{Context as _, ensure};
+
+use super::disk::DiskFile as _;
 use super::frame::{self, FRAME_HEADER, SEGMENT_HEADER, SegmentHeader};
+use super::item::Item;
 use super::segment::Found;
+use super::state::State;
+use super::tail::{FIRST, read_frame};
 use super::{Log, proved};
-use crate::mvcc::Revision;
+use crate::mvcc::{LeaseChange, Revision};
+use crate::snapshot::content::{Part, Sink};
 
 /// Payload of a frame, about.
 const FRAME: usize = 256 << 10;
@@ -79,4 +87,57 @@ impl Copy {
         }
         Ok(())
     }
+}
+
+/// Whether a file begins as a segment does.
+pub(crate) fn is_segment(start: &[u8]) -> bool {
+    start.starts_with(frame::SEGMENT_MAGIC)
+}
+
+/// Hands over what is in a snapshot of `length` bytes.
+///
+/// # Errors
+/// When it is damaged, with the place; or the sink's.
+pub(crate) fn read_snapshot(file: &File, length: u64, sink: Sink<'_>) -> anyhow::Result<()> {
+    ensure!(length >= SEGMENT_HEADER as u64, "is too short");
+    let mut header = [0; SEGMENT_HEADER];
+    file.read(&mut header, 0)?;
+    let header = SegmentHeader::decode(&header).map_err(anyhow::Error::msg)?;
+    let whole = SegmentHeader {
+        number: 1,
+        first_sequence: 1,
+        cleaned: None,
+        ..header
+    };
+    ensure!(header == whole, "is a segment of a log, but no snapshot");
+    let (mut at, mut sequence) = (FIRST, 1);
+    let mut state = State::default();
+    while at < length {
+        let frame = read_frame(file, at, length).with_context(|| format!("frame at byte {at}"))?;
+        let frame = frame.with_context(|| format!("a damaged frame at byte {at}"))?;
+        let is_first = at == FIRST;
+        ensure!(
+            frame.sequence == sequence && frame.is_state == is_first,
+            "a frame out of order at byte {at}"
+        );
+        for item in frame.items {
+            match item {
+                Item::Record { at, record, .. } if !is_first => sink(Part::Record(at, record))?,
+                Item::Record { .. } | Item::Removed(_) | Item::Revoked { .. } => {
+                    anyhow::bail!("an item that belongs in no snapshot in the frame at byte {at}")
+                }
+                item if is_first => state.apply(&item),
+                _ => anyhow::bail!("an item that belongs in the first frame in that at byte {at}"),
+            }
+        }
+        (at, sequence) = (frame.next, sequence + 1);
+    }
+    ensure!(sequence > 1, "has no frame");
+    let found = state.found();
+    for lease in found.leases {
+        if let LeaseChange::Granted { id, ttl } = lease {
+            sink(Part::Lease { id, ttl })?;
+        }
+    }
+    sink(Part::Meta(found.meta))
 }

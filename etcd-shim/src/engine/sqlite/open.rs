@@ -10,9 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use crate::mvcc::EngineError;
 
 /// SQLite's application ID: "Crtn". The magic number of the format.
-const MAGIC: i32 = 0x4372_746e;
+pub(super) const MAGIC: i32 = 0x4372_746e;
 /// Version of the format, kept as SQLite's user version.
-const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE record (
