@@ -10,6 +10,7 @@ mod history;
 mod index;
 mod key_index;
 mod key_range;
+mod loading;
 mod range;
 mod revision;
 #[cfg(test)]

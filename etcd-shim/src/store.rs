@@ -83,7 +83,7 @@ impl Store {
             }
         }
         let mut core = Core::new(engine.clone(), lessor.clone());
-        engine.scan(Revision::from_raw(0), false, &mut |at, record| core.load(at, &record))?;
+        engine.scan(Revision::from_raw(0), false, &mut |at, record| core.load(at, record))?;
         core.loaded(found.meta);
         let random = |old: Option<i64>| old.unwrap_or_else(|| (rand::random::<i64>() & i64::MAX) | 1);
         let identity = Identity {

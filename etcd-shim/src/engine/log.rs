@@ -16,6 +16,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,9 +30,9 @@ use parking_lot::{Mutex, RwLock};
 
 use self::disk::{Directory, Disk};
 use self::frame::SegmentHeader;
+use self::hint::Heads;
 use self::item::Item;
-use self::segment::{Found as Located, Index, Segment};
-pub(crate) use self::snapshot::{is_segment, read_snapshot};
+use self::segment::{Found as Located, Index, Place, Segment};
 use self::tail::Tail;
 use super::{Engine, Found, Size};
 use crate::mvcc::{Batch, EngineError, Record, Records, Revision};
@@ -51,6 +52,8 @@ const READ: usize = 512 << 10;
 pub(crate) struct Log {
     shared: Arc<Shared>,
     tail: Mutex<Tail>,
+    /// What opening read of the records, by segment: the first visit of all heads need not read it again.
+    heads: Mutex<BTreeMap<u64, (SegmentHeader, Heads)>>,
     /// `None` only while it is dropped.
     chores: Option<mpsc::Sender<Chore>>,
     thread: Option<JoinHandle<()>>,
@@ -108,6 +111,8 @@ impl Log {
     fn over(disk: Arc<dyn Disk>, segment_bytes: u64) -> io::Result<(Self, mpsc::Receiver<Chore>)> {
         let opened = recover::open(&*disk, rand::random(), segment_bytes)?;
         let (chores, list) = mpsc::channel();
+        let heads = opened.heads.into_iter();
+        let heads = heads.map(|(header, heads)| (header.number, (header, heads)));
         let log = Log {
             shared: Arc::new(Shared {
                 disk,
@@ -117,6 +122,7 @@ impl Log {
                 stopping: AtomicBool::new(false),
             }),
             tail: Mutex::new(opened.tail),
+            heads: Mutex::new(heads.collect()),
             chores: Some(chores),
             thread: None,
             _lock: None,
@@ -207,52 +213,56 @@ impl Log {
         Ok(out)
     }
 
-    /// The live records of the first segment that has any from `from` on.
-    fn some(&self, from: Revision) -> Option<(SegmentHeader, Vec<Wanted>)> {
+    /// The first segment that has live records from `from` on, with only those.
+    fn some(&self, from: Revision) -> Option<Segment> {
         let index = self.shared.index.read();
         index.0.iter().find_map(|segment| {
-            let alive = segment.alive().filter(|place| place.at >= from).enumerate();
-            let alive = alive.map(|(order, place)| Wanted {
-                order,
-                at: place.at,
-                place: segment.found(place),
-            });
-            let alive: Vec<Wanted> = alive.collect();
-            (!alive.is_empty()).then_some((segment.header, alive))
+            let places: Vec<Place> = segment.alive().filter(|place| place.at >= from).copied().collect();
+            let mut some = Segment::new(segment.header, segment.file.clone(), segment.end);
+            some.places = places;
+            (!some.places.is_empty()).then_some(some)
         })
     }
 
+    /// The heads of a segment's records as of some moment, if that costs less than to read it.
+    fn heads(&self, header: &SegmentHeader) -> Option<Heads> {
+        let read = self.heads.lock().remove(&header.number);
+        // It may have been written anew meanwhile.
+        let read = read.filter(|(of, _)| of == header).map(|(_, heads)| heads);
+        read.or_else(|| Some(hint::load(&*self.shared.disk, header)?.heads))
+    }
+
     fn visit(&self, from: Revision, values: bool, visit: &mut dyn FnMut(Revision, Record)) -> io::Result<()> {
-        let mut from = from;
-        while let Some((header, mut wanted)) = self.some(from) {
-            let last = wanted.last().map_or(from, |one| one.at);
-            let hint = if values {
-                None
-            } else {
-                hint::load(&*self.shared.disk, &header)
-            };
-            if let Some((_, heads)) = hint {
-                let mut revisions = wanted.iter().map(|one| one.at).peekable();
-                for head in heads {
-                    if revisions.next_if_eq(&head.place.at).is_some() {
-                        visit(head.place.at, head.record);
+        let mut from = Some(from);
+        while let Some(segment) = from.and_then(|from| self.some(from)) {
+            let mut places = &segment.places[..];
+            let heads = if values { None } else { self.heads(&segment.header) };
+            for head in heads.iter().flat_map(Heads::iter) {
+                match places.split_first() {
+                    Some((first, rest)) if first.at == head.place.at => {
+                        visit(first.at, head.record);
+                        places = rest;
                     }
-                }
-                if let Some(missing) = revisions.next() {
-                    let why = format!("the hint lacks revision {missing:?}");
-                    return Err(recover::damage(header.number, 0, &why));
-                }
-            } else {
-                for some in wanted.chunks_mut(SCAN) {
-                    let mut read = Self::fetch(some, values)?;
-                    read.sort_unstable_by_key(|(order, _)| *order);
-                    // Places are in order of revision.
-                    for ((_, record), one) in read.into_iter().zip(some) {
-                        visit(one.at, record);
-                    }
+                    Some((first, _)) if first.at > head.place.at => {}
+                    _ => break,
                 }
             }
-            from = Revision::from_raw(last.raw() + 1);
+            // All, or what was added since.
+            for some in places.chunks(SCAN) {
+                let wanted = some.iter().enumerate().map(|(order, place)| Wanted {
+                    order,
+                    at: place.at,
+                    place: segment.found(place),
+                });
+                let mut wanted: Vec<Wanted> = wanted.collect();
+                // Places are in order of revision.
+                let read = Self::fetch(&mut wanted, values)?;
+                for ((_, record), place) in read.into_iter().zip(some) {
+                    visit(place.at, record);
+                }
+            }
+            let last = segment.places.last().map(|place| place.at.raw());
+            from = last.and_then(|last| last.checked_add(1)).map(Revision::from_raw);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::compaction::Progress;
+use super::loading::Loading;
 use super::{EngineError, Error, Index, KeyRange, Record, Records, Revision};
 use crate::lease::Lessor;
 
@@ -76,6 +77,7 @@ pub(crate) struct Core {
     pub(super) compacted: i64,
     pub(super) compaction: Option<Progress>,
     pub(super) batch: Batch,
+    loading: Loading,
     durable: Arc<dyn Records + Send + Sync>,
     lessor: Arc<Mutex<Lessor>>,
     /// Set when the quota is used up: puts and grants are refused, deletes and compactions are not.
@@ -92,20 +94,22 @@ impl Core {
             compacted: -1,
             compaction: None,
             batch: Batch::default(),
+            loading: Loading::default(),
             durable,
             lessor,
             no_space: false,
         }
     }
 
-    /// Takes in one record found on disk; in order of revision.
-    pub(crate) fn load(&mut self, at: Revision, record: &Record) {
-        self.index.push(at, record);
+    /// Takes in one record found on disk, in order of revision; it counts from [`Core::loaded`] on.
+    pub(crate) fn load(&mut self, at: Revision, record: Record) {
+        self.loading.add(at, record);
         self.revision = self.revision.max(at.main());
     }
 
     /// Ends loading: what the engine says of compaction, and the leases' keys.
     pub(crate) fn loaded(&mut self, meta: Meta) {
+        self.index = std::mem::take(&mut self.loading).finish();
         self.compacted = meta.compacted.unwrap_or(-1);
         if meta.compacted > meta.compaction_finished {
             self.resume_compaction();

@@ -17,6 +17,12 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// An index of these keys, which are in order.
+    pub(super) fn of(histories: impl Iterator<Item = (Bytes, KeyIndex)>) -> Self {
+        let keys = histories.map(|(key, history)| (key, Arc::new(history)));
+        Self { keys: keys.collect() }
+    }
+
     /// Adds what `record` says about its key. Revisions must come in order.
     pub(crate) fn push(&mut self, at: Revision, record: &Record) {
         let entry = Entry {
@@ -26,8 +32,7 @@ impl Index {
         match self.keys.get_mut(&record.key) {
             Some(history) => Arc::make_mut(history).push(entry, record.create_revision, record.lease),
             None => {
-                let mut history = KeyIndex::default();
-                history.push(entry, record.create_revision, record.lease);
+                let history = KeyIndex::of(vec![entry], record.create_revision, record.lease);
                 // A small copy: the record's key is a slice that would keep its whole request alive.
                 self.keys.insert(Bytes::copy_from_slice(&record.key), Arc::new(history));
             }

@@ -33,6 +33,16 @@ pub(crate) struct KeyIndex {
 }
 
 impl KeyIndex {
+    /// A key with these writes, oldest first.
+    pub(crate) fn of(entries: Vec<Entry>, create_revision: i64, lease: i64) -> Self {
+        debug_assert!(entries.is_sorted_by(|a, b| a.at < b.at));
+        Self {
+            entries,
+            create_revision,
+            lease,
+        }
+    }
+
     /// Adds a write; revisions only grow.
     pub(crate) fn push(&mut self, entry: Entry, create_revision: i64, lease: i64) {
         debug_assert!(self.entries.last().is_none_or(|last| last.at < entry.at));

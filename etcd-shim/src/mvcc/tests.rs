@@ -336,7 +336,7 @@ fn put_request(number: u8, value: u8) -> PutRequest {
 fn open(engine: &Arc<dyn Engine>) -> Core {
     let mut core = Core::new(engine.clone(), Arc::new(Mutex::new(Lessor::new(1))));
     engine
-        .scan(Revision::from_raw(0), false, &mut |at, record| core.load(at, &record))
+        .scan(Revision::from_raw(0), false, &mut |at, record| core.load(at, record))
         .unwrap();
     core.loaded(engine.found().unwrap().meta);
     core

@@ -136,5 +136,6 @@ impl Job {
 pub(super) fn seal(disk: &dyn Disk, header: SegmentHeader, file: &Arc<dyn DiskFile>, end: u64) -> io::Result<()> {
     file.truncate(end)?;
     file.sync()?;
-    hint::store(disk, &header, end, &super::recover::heads(header, &**file)?)
+    let (_, heads) = super::recover::read_segment(header, file.clone())?;
+    hint::store(disk, &header, end, &heads)
 }

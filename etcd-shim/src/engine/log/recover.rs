@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{ALIGNMENT, FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader};
-use super::hint::{self, Head};
+use super::hint::{self, Gathered, Heads};
 use super::item::Item;
 use super::segment::{Index, Segment, file_name, number_of};
 use super::state::State;
@@ -26,6 +26,8 @@ pub(super) struct Recovered {
     pub(super) tail: Tail,
     /// Sealed segments that have no hint yet.
     pub(super) unhinted: Vec<u64>,
+    /// What was read of the records on the way.
+    pub(super) heads: Vec<(SegmentHeader, Heads)>,
 }
 
 /// Opens the log on `disk`; makes one with the number `store` when there is none.
@@ -61,9 +63,16 @@ pub(super) fn open(disk: &dyn Disk, store: u64, allocate: u64) -> io::Result<Rec
             index,
             tail,
             unhinted: vec![],
+            heads: vec![],
         });
     };
-    let (growing, tail, dead) = tail(disk, last)?;
+    let Growing {
+        segment: growing,
+        tail,
+        dead,
+        heads: newest,
+    } = tail(disk, last)?;
+    let mut heads = Vec::new();
     let mut index = Index::default();
     let mut unhinted = Vec::new();
     let mut replaced = 0;
@@ -74,13 +83,15 @@ pub(super) fn open(disk: &dyn Disk, store: u64, allocate: u64) -> io::Result<Rec
             disk.sync_names()?;
             continue;
         }
-        let segment = sealed(disk, number, &mut unhinted)?;
+        let (segment, read) = sealed(disk, number, &mut unhinted)?;
         if segment.header.store != tail.header.store {
             return Err(damage(number, 0, "belongs to another store"));
         }
         replaced = segment.header.cleaned.map_or(0, |cleaned| cleaned.upto);
+        heads.push((segment.header, read));
         index.0.push(segment);
     }
+    heads.push((growing.header, newest));
     // The first may hold nothing yet.
     let in_order = |a: &Segment, b: &Segment| match (a.places.last(), b.places.first()) {
         (Some(last), Some(first)) => last.at < first.at,
@@ -108,7 +119,12 @@ pub(super) fn open(disk: &dyn Disk, store: u64, allocate: u64) -> io::Result<Rec
         ));
     }
     index.kill(&dead);
-    Ok(Recovered { index, tail, unhinted })
+    Ok(Recovered {
+        index,
+        tail,
+        unhinted,
+        heads,
+    })
 }
 
 /// Whether a segment's header and first frame are whole.
@@ -142,20 +158,31 @@ fn header(file: &dyn DiskFile, number: u64) -> io::Result<SegmentHeader> {
     Ok(header)
 }
 
-/// The segment that grows, and what the log holds for nothing.
-fn tail(disk: &dyn Disk, number: u64) -> io::Result<(Segment, Tail, Vec<crate::mvcc::Revision>)> {
+/// The segment that grows, as it was found.
+struct Growing {
+    segment: Segment,
+    tail: Tail,
+    /// What the log holds for nothing.
+    dead: Vec<crate::mvcc::Revision>,
+    heads: Heads,
+}
+
+fn tail(disk: &dyn Disk, number: u64) -> io::Result<Growing> {
     let file = disk.open(&file_name(number))?;
     let (header, length) = (header(&*file, number)?, file.len()?);
     let mut segment = Segment::new(header, file.clone(), FIRST);
     let mut state = State::default();
     let mut dead = Vec::new();
+    let mut heads = Gathered::default();
     let mut sequence = header.first_sequence;
     let mut at = FIRST;
     while let Some(frame) = read_frame(&*file, at, length).map_err(|why| damage(number, at, &why.to_string()))? {
         if frame.sequence != sequence || frame.is_state != (at == FIRST) {
             return Err(damage(number, at, "a frame out of order"));
         }
-        segment.take(&frame).map_err(|why| damage(number, at, why))?;
+        segment
+            .take(&frame, &mut heads)
+            .map_err(|why| damage(number, at, why))?;
         for item in &frame.items {
             state.apply(item);
             if let Item::Removed(revisions) = item {
@@ -174,7 +201,12 @@ fn tail(disk: &dyn Disk, number: u64) -> io::Result<(Segment, Tail, Vec<crate::m
         state,
         broken: false,
     };
-    Ok((segment, tail, dead))
+    Ok(Growing {
+        segment,
+        tail,
+        dead,
+        heads: heads.done(),
+    })
 }
 
 /// Makes what is behind the last whole frame zeros, if it is the frame that was being written.
@@ -269,75 +301,52 @@ fn whole_frame_behind(file: &dyn DiskFile, from: u64, length: u64, sequence: u64
 }
 
 /// A segment nothing is added to any more.
-fn sealed(disk: &dyn Disk, number: u64, unhinted: &mut Vec<u64>) -> io::Result<Segment> {
+fn sealed(disk: &dyn Disk, number: u64, unhinted: &mut Vec<u64>) -> io::Result<(Segment, Heads)> {
     let file = disk.open(&file_name(number))?;
     let (header, length) = (header(&*file, number)?, file.len()?);
-    if let Some((end, heads)) = hint::load(disk, &header).filter(|(end, _)| *end == length) {
-        let mut segment = Segment::new(header, file, end);
-        heads.into_iter().for_each(|head| segment.push(head.place));
-        return Ok(segment);
+    if let Some(hint) = hint::load(disk, &header).filter(|hint| hint.end == length) {
+        let mut segment = Segment::new(header, file, hint.end);
+        segment.live = hint.places.iter().map(|place| u64::from(place.length)).sum();
+        segment.places = hint.places;
+        return Ok((segment, hint.heads));
     }
     unhinted.push(number);
-    let segment = read_segment(header, file.clone())?;
+    let (segment, heads) = read_segment(header, file.clone())?;
     if segment.end < length {
         // Its successor was begun, and it was not yet cut to its length.
         file.truncate(segment.end)?;
         file.sync()?;
     }
-    Ok(segment)
+    Ok((segment, heads))
 }
 
 /// Reads all frames of a sealed segment.
-fn read_segment(header: SegmentHeader, file: Arc<dyn DiskFile>) -> io::Result<Segment> {
+///
+/// # Errors
+/// When the file cannot be read or is damaged.
+pub(super) fn read_segment(header: SegmentHeader, file: Arc<dyn DiskFile>) -> io::Result<(Segment, Heads)> {
     let (number, length) = (header.number, file.len()?);
     if header.cleaned.is_some_and(|cleaned| cleaned.length != length) {
         return Err(damage(number, length, "the file has not the length it was made with"));
     }
     let mut segment = Segment::new(header, file.clone(), FIRST);
+    let mut heads = Gathered::default();
     let mut expected = header.first_sequence;
     while let Some(frame) = read_frame(&*file, segment.end, length)? {
         let at = segment.end;
         if frame.sequence != expected {
             return Err(damage(number, at, "a frame out of order"));
         }
-        segment.take(&frame).map_err(|why| damage(number, at, why))?;
+        segment
+            .take(&frame, &mut heads)
+            .map_err(|why| damage(number, at, why))?;
         expected += 1;
     }
     if last_nonzero(&*file, segment.end, length)?.is_some() {
         return Err(damage(number, segment.end, "a damaged frame"));
     }
     segment.next_sequence = header.cleaned.is_none().then_some(expected);
-    Ok(segment)
-}
-
-/// The heads of a sealed segment's records, read from itself.
-///
-/// # Errors
-/// When the file cannot be read or is damaged.
-pub(super) fn heads(header: SegmentHeader, file: &dyn DiskFile) -> io::Result<Vec<Head>> {
-    let length = file.len()?;
-    let mut heads = Vec::new();
-    let mut at = FIRST;
-    while let Some(frame) = read_frame(file, at, length)? {
-        for item in frame.items {
-            let Item::Record { at, mut record, place } = item else {
-                continue;
-            };
-            record.value = bytes::Bytes::new();
-            record.key = bytes::Bytes::copy_from_slice(&record.key);
-            let place = super::segment::Place {
-                at,
-                offset: u32::try_from(frame.start + place.start as u64).map_err(io::Error::other)?,
-                length: u32::try_from(place.len()).map_err(io::Error::other)?,
-            };
-            heads.push(Head { place, record });
-        }
-        at = frame.next;
-    }
-    if at < length {
-        return Err(damage(header.number, at, "a damaged frame"));
-    }
-    Ok(heads)
+    Ok((segment, heads.done()))
 }
 
 /// What was found where it cannot be.

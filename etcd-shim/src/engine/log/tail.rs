@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, FRAME_HEADER, SEGMENT_HEADER, SegmentHeader};
+use super::hint::Gathered;
 use super::item::{self, Item};
 use super::segment::{Place, Segment, file_name};
 use super::state::{self, State};
@@ -152,13 +153,15 @@ pub(super) fn read_frame(file: &dyn DiskFile, at: u64, length: u64) -> io::Resul
 }
 
 impl Segment {
-    /// Adds a frame's records.
+    /// Adds a frame's records, and their heads to `heads`.
     ///
     /// # Errors
     /// When they are not in order, or lie beyond what an index can say.
-    pub(super) fn take(&mut self, frame: &Frame) -> Result<(), &'static str> {
+    pub(super) fn take(&mut self, frame: &Frame, heads: &mut Gathered) -> Result<(), &'static str> {
         for item in &frame.items {
-            let Item::Record { at, place, .. } = item else { continue };
+            let Item::Record { at, place, record } = item else {
+                continue;
+            };
             if self.places.last().is_some_and(|last| last.at >= *at) {
                 return Err("its records are not in order");
             }
@@ -166,11 +169,13 @@ impl Segment {
             let (Ok(offset), Ok(length)) = (offset, u32::try_from(place.len())) else {
                 return Err("a record beyond 4 GiB");
             };
-            self.push(Place {
+            let place = Place {
                 at: *at,
                 offset,
                 length,
-            });
+            };
+            heads.push(&place, record);
+            self.push(place);
         }
         self.end = frame.next;
         Ok(())

@@ -4,6 +4,7 @@
 mod crash;
 mod damage;
 pub(super) mod fickle;
+mod reading;
 
 use std::sync::{Arc, mpsc};
 

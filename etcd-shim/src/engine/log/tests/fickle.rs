@@ -22,6 +22,8 @@ struct World {
     /// Changes of names that were not flushed.
     changes: Vec<Rename>,
     operations: usize,
+    /// What was read: of which file, from where, how much.
+    reads: Vec<(String, u64, usize)>,
     /// The operation in which the power goes.
     fails_at: Option<usize>,
 }
@@ -42,6 +44,7 @@ enum Rename {
 
 struct Open {
     world: Arc<Mutex<World>>,
+    name: String,
     bytes: Shared,
 }
 
@@ -81,6 +84,11 @@ impl Fickle {
     /// Operations that changed something.
     pub(super) fn operations(&self) -> usize {
         self.0.lock().operations
+    }
+
+    /// What was read since the last call: of which file, from where, how much.
+    pub(super) fn take_reads(&self) -> Vec<(String, u64, usize)> {
+        std::mem::take(&mut self.0.lock().reads)
     }
 
     /// What is on the disk when the power is back.
@@ -168,6 +176,7 @@ impl Disk for Fickle {
         world.change(Rename::Set(name.to_owned(), bytes.clone()));
         Ok(Arc::new(Open {
             world: self.0.clone(),
+            name: name.to_owned(),
             bytes,
         }))
     }
@@ -176,6 +185,7 @@ impl Disk for Fickle {
         let bytes = world.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(Open {
             world: self.0.clone(),
+            name: name.to_owned(),
             bytes: bytes.clone(),
         }))
     }
@@ -210,6 +220,7 @@ impl DiskFile for Open {
         Ok(self.bytes.lock().now.len() as u64)
     }
     fn read(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.world.lock().reads.push((self.name.clone(), at, buffer.len()));
         let bytes = self.bytes.lock();
         let from = bytes.now.get(at as usize..at as usize + buffer.len());
         buffer.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
