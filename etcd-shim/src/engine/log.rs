@@ -33,6 +33,7 @@ use self::frame::SegmentHeader;
 use self::hint::Heads;
 use self::item::Item;
 use self::segment::{Found as Located, Index, Place, Segment};
+pub(crate) use self::snapshot::{is_segment, read_snapshot};
 use self::tail::Tail;
 use super::{Engine, Found, Size};
 use crate::mvcc::{Batch, EngineError, Record, Records, Revision};
