@@ -17,6 +17,7 @@ use crate::draining;
 use crate::proxy::NodesConfig;
 use crate::registry::Settings as StoreSettings;
 use crate::services::service_range::ServiceRange;
+use crate::storage::encryption;
 
 mod runtime_config;
 mod storage;
@@ -39,6 +40,8 @@ pub(crate) enum ServingCertificate {
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(crate) storage: StorageOptions,
+    /// `--encryption-provider-config`.
+    pub(crate) encryption: Option<encryption::Options>,
     pub(crate) etcd_prefix: String,
     pub(crate) compaction: Duration,
     /// `--etcd-count-metric-poll-period`.
@@ -152,6 +155,7 @@ impl Options {
         let admission_configurations = configurations(v, &enable_admission, &disable_admission, &mut errors);
         let options = Options {
             storage,
+            encryption: storage::encryption(v, &features, &mut errors),
             overrides,
             runtime_config,
             gates: Gates::new(|gate| component::features::enabled(&features, gate)),
@@ -434,7 +438,7 @@ mod tests {
     }
 
     /// Flags of features that are not there yet; they warn.
-    const LATER: [&str; 11] = [
+    const LATER: [&str; 10] = [
         "aggregator-reject-forwarding-redirect",
         "audit-",
         "authentication-token-webhook-",
@@ -442,7 +446,6 @@ mod tests {
         "authorization-webhook-",
         "egress-selector-config-file",
         "enable-aggregator-routing",
-        "encryption-provider-config",
         "oidc-",
         "proxy-client-",
         "tracing-config-file",

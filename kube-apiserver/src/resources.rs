@@ -151,6 +151,29 @@ pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<&'static 
     table.by_name.get(&(group, version, plural)).map(|&i| &table.rows[i])
 }
 
+/// Group and resource by where objects are stored. Kinds that share their storage count for the group that comes first:
+/// events are core's.
+static STORED: LazyLock<HashMap<&'static str, (&'static str, &'static str)>> = LazyLock::new(|| {
+    let mut stored = HashMap::new();
+    for row in resources() {
+        if let Some(prefix) = row.etcd_prefix {
+            stored.entry(prefix).or_insert((row.group, row.plural));
+        }
+    }
+    stored
+});
+
+/// Where objects are stored below the etcd prefix, with the group and resource they are.
+pub(crate) fn stored() -> impl Iterator<Item = (&'static str, (&'static str, &'static str))> {
+    STORED.iter().map(|(folder, resource)| (*folder, *resource))
+}
+
+/// Group and resource of a path below the etcd prefix (`secrets/ns/a`), if it is one of the table.
+pub(crate) fn stored_at(path: &str) -> Option<(&'static str, &'static str)> {
+    let ends = path.match_indices('/').map(|(i, _)| i).chain([path.len()]);
+    ends.take(3).find_map(|end| STORED.get(&path[..end]).copied())
+}
+
 /// Whether anything is served in the group and version.
 pub(crate) fn group_version_served(group: &str, version: &str) -> bool {
     served().any(|r| r.group == group && r.version == version)

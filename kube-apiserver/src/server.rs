@@ -28,6 +28,7 @@ use crate::proxy::Nodes;
 use crate::registry::{self, CachedObjects, Registry};
 use crate::resources;
 use crate::services::Allocators;
+use crate::storage::encryption::{Encrypted, Encryption};
 use crate::storage::etcd::{Dialer, Etcd};
 use crate::storage::memory::Memory;
 use crate::storage::{Storage, compact};
@@ -53,10 +54,15 @@ pub async fn run(
     api::capabilities::allow_privileged(options.allow_privileged);
     api::gates::decide(|gate| component::features::enabled(&options.features, gate));
     resources::serve(|row| options.runtime_config.serves(row));
-    let (storage, plain) = open_storage(&options, None, &shutdown)?;
+    let encryption = match options.encryption.clone() {
+        Some(encryption) => Some(Encryption::start(encryption, &shutdown).await.map_err(anyhow::Error::msg)?),
+        None => None,
+    };
+    let open = |others: Option<&[String]>| open_storage(&options, others, encryption.as_ref(), &shutdown);
+    let (storage, plain) = open(None)?;
     let (mut overrides, mut stores) = (vec![], vec![storage.clone()]);
     for o in &options.overrides {
-        let (cached, plain) = open_storage(&options, Some(&o.servers), &shutdown)?;
+        let (cached, plain) = open(Some(&o.servers))?;
         let bypassed = options.uncached.contains(&(o.group.clone(), o.resource.clone()));
         stores.push(cached.clone());
         overrides.push((o.clone(), if bypassed { plain } else { cached }));
@@ -149,7 +155,14 @@ pub async fn run(
         draining: draining.clone(),
         min_request_timeout: options.min_request_timeout,
     });
-    let health = health(&storage, &progress, &authz.synced, &shutdown, options.health);
+    let health = health(
+        &storage,
+        encryption.as_ref(),
+        &progress,
+        &authz.synced,
+        &shutdown,
+        options.health,
+    );
     let chain = Arc::new(Chain {
         api,
         documents: Documents {
@@ -226,10 +239,12 @@ fn bypasses(options: &Options, plain: &Arc<dyn Storage>) -> Vec<(Override, Arc<d
         .collect()
 }
 
-/// The store of the flags, or one with other servers: with its copy in memory, and without. Both are measured.
+/// The store of the flags, or one with other servers: with its copy in memory, and without. Both are measured, and both
+/// hold plain values.
 fn open_storage(
     options: &Options,
     others: Option<&[String]>,
+    encryption: Option<&Arc<Encryption>>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(Arc<dyn Storage>, Arc<dyn Storage>)> {
     let storage: Arc<dyn Storage> = match &options.storage {
@@ -243,7 +258,11 @@ fn open_storage(
         }
         StorageOptions::Memory => Arc::new(Memory::default()),
     };
-    let plain: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
+    let measured: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
+    let plain = match encryption {
+        Some(encryption) => Encrypted::start(measured, &options.etcd_prefix, encryption.clone(), shutdown.clone()),
+        None => measured,
+    };
     let cached = if options.watch_cache {
         WatchCache::start(plain.clone(), &options.etcd_prefix, shutdown.clone())
     } else {
@@ -316,6 +335,7 @@ fn advertise_address(options: &Options) -> IpAddr {
 /// The checks of the three health paths.
 fn health(
     storage: &Arc<dyn Storage>,
+    encryption: Option<&Arc<Encryption>>,
     progress: &run::Progress,
     synced: &authz::feed::Synced,
     shutdown: &CancellationToken,
@@ -347,6 +367,10 @@ fn health(
                 async move { if done { Ok(()) } else { Err("not finished".to_owned()) } }
             });
         }
+        if encryption.is_some_and(|e| e.reloads()) {
+            let hook = "poststarthook/start-encryption-provider-config-automatic-reload";
+            checks = checks.add(hook, || async { Ok(()) });
+        }
         let registered = progress.clone();
         checks.add("autoregister-completion", move || {
             let done = registered.finished(run::AUTOREGISTRATION);
@@ -363,8 +387,19 @@ fn health(
         let checks = Checks::new(path).ping().add("log", || async { Ok(()) });
         etcd(checks, "etcd", patience.etcd)
     };
+    // Not in `livez`: a server whose plugins are down is better than none.
+    let plugins = |checks: Checks| match encryption {
+        Some(encryption) if encryption.has_check() => {
+            let encryption = encryption.clone();
+            checks.add("kms-providers", move || {
+                let encryption = encryption.clone();
+                async move { encryption.check().await }
+            })
+        }
+        _ => checks,
+    };
     let (synced, down) = (synced.clone(), shutdown.clone());
-    let readyz = etcd(base("readyz"), "etcd-readiness", patience.etcd_ready).add("informer-sync", move || {
+    let readyz = plugins(etcd(base("readyz"), "etcd-readiness", patience.etcd_ready)).add("informer-sync", move || {
         let done = synced.done();
         async move {
             if done {
@@ -384,5 +419,5 @@ fn health(
             }
         }
     });
-    vec![hooks(base("healthz")), hooks(base("livez")), readyz]
+    vec![hooks(plugins(base("healthz"))), hooks(base("livez")), readyz]
 }

@@ -7,6 +7,7 @@
 pub(crate) mod compact;
 #[cfg(test)]
 mod contract;
+pub(crate) mod encryption;
 pub(crate) mod etcd;
 pub(crate) mod memory;
 
@@ -147,6 +148,9 @@ pub(crate) enum StorageError {
     /// No answer in time; whether a write happened is unknown.
     #[error("{0}")]
     Timeout(String),
+    /// The value could not be encrypted, or what is stored not be read.
+    #[error("{0}")]
+    Transform(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -168,6 +172,12 @@ pub(crate) trait Storage: Send + Sync {
     async fn get_from(&self, key: &str, at_least: i64) -> Result<(Option<Arc<KeyValue>>, i64), StorageError> {
         let _ = at_least;
         self.get(key).await
+    }
+    /// Whether what is stored under `key` would be written otherwise now, though it means the same: encrypted with
+    /// another key. An update that changes nothing writes it again.
+    async fn stale(&self, key: &str) -> Result<bool, StorageError> {
+        let _ = key;
+        Ok(false)
     }
     /// One page of a prefix.
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError>;

@@ -2,7 +2,6 @@
 //!
 //! Upstream: `apiserver/pkg/storage/etcd3/metrics`.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -53,25 +52,10 @@ static OLD_OBJECTS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
-/// Group and resource by the first words of a key below the prefix. Kinds that share their storage
-/// count for the group that comes first: events are core's.
-static KEYS: LazyLock<HashMap<&'static str, (&'static str, &'static str)>> = LazyLock::new(|| {
-    let mut keys = HashMap::new();
-    for row in resources::resources() {
-        if let Some(prefix) = row.etcd_prefix {
-            keys.entry(prefix.trim_matches('/')).or_insert((row.group, row.plural));
-        }
-    }
-    keys
-});
-
 /// Which resource a key is about; empty when none.
 fn about(prefix: &str, key: &str) -> (&'static str, &'static str) {
     let path = key.strip_prefix(prefix).unwrap_or(key).trim_start_matches('/');
-    let ends = path.match_indices('/').map(|(i, _)| i).chain([path.len()]);
-    ends.take(3)
-        .find_map(|end| KEYS.get(&path[..end]).copied())
-        .unwrap_or(("", ""))
+    resources::stored_at(path).unwrap_or(("", ""))
 }
 
 /// A store whose answers are measured.
@@ -177,12 +161,12 @@ pub(crate) async fn count(
     shutdown: CancellationToken,
 ) {
     while !every.is_zero() {
-        for (words, (group, resource)) in KEYS.iter() {
+        for (words, (group, resource)) in resources::stored() {
             let counted = place(group, resource).count(&format!("{prefix}/{words}/")).await;
             let count = counted.unwrap_or(-1);
             OBJECTS.with_label_values(&[group, resource]).set(count);
             let long = if group.is_empty() {
-                (*resource).to_owned()
+                resource.to_owned()
             } else {
                 format!("{resource}.{group}")
             };

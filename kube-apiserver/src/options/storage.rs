@@ -2,6 +2,7 @@
 //!
 //! Upstream: `apiserver/pkg/server/options/etcd.go`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use component::flags::Values;
 
 use crate::registry::Settings;
 use crate::registry::codec::Form;
+use crate::storage::encryption;
 use crate::storage::etcd::TlsFiles;
 
 /// Where the objects are kept.
@@ -78,6 +80,26 @@ pub(super) fn settings(v: &Values) -> Settings {
     }
 }
 
+/// Where the configuration of encryption is, if it is asked for.
+pub(super) fn encryption(
+    v: &Values,
+    features: &BTreeMap<String, String>,
+    errors: &mut Vec<String>,
+) -> Option<encryption::Options> {
+    let path = v.non_empty("encryption-provider-config").map(PathBuf::from);
+    let reload = v.bool("encryption-provider-config-automatic-reload");
+    if path.is_none() && reload {
+        errors.push(
+            "--encryption-provider-config-automatic-reload must be set with --encryption-provider-config".to_owned(),
+        );
+    }
+    Some(encryption::Options {
+        path: path?,
+        reload,
+        kms_v1: component::features::enabled(features, "KMSv1"),
+    })
+}
+
 /// Group and resource of those whose size in `--watch-cache-sizes` is 0 (upstream `ParseWatchCacheSizes`); other sizes
 /// say nothing.
 pub(super) fn uncached(v: &Values, errors: &mut Vec<String>) -> Vec<(String, String)> {
@@ -132,6 +154,22 @@ fn parse(text: &str) -> Option<Override> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configuration_that_is_read_again_must_be_given() {
+        let read = |args: &[&str]| {
+            let mut errors = vec![];
+            let values = crate::options::table().parse(args.iter().copied()).unwrap();
+            let options = encryption(&values, &BTreeMap::new(), &mut errors);
+            (options.map(|o| (o.path.display().to_string(), o.reload)), errors)
+        };
+        const RELOAD: &str = "--encryption-provider-config-automatic-reload";
+        assert_eq!(read(&[]), (None, vec![]));
+        let both = read(&["--encryption-provider-config=/e", RELOAD]);
+        assert_eq!(both, (Some(("/e".to_owned(), true)), vec![]));
+        let why = format!("{RELOAD} must be set with --encryption-provider-config");
+        assert_eq!(read(&[RELOAD]), (None, vec![why]));
+    }
 
     #[test]
     fn an_unknown_media_type_is_refused() {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::resources::Resource;
+use crate::storage::encryption;
 
 /// `--storage-media-type`: how objects are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -122,6 +123,9 @@ fn hub_type(row: &Resource) -> Result<TypeId> {
 
 /// The hub object in stored bytes.
 pub(crate) fn decode(row: &Resource, bytes: &[u8]) -> Result<Value> {
+    if let Some(why) = encryption::unreadable(bytes) {
+        return Err(ApiError::internal(why));
+    }
     let mut obj: Value = if proto::is_proto(bytes) {
         let unknown = proto::unwrap(bytes).map_err(ApiError::internal)?;
         proto::decode(api::schema(), hub_type(row)?, unknown.raw).map_err(ApiError::internal)?

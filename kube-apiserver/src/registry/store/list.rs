@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use apimachinery::codec::json;
+use apimachinery::field::quote;
 use apimachinery::status::{ApiError, Cause, Result};
 use apimachinery::validation::is_path_segment_name;
 use base64::Engine as _;
@@ -16,7 +17,7 @@ use serde_json::Value;
 use super::{Entry, Store};
 use crate::registry::options::{ListOptions, Match};
 use crate::registry::selection::Selection;
-use crate::storage::{ListRequest, StorageError};
+use crate::storage::{KeyValue, ListRequest, StorageError, encryption};
 
 /// One page of objects.
 #[derive(Default)]
@@ -213,8 +214,11 @@ impl Store {
                 match self.entry(kv) {
                     Ok(entry) if all || selection.matches(&entry.index) => out.items.push(entry),
                     Ok(_) => {}
-                    // One damaged object must not hide all others.
-                    Err(error) => tracing::error!(key = &*kv.key, %error, "stored object cannot be decoded"),
+                    Err(error) => match unreadable(kv) {
+                        Some(error) => return Err(error),
+                        // One damaged object must not hide all others.
+                        None => tracing::error!(key = &*kv.key, %error, "stored object cannot be decoded"),
+                    },
                 }
             }
             let more = page.more || left > 0;
@@ -248,7 +252,7 @@ impl Store {
             ..Default::default()
         };
         if let Some(kv) = kv {
-            let entry = self.entry(&kv)?;
+            let entry = self.entry(&kv).map_err(|error| unreadable(&kv).unwrap_or(error))?;
             if selection.matches(&entry.index) {
                 out.items.push(entry);
             }
@@ -266,6 +270,15 @@ impl Store {
             other => self.failed(other, "list"),
         }
     }
+}
+
+/// A value that cannot be decrypted fails the whole list.
+fn unreadable(kv: &KeyValue) -> Option<ApiError> {
+    let why = encryption::unreadable(&kv.value)?;
+    Some(ApiError::internal(format!(
+        "unable to transform key {}: {why}",
+        quote(&kv.key)
+    )))
 }
 
 /// The moment a list asks for (upstream `ValidateListOptions` of `storage/interfaces.go`).

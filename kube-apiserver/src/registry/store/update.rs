@@ -84,7 +84,7 @@ impl Store {
             let stored = codec::encode(self.row, self.settings.form, &mut new)?;
             let gone = self.finished(&new, &old);
             let unchanged = || !gone && (stored.bytes == kv.value || new == old && self.written_as_now(&kv.value));
-            if ctx.dry_run || unchanged() {
+            if ctx.dry_run || unchanged() && !self.stale(&key).await? {
                 return Ok((self.wrap(kv.mod_rev, new), false));
             }
             if gone {
