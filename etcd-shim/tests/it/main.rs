@@ -7,5 +7,7 @@ mod contract;
 mod durability;
 mod endpoint;
 mod etcdctl;
+mod kill;
+mod linearizability;
 mod moving;
 mod tls;
