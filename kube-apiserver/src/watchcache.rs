@@ -110,6 +110,10 @@ impl Storage for WatchCache {
         self.inner.stale(key).await
     }
 
+    async fn stale(&self, key: &str) -> Result<bool, StorageError> {
+        self.inner.stale(key).await
+    }
+
     async fn list(&self, req: &ListRequest) -> Result<ListPage, StorageError> {
         if !self.filled() {
             return self.inner.list(req).await;
