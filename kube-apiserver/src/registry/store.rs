@@ -7,7 +7,6 @@
 mod bookmarks;
 mod create;
 mod delete;
-mod delivery;
 mod list;
 mod meta;
 #[cfg(test)]
@@ -29,7 +28,6 @@ use serde_json::Value;
 
 pub(crate) use list::List;
 pub(crate) use update::ChangeFn;
-pub(crate) use delivery::Frame;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec::{self, Form};
@@ -214,12 +212,6 @@ impl Store {
         self.storage.stale(key).await.map_err(|e| self.failed(e, "update"))
     }
 
-    /// Whether the store would keep this key's value otherwise now: an update that changes nothing writes it again
-    /// (upstream `objState.stale`).
-    async fn stale(&self, key: &str) -> Result<bool> {
-        self.storage.stale(key).await.map_err(|e| self.failed(e, "update"))
-    }
-
     /// Whether stored bytes have the form in which this store writes: an update that changes nothing rewrites others.
     fn written_as_now(&self, bytes: &[u8]) -> bool {
         codec::has_form(self.row, self.settings.form, bytes)
@@ -270,7 +262,6 @@ impl Store {
                 tracing::warn!(resource = %self.gr, verb, reason, "storage does not answer");
                 ApiError::server_timeout(&self.gr, verb, 2)
             }
-            StorageError::Transform(why) => ApiError::internal(why),
             StorageError::Transform(why) => ApiError::internal(why),
             other => ApiError::generic(500, "", other.to_string()),
         }
