@@ -14,6 +14,8 @@ mod auto_compaction;
 mod committer;
 mod config;
 mod engine;
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod kv_hash;
 mod lease;

@@ -114,6 +114,15 @@ pub async fn snapshot(words: Vec<String>) -> anyhow::Result<String> {
     }
 }
 
+/// Reads all of a snapshot file and proves it, with or without its SHA-256; the number of records.
+///
+/// # Errors
+/// When it is none, or damaged.
+pub(crate) fn read(path: &Path) -> anyhow::Result<u64> {
+    let account = Snapshot::open(path, true)?.read_checked(&mut |_| Ok(()))?;
+    Ok(account.records)
+}
+
 /// Tells flags, with the words that are their values, from files.
 fn split(table: &Table, words: Vec<String>) -> (Vec<String>, Vec<String>) {
     let (mut flags, mut files) = (Vec::new(), Vec::new());

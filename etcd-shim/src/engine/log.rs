@@ -7,6 +7,7 @@ mod clean;
 mod disk;
 mod frame;
 mod hint;
+pub(crate) mod hostile;
 mod item;
 mod recover;
 mod segment;

@@ -56,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["apimachinery", "api", "client", "component", "kube-apiserver"],
     ),
     ("etcd-shim", &["component", "etcd-proto"]),
+    ("etcd-shim-fuzz", &["etcd-shim"]),
     (
         "kube-apiserver",
         &[

@@ -13,7 +13,7 @@ use crate::mvcc::{Record, Revision};
 
 const MAGIC: &[u8; 8] = b"CrtnIdx1";
 /// Magic, the segment's header, where its frames end.
-const START: usize = 8 + SEGMENT_HEADER + 8;
+pub(super) const START: usize = 8 + SEGMENT_HEADER + 8;
 /// An entry without its key.
 const ENTRY: usize = 44;
 

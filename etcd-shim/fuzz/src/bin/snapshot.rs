@@ -1,0 +1,5 @@
+//! Fuzzes `etcd_shim::fuzz::snapshot`.
+#![cfg_attr(fuzzing, no_main)]
+#![cfg_attr(fuzzing, allow(unsafe_code))] // How libFuzzer finds its target.
+
+etcd_shim_fuzz::program!(etcd_shim::fuzz::snapshot);
