@@ -46,6 +46,19 @@ impl Memo {
         self.0.get()?.clone().downcast().ok()
     }
 
+    /// What was left here, or what `make` leaves.
+    pub(crate) fn get_or_try<T: Any + Send + Sync, E>(
+        &self,
+        make: impl FnOnce() -> Result<Arc<T>, E>,
+    ) -> Result<Arc<T>, E> {
+        if let Some(left) = self.get() {
+            return Ok(left);
+        }
+        let made = make()?;
+        self.set(made.clone());
+        Ok(self.get().unwrap_or(made))
+    }
+
     /// Leaves a value for those who come later; the first stays.
     pub(crate) fn set<T: Any + Send + Sync>(&self, value: Arc<T>) {
         self.0.get_or_init(|| value);
@@ -71,13 +84,15 @@ impl Eq for Memo {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     /// Key.
-    pub(crate) key: String,
+    pub(crate) key: Arc<str>,
     /// Revision of the change.
     pub(crate) rev: i64,
     /// The bytes after the change; `None`: deleted.
     pub(crate) value: Option<Bytes>,
     /// The bytes before the change, with their revision; `None`: the key was created.
     pub(crate) prev: Option<(Bytes, i64)>,
+    /// What its readers made of it: one place for all who are told of it at the same time.
+    pub(crate) memo: Arc<Memo>,
 }
 
 /// What a watch yields.
@@ -92,6 +107,9 @@ pub(crate) enum WatchItem {
 
 /// Changes in revision order. An error ends the stream.
 pub(crate) type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem, StorageError>> + Send>>;
+
+/// Whether a watcher could want to hear of a change. It is asked on the way of all changes to all watchers.
+pub(crate) type Wanted = Box<dyn Fn(&Event) -> bool + Send + Sync>;
 
 /// A page of a prefix.
 #[derive(Debug, Clone, Default)]
@@ -208,6 +226,11 @@ pub(crate) trait Storage: Send + Sync {
     async fn delete(&self, key: &str, expected: i64) -> Result<Write, StorageError>;
     /// Changes below `prefix` (empty: all keys) after revision `after`, in order; 0: from now on.
     async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError>;
+    /// As [`Storage::watch`]; changes that `wanted` does not want may be left out.
+    async fn watch_wanted(&self, prefix: &str, after: i64, wanted: Wanted) -> Result<WatchStream, StorageError> {
+        drop(wanted);
+        self.watch(prefix, after).await
+    }
     /// Gives up history below `rev`.
     async fn compact(&self, rev: i64) -> Result<(), StorageError>;
     /// Upstream's compaction handshake: sets `compact_rev_key` to `rev` if its version is still

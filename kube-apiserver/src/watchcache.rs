@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::storage::{CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchStream, Write};
+use crate::storage::{CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, Wanted, WatchStream, Write};
 use fresh::Fresh;
 use state::{Snapshot, State};
 
@@ -164,7 +164,15 @@ impl Storage for WatchCache {
     }
 
     async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError> {
-        let here = self.shared.state.lock().subscribe(prefix, after);
+        let here = self.shared.state.lock().subscribe(prefix, after, None);
+        match here {
+            Some(stream) => Ok(stream),
+            None => self.inner.watch(prefix, after).await,
+        }
+    }
+
+    async fn watch_wanted(&self, prefix: &str, after: i64, wanted: Wanted) -> Result<WatchStream, StorageError> {
+        let here = self.shared.state.lock().subscribe(prefix, after, Some(wanted));
         match here {
             Some(stream) => Ok(stream),
             None => self.inner.watch(prefix, after).await,

@@ -18,9 +18,9 @@ use streaming::upgrade::{self, Protocol};
 
 use super::negotiate::{Format, Output, View};
 use super::{Call, codec, respond};
-use crate::registry::convert;
 use crate::registry::options::ListOptions;
-use crate::registry::store::Change;
+use crate::registry::store::{Change, Frame};
+use crate::registry::{Entry, convert};
 use crate::request::Query;
 use crate::resources::Resource;
 
@@ -104,24 +104,29 @@ impl Frames {
 
     fn change(&mut self, change: &Change) -> Option<Bytes> {
         let kind = change.kind.as_str();
-        if self.out.view == View::Object && self.out.format == Format::Json && convert::is_hub(self.row) {
-            let head = format!(
-                "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\"",
-                self.row.kind,
-                self.row.api_version()
-            );
-            let item = change.entry.item_json();
-            let mut b = Vec::with_capacity(head.len() + item.len() + 4);
-            b.extend_from_slice(head.as_bytes());
-            if item.len() > 2 {
-                b.push(b',');
-            }
-            b.extend_from_slice(&item[1..]);
-            b.extend_from_slice(b"}\n");
-            return Some(b.into());
+        let shared = match self.out.format {
+            _ if self.out.view != View::Object || !convert::is_hub(self.row) => None,
+            Format::Json => Some(Frame::Json),
+            Format::Protobuf => Some(Frame::Protobuf),
+            Format::Yaml => None,
+        };
+        if let Some(form) = shared {
+            let make = || self.whole(form, kind, &change.entry);
+            return match &change.delivery {
+                Some(delivery) => delivery.frame(change.kind, form, make),
+                None => make(),
+            };
         }
-        if self.out.view == View::Object && self.out.format == Format::Protobuf && convert::is_hub(self.row) {
-            return match respond::envelope(self.row, &change.entry) {
+        // A bookmark is shown as any other object: as a row of a Table, too.
+        let headers = std::mem::take(&mut self.first);
+        let view = respond::view(&self.out, &self.query, self.row, &change.entry, headers);
+        self.frame(kind, &view)
+    }
+
+    /// The frame of an object in the hub's version.
+    fn whole(&self, form: Frame, kind: &str, entry: &Entry) -> Option<Bytes> {
+        if form == Frame::Protobuf {
+            return match respond::envelope(self.row, entry) {
                 Ok(object) => Some(codec::protobuf_frame(kind, &object)),
                 Err(error) => {
                     tracing::error!(%error, "watch event cannot be encoded");
@@ -129,10 +134,20 @@ impl Frames {
                 }
             };
         }
-        // A bookmark is shown as any other object: as a row of a Table, too.
-        let headers = std::mem::take(&mut self.first);
-        let view = respond::view(&self.out, &self.query, self.row, &change.entry, headers);
-        self.frame(kind, &view)
+        let head = format!(
+            "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"{}\",\"apiVersion\":\"{}\"",
+            self.row.kind,
+            self.row.api_version()
+        );
+        let item = entry.item_json();
+        let mut b = Vec::with_capacity(head.len() + item.len() + 4);
+        b.extend_from_slice(head.as_bytes());
+        if item.len() > 2 {
+            b.push(b',');
+        }
+        b.extend_from_slice(&item[1..]);
+        b.extend_from_slice(b"}\n");
+        Some(b.into())
     }
 
     fn frame(&self, kind: &str, object: &Value) -> Option<Bytes> {

@@ -7,6 +7,7 @@
 mod bookmarks;
 mod create;
 mod delete;
+mod delivery;
 mod list;
 mod meta;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 pub(crate) use list::List;
 pub(crate) use update::ChangeFn;
+pub(crate) use delivery::Frame;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec::{self, Form};

@@ -68,10 +68,11 @@ impl State {
             value: value.clone(),
         });
         let event = Event {
-            key: key.to_owned(),
+            key: key.into(),
             rev,
             value,
             prev: prev.map(|p| (p.value.clone(), p.mod_rev)),
+            memo: Arc::default(),
         };
         self.watchers.retain(|w| {
             // A full channel loses the watcher: it must list again, as with etcd.

@@ -8,7 +8,9 @@ use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::storage::{Event, KeyValue, ListPage, ListRequest, Memo, StorageError, WatchItem, WatchStream, prefix_end};
+use crate::storage::{
+    Event, KeyValue, ListPage, ListRequest, Memo, StorageError, Wanted, WatchItem, WatchStream, prefix_end,
+};
 
 /// Events kept for watches that start in the past, by number and by bytes.
 const RING_EVENTS: usize = 20_000;
@@ -65,6 +67,8 @@ impl Snapshot {
 struct Listener {
     prefix: String,
     after: i64,
+    /// Changes it is not told of.
+    wanted: Option<Wanted>,
     tx: mpsc::Sender<Result<WatchItem, StorageError>>,
 }
 
@@ -121,21 +125,20 @@ impl State {
     pub(super) fn apply(&mut self, e: Event) {
         match &e.value {
             Some(value) => {
-                let create_rev = self.now.keys.get(e.key.as_str()).map_or(e.rev, |kv| kv.create_rev);
-                let key: Arc<str> = e.key.as_str().into();
+                let create_rev = self.now.keys.get(&e.key).map_or(e.rev, |kv| kv.create_rev);
                 let kv = Arc::new(KeyValue {
-                    key: key.clone(),
+                    key: e.key.clone(),
                     value: value.clone(),
                     mod_rev: e.rev,
                     create_rev,
                     memo: Memo::default(),
                 });
-                if self.now.keys.insert(key, kv).is_none() {
+                if self.now.keys.insert(e.key.clone(), kv).is_none() {
                     self.add(&e.key, 1);
                 }
             }
             None => {
-                if self.now.keys.remove(e.key.as_str()).is_some() {
+                if self.now.keys.remove(&e.key).is_some() {
                     self.add(&e.key, -1);
                 }
             }
@@ -144,11 +147,16 @@ impl State {
             listeners.retain(|l| {
                 e.rev <= l.after
                     || !e.key.starts_with(&l.prefix)
+                    || l.wanted.as_ref().is_some_and(|wanted| !wanted(&e))
                     || l.tx.try_send(Ok(WatchItem::Event(e.clone()))).is_ok()
             });
         }
         self.ring_bytes += size(&e);
-        self.ring.push_back(e);
+        // What those who were told of it have made of it goes with the last of them.
+        self.ring.push_back(Event {
+            memo: Arc::default(),
+            ..e
+        });
         while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
             self.drop_oldest();
         }
@@ -220,7 +228,7 @@ impl State {
     }
 
     /// Events below `prefix` after a revision; `None` when the ring does not reach back that far.
-    pub(super) fn subscribe(&mut self, prefix: &str, after: i64) -> Option<WatchStream> {
+    pub(super) fn subscribe(&mut self, prefix: &str, after: i64, wanted: Option<Wanted>) -> Option<WatchStream> {
         if !self.filled || after < self.oldest || root(prefix) == prefix {
             return None;
         }
@@ -239,6 +247,7 @@ impl State {
         let listener = Listener {
             prefix: prefix.to_owned(),
             after,
+            wanted,
             tx,
         };
         self.listeners

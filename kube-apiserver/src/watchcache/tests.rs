@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::WatchCache;
 use crate::storage::memory::Memory;
 use crate::storage::{
-    CompactTurn, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchItem, WatchStream, Write,
+    CompactTurn, Event, KeyValue, ListPage, ListRequest, Storage, StorageError, WatchItem, WatchStream, Write,
 };
 
 async fn filled(inner: Arc<dyn Storage>) -> Arc<WatchCache> {
@@ -82,7 +82,38 @@ async fn a_watcher_gets_what_it_missed_and_what_comes() {
             keys.push(e.key);
         }
     }
-    assert_eq!(keys, ["/r/a/2", "/r/a/3"]);
+    assert_eq!(keys, ["/r/a/2".into(), "/r/a/3".into()]);
+}
+
+#[tokio::test]
+async fn who_wants_little_is_told_little_and_all_share_what_they_are_told() {
+    let cache = filled(Arc::new(Memory::default())).await;
+    let now = cache.current_revision().await.unwrap();
+    let wanted = Box::new(|e: &Event| &*e.key == "/r/a/2");
+    let mut few = cache.watch_wanted("/r/a/", now, wanted).await.unwrap();
+    let mut all = cache.watch("/r/a/", now).await.unwrap();
+    for i in 0..4 {
+        let key = format!("/r/a/{i}");
+        cache.create(&key, Bytes::from("x"), None).await.unwrap();
+    }
+    let mut memos = vec![];
+    while memos.len() < 4 {
+        if let WatchItem::Event(e) = all.next().await.unwrap().unwrap() {
+            memos.push(e.memo);
+        }
+    }
+    let Some(Ok(WatchItem::Event(told))) = few.next().await else {
+        panic!("no event")
+    };
+    assert_eq!(&*told.key, "/r/a/2");
+    assert!(Arc::ptr_eq(&told.memo, &memos[2]));
+    assert!(futures::poll!(few.next()).is_pending(), "told of another");
+    // What is kept for watchers to come has nothing of it.
+    let mut late = cache.watch("/r/a/", now).await.unwrap();
+    let Some(Ok(WatchItem::Event(again))) = late.next().await else {
+        panic!("no event")
+    };
+    assert!(!memos.iter().any(|memo| Arc::ptr_eq(memo, &again.memo)));
 }
 
 #[tokio::test]
@@ -185,7 +216,7 @@ async fn a_watch_from_compacted_history_is_served_from_the_ring() {
     let Some(Ok(WatchItem::Event(e))) = w.next().await else {
         panic!("no event")
     };
-    assert_eq!(e.key, "/r/a/1");
+    assert_eq!(&*e.key, "/r/a/1");
     let then = ListRequest {
         revision: revs[0],
         ..request(0)

@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use super::delivery::Frame;
 use super::{ChangeKind, ChangeStream, Store};
 use crate::registry::options::{DeleteOptions, ListOptions};
 use crate::registry::strategy::RAW;
@@ -356,6 +357,31 @@ async fn a_selecting_watch_sees_objects_come_and_go() {
     // As it last matched, at the revision at which it stopped to.
     assert_eq!(last["data"]["k"], "w");
     assert_eq!(meta::resource_version(&last), off.rev.to_string());
+}
+
+#[tokio::test]
+async fn watchers_share_an_events_encoding() {
+    let s = store("", "configmaps");
+    let first = create(&s, cm("a")).await;
+    let from = watching(&format!("resourceVersion={}", first.rev));
+    let (mut one, mut two) = (
+        s.watch("default", &from).await.unwrap(),
+        s.watch("default", &from).await.unwrap(),
+    );
+    create(&s, cm("b")).await;
+    let mut made = 0;
+    let mut frames = vec![];
+    for watch in [&mut one, &mut two] {
+        let change = watch.next().await.unwrap().unwrap();
+        let make = || {
+            made += 1;
+            Some(change.entry.item_json().clone())
+        };
+        let delivery = change.delivery.as_ref().unwrap();
+        frames.push(delivery.frame(change.kind, Frame::Json, make).unwrap());
+        assert_eq!(delivery.frame(change.kind, Frame::Protobuf, || None), None);
+    }
+    assert_eq!((made, frames[0].as_ptr()), (1, frames[1].as_ptr()));
 }
 
 #[tokio::test]

@@ -12,10 +12,11 @@ use futures::{Stream, StreamExt as _};
 use serde_json::json;
 
 use super::bookmarks::{self, Step};
-use super::{Entry, Store, meta};
+use super::delivery::Delivery;
+use super::{Entry, Store};
 use crate::registry::options::{ListOptions, Match};
 use crate::registry::selection::Selection;
-use crate::storage::{Event, StorageError, WatchItem};
+use crate::storage::{Event, StorageError, WatchItem, WatchStream};
 
 /// Type of a watch event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,9 @@ pub(crate) enum ChangeKind {
 }
 
 impl ChangeKind {
+    /// How many there are.
+    pub(super) const COUNT: usize = 4;
+
     /// `ADDED`, ...
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -48,6 +52,8 @@ pub(crate) struct Change {
     pub(crate) kind: ChangeKind,
     /// The object after it (before it, when deleted).
     pub(crate) entry: Arc<Entry>,
+    /// What it looks like to everybody who watches the object, if others do.
+    pub(crate) delivery: Option<Arc<Delivery>>,
 }
 
 /// Changes until the client goes; an error is the last item.
@@ -86,6 +92,7 @@ impl Store {
                 Ok(Change {
                     kind: ChangeKind::Added,
                     entry,
+                    delivery: None,
                 })
             }));
             if options.send_initial_events == Some(true) && options.bookmarks {
@@ -111,7 +118,7 @@ impl Store {
             _ => self.scope(ns),
         };
         let exact = !prefix.ends_with('/');
-        let raw = match self.storage.watch(&prefix, after).await {
+        let raw = match self.open(&prefix, after, &selection).await {
             Ok(raw) => raw,
             // As upstream: the watch opens, its first event is the error.
             Err(StorageError::Compacted(first)) => return Ok(only(too_old(after, first))),
@@ -119,7 +126,7 @@ impl Store {
         };
         let store = self.clone();
         let steps = raw.map(move |item| match item {
-            Ok(WatchItem::Event(e)) if exact && e.key != prefix => Ok(Step::Seen(e.rev)),
+            Ok(WatchItem::Event(e)) if exact && *e.key != prefix => Ok(Step::Seen(e.rev)),
             Ok(WatchItem::Event(e)) => store
                 .change(&selection, &e)
                 .map(|c| c.map_or(Step::Seen(e.rev), Step::Change)),
@@ -132,37 +139,23 @@ impl Store {
         Ok(Box::pin(futures::stream::iter(initial).chain(changes)))
     }
 
-    /// One storage event as this watcher sees it.
-    fn change(&self, selection: &Selection, e: &Event) -> Result<Option<Change>> {
-        let new = e.value.as_ref().map(|v| self.version(&e.key, v, e.rev)).transpose()?;
-        let now = new.as_ref().is_some_and(|v| selection.matches(&v.index));
-        // The old object is needed only when it may decide or be shown.
-        let need_old = !now || !selection.is_everything();
-        let old = match &e.prev {
-            Some((bytes, rev)) if need_old => Some(self.version(&e.key, bytes, *rev)?),
-            _ => None,
-        };
-        if e.value.is_none() {
-            self.entries.deleted(&e.key, e.rev);
+    /// The watch below. Who selects is not told of what it does not select: many watch a resource for few objects each.
+    async fn open(
+        self: &Arc<Self>,
+        prefix: &str,
+        after: i64,
+        selection: &Selection,
+    ) -> std::result::Result<WatchStream, StorageError> {
+        if selection.is_everything() {
+            return self.storage.watch(prefix, after).await;
         }
-        let before = match &old {
-            Some(v) => selection.matches(&v.index),
-            None => e.prev.is_some() && !need_old,
-        };
-        let (kind, entry) = match (before, now) {
-            (false, true) => (ChangeKind::Added, new),
-            (true, true) => (ChangeKind::Modified, new),
-            (true, false) => (ChangeKind::Deleted, old.map(|old| self.gone(&old, e.rev))),
-            (false, false) => return Ok(None),
-        };
-        Ok(entry.map(|entry| Change { kind, entry }))
-    }
-
-    /// The last state of an object, with the revision at which it went.
-    fn gone(&self, old: &Entry, rev: i64) -> Arc<Entry> {
-        let mut value = old.value().as_ref().clone();
-        meta::set_revision(&mut value, rev);
-        self.wrap(rev, value)
+        let (store, selection) = (self.clone(), selection.clone());
+        let wanted = Box::new(move |e: &Event| {
+            let selected = store.delivery(e).and_then(|d| store.selected(&d, &selection, e));
+            // What cannot be decoded is the watcher's to report.
+            !matches!(selected, Ok((false, false)))
+        });
+        self.storage.watch_wanted(prefix, after, wanted).await
     }
 
     /// An empty object of the kind that carries only a revision.
@@ -178,6 +171,7 @@ impl Store {
         Change {
             kind: ChangeKind::Bookmark,
             entry: self.wrap(rev, value),
+            delivery: None,
         }
     }
 }

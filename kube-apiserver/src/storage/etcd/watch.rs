@@ -3,6 +3,8 @@
 //! The stream ends with an error when etcd cancels it or the connection breaks: watchers above
 //! resume from the last revision they saw, or tell their client to.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use etcd_proto::etcdserverpb as pb;
 use etcd_proto::mvccpb;
@@ -94,9 +96,10 @@ fn event(e: mvccpb::Event) -> Option<Event> {
     let deleted = e.r#type == mvccpb::event::EventType::Delete as i32;
     let kv = e.kv?;
     Some(Event {
-        key: text(kv.key),
+        key: text(kv.key).into(),
         rev: kv.mod_revision,
         value: (!deleted).then_some(kv.value),
         prev: e.prev_kv.map(|p| (p.value, p.mod_revision)),
+        memo: Arc::default(),
     })
 }
