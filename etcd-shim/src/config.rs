@@ -38,6 +38,8 @@ pub struct Config {
     pub min_lease_ttl: i64,
     /// History to give up without being asked.
     pub auto_compaction: Option<AutoCompaction>,
+    /// Whether the time of each gRPC call is measured.
+    pub extensive_metrics: bool,
 }
 
 /// What keeps data on disk.
@@ -81,6 +83,8 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
     /// Refuse TLS 1.2.
     pub tls13_only: bool,
+    /// Suites of TLS 1.2 by Go's names; empty: all.
+    pub cipher_suites: Vec<String>,
 }
 
 impl Default for Config {
@@ -101,6 +105,7 @@ impl Default for Config {
             progress_interval: Duration::from_secs(600),
             min_lease_ttl: 2,
             auto_compaction: None,
+            extensive_metrics: false,
         }
     }
 }

@@ -53,8 +53,10 @@ async fn health(State(store): State<Arc<Store>>, Query(query): Query<HealthQuery
         (true, "")
     };
     let status = if healthy {
+        metrics::HEALTH_SUCCESS.inc();
         StatusCode::OK
     } else {
+        metrics::HEALTH_FAILURES.inc();
         StatusCode::SERVICE_UNAVAILABLE
     };
     let body = format!(r#"{{"health":"{healthy}","reason":"{reason}"}}"#);

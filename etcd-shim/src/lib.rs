@@ -31,7 +31,7 @@ mod watch;
 
 pub use auto_compaction::AutoCompaction;
 pub use config::{Config, EngineKind, Listen, TlsFiles};
-pub use options::{config, flags, logging, version_requested};
+pub use options::{config, flags, from_config_file, logging, version_requested};
 pub use server::{Server, run};
 pub use snapshot::snapshot;
 

@@ -21,7 +21,17 @@ async fn main() -> ExitCode {
         return print(&text);
     }
     let values = component::flags::parse_or_exit(&etcd_shim::flags());
+    let (values, unknown) = match etcd_shim::from_config_file(values) {
+        Ok(found) => found,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     component::logging::init(&etcd_shim::logging(&values));
+    for name in unknown {
+        tracing::warn!(name, "the configuration file has a name that is no flag");
+    }
     let config = match etcd_shim::config(&values) {
         Ok(config) => config,
         Err(errors) => {

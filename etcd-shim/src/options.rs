@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use component::flags::{Table, Values, parse_duration};
-use component::logging;
+use component::flags::{Kind, Table, Values, parse_duration};
+use component::{logging, serving};
 
 use crate::auto_compaction::AutoCompaction;
 use crate::config::{Config, EngineKind, Listen, TlsFiles};
@@ -15,6 +15,65 @@ pub fn flags() -> Table {
     Table::new("etcd", include_str!("flags.tsv"))
         .env_prefix("ETCD")
         .single_dash()
+}
+
+/// What `--config-file` says instead of the command line and the environment, if it was given; and the names in it
+/// that are no flags. Source: etcd `server/embed/config.go` `ConfigFromFile`.
+///
+/// # Errors
+/// The file cannot be read, or a value in it is wrong.
+pub fn from_config_file(values: Values) -> Result<(Values, Vec<String>), String> {
+    let Some(path) = values.non_empty("config-file") else {
+        return Ok((values, Vec::new()));
+    };
+    let wrong = |why: String| format!("--config-file: {path}: {why}");
+    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    // Neither does the environment count then.
+    let table = Table::new("etcd", include_str!("flags.tsv"));
+    let (words, unknown) = words_of(&table, &text).map_err(wrong)?;
+    let values = table.parse(words).map_err(|error| wrong(error.to_string()))?;
+    Ok((values, unknown))
+}
+
+/// A configuration file's words as a command line, and the names that are no flags.
+fn words_of(table: &Table, text: &str) -> Result<(Vec<String>, Vec<String>), String> {
+    let file = component::config_file::parse(text)?;
+    let file = file.as_object().ok_or("a map of names and values is needed")?;
+    let (mut words, mut unknown) = (Vec::new(), Vec::new());
+    let mut add = |name: String, value: &serde_json::Value| -> Result<(), String> {
+        use serde_json::Value;
+        let plain = |value: &Value| match value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+            _ => Err(format!("{name}: neither a text nor a number")),
+        };
+        let text = match value {
+            Value::Null => return Ok(()),
+            Value::Array(list) => list.iter().map(plain).collect::<Result<Vec<_>, _>>()?.join(","),
+            one => plain(one)?,
+        };
+        match table.find(&name) {
+            // Durations in files are in nanoseconds.
+            Some(flag) if flag.kind == Kind::Duration && value.is_number() => words.push(format!("--{name}={text}ns")),
+            Some(_) => words.push(format!("--{name}={text}")),
+            None => unknown.push(name),
+        }
+        Ok(())
+    };
+    for (name, value) in file {
+        let prefix = match name.as_str() {
+            "client-transport-security" => "",
+            "peer-transport-security" => "peer-",
+            _ => {
+                add(name.clone(), value)?;
+                continue;
+            }
+        };
+        for (inner, value) in value.as_object().into_iter().flatten() {
+            add(format!("{prefix}{inner}"), value)?;
+        }
+    }
+    Ok((words, unknown))
 }
 
 /// What `--version` prints, if it was given; etcd's form, which scripts cut apart.
@@ -76,6 +135,12 @@ pub fn config(values: &Values) -> Result<Config, Vec<String>> {
         .map_err(|error| errors.push(error))
         .ok()
         .flatten();
+    let extensive_metrics = match values.string("metrics").as_str() {
+        "basic" | "" => Ok(false),
+        "extensive" => Ok(true),
+        other => Err(format!("--metrics: {other:?} is neither \"basic\" nor \"extensive\"")),
+    };
+    let extensive_metrics = extensive_metrics.map_err(|error| errors.push(error));
     let data_dir = values
         .non_empty("data-dir")
         .map_or_else(|| PathBuf::from(format!("{name}.etcd")), PathBuf::from);
@@ -108,6 +173,7 @@ pub fn config(values: &Values) -> Result<Config, Vec<String>> {
         // etcd server/etcdserver/server.go: minTTL is three halves of the election timeout, in seconds.
         min_lease_ttl: i64::try_from((election_ms * 3).div_ceil(2000)).unwrap_or(i64::MAX),
         auto_compaction,
+        extensive_metrics: extensive_metrics.unwrap_or_default(),
     })
 }
 
@@ -143,12 +209,15 @@ fn tls(values: &Values, errors: &mut Vec<String>) -> Option<TlsFiles> {
             false
         }
     };
+    let cipher_suites = values.strings("cipher-suites");
+    errors.extend(unknown_suites(&cipher_suites));
     match (path("cert-file"), path("key-file")) {
         (Some(cert), Some(key)) => Some(TlsFiles {
             cert,
             key,
             client_ca,
             tls13_only,
+            cipher_suites,
         }),
         (None, None) => None,
         _ => {
@@ -156,6 +225,21 @@ fn tls(values: &Values, errors: &mut Vec<String>) -> Option<TlsFiles> {
             None
         }
     }
+}
+
+/// The suites have the names that Kubernetes' flag knows, too.
+fn unknown_suites(names: &[String]) -> Vec<String> {
+    let table = "tls-min-version\t\tstring\t\tacts\ntls-cipher-suites\t\tstringSlice\t\tacts\n\
+                 tls-sni-cert-key\t\tnamedCertKey\t\tacts";
+    let mut errors = Vec::new();
+    match Table::new("etcd", table).parse([format!("--tls-cipher-suites={}", names.join(","))]) {
+        Ok(values) => drop(serving::TlsFlags::from_values(&values, &mut errors)),
+        Err(error) => errors.push(error.to_string()),
+    }
+    errors
+        .into_iter()
+        .map(|error| format!("--cipher-suites: {error}"))
+        .collect()
 }
 
 // A bare number is hours for "periodic" (etcd server/embed/etcd.go parseCompactionRetention).
@@ -200,13 +284,43 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_file_speaks_instead_of_the_command_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("etcd.conf.yml");
+        // The names that etcd's own sample has.
+        let text = "name: 'there'\ndata-dir: /data\nsnapshot-count: 10000\nquota-backend-bytes: 77\nproxy: 'off'\n\
+            listen-client-urls: https://127.0.0.1:1,https://127.0.0.1:2\ncors:\nlog-outputs: [stderr]\n\
+            auto-compaction-retention: \"1\"\nwatch-progress-notify-interval: 5000000000\n\
+            client-transport-security:\n  cert-file: /c\n  key-file: /k\n  client-cert-auth: true\n  trusted-ca-file: /t\n\
+            peer-transport-security:\n  cert-file: /pc\n";
+        std::fs::write(&path, text).unwrap();
+        let line = [format!("--config-file={}", path.display()), "--name=here".into()];
+        let (values, unknown) = from_config_file(flags().parse(line).unwrap()).unwrap();
+        assert_eq!(unknown, ["proxy"]);
+        let config = config(&values).unwrap();
+        assert_eq!((config.name.as_str(), config.quota_bytes), ("there", 77));
+        assert_eq!(config.client_listeners.len(), 2);
+        assert_eq!(config.progress_interval, Duration::from_secs(5));
+        assert_eq!(
+            config.auto_compaction,
+            Some(AutoCompaction::Periodic(Duration::from_secs(3600)))
+        );
+        assert_eq!(config.tls.unwrap().client_ca.unwrap(), PathBuf::from("/t"));
+        std::fs::write(&path, "quota-backend-bytes: many").unwrap();
+        let wrong = from_config_file(flags().parse([format!("--config-file={}", path.display())]).unwrap());
+        assert!(wrong.unwrap_err().contains("quota-backend-bytes"));
+    }
+
+    #[test]
     fn all_mistakes_are_reported_at_once() {
         let line = [
             "--listen-client-urls=https://x:1,ftp://y:2",
             "--client-cert-auth",
             "--auto-compaction-retention=z",
+            "--cipher-suites=TLS_ROT13",
+            "--metrics=all",
         ];
         let errors = config(&flags().parse(line).unwrap()).unwrap_err();
-        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert_eq!(errors.len(), 6, "{errors:?}");
     }
 }

@@ -13,7 +13,7 @@ use crate::config::{Config, Listen, TlsFiles};
 use crate::engine::memory::Memory;
 use crate::engine::{self, Engine};
 use crate::store::{Store, StoreOptions};
-use crate::{auto_compaction, http, lease, rpc};
+use crate::{auto_compaction, http, lease, metrics, rpc};
 
 /// How long open requests may take to end after SIGTERM. Watches end at once, with the store.
 const GRACE: Duration = Duration::from_secs(5);
@@ -32,6 +32,7 @@ impl Server {
     /// # Errors
     /// The data cannot be read or is in use; a port is taken; a certificate cannot be read.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        metrics::register();
         let options = StoreOptions {
             max_request_bytes: config.max_request_bytes,
             min_lease_ttl: config.min_lease_ttl,
@@ -97,6 +98,10 @@ impl Server {
         let mut tasks = JoinSet::new();
         let router = rpc::routes(&store, &config)
             .into_axum_router()
+            .layer(axum::middleware::from_fn_with_state(
+                config.extensive_metrics,
+                metrics::grpc::count,
+            ))
             .merge(http::client_routes(store.clone()));
         for (server, address) in clients {
             tracing::info!(%address, "serving clients");
@@ -180,5 +185,9 @@ fn tls(files: &TlsFiles) -> Result<serving::Tls, serving::TlsError> {
         Some(ca) => tls.require_client_certs(ca)?,
         None => tls.no_client_certs()?,
     };
-    if files.tls13_only { tls.tls13_only() } else { Ok(tls) }
+    tls.with_flags(&serving::TlsFlags {
+        tls13_only: files.tls13_only,
+        cipher_suites: files.cipher_suites.clone(),
+        named: Vec::new(),
+    })
 }

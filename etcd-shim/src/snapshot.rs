@@ -225,7 +225,7 @@ fn run_status(values: &Values, file: &Path) -> anyhow::Result<String> {
         ("REVISION", revision.to_string()),
         ("TOTAL KEYS", keys.to_string()),
         ("TOTAL SIZE", rounded(size)),
-        ("STORAGE VERSION", version.to_owned()),
+        ("VERSION", version.to_owned()),
     ];
     Ok(match write_out.as_str() {
         "json" => format!(

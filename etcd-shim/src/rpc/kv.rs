@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use etcd_proto::errors;
 use etcd_proto::etcdserverpb::kv_server::Kv;
+use etcd_proto::etcdserverpb::response_op::Response as Did;
 use etcd_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse,
     RangeRequest, RangeResponse, TxnRequest, TxnResponse,
@@ -12,6 +13,7 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{complete, present};
+use crate::metrics;
 use crate::store::Store;
 use crate::txn::{self, check};
 
@@ -29,11 +31,26 @@ impl Service {
     }
 }
 
+/// What a transaction did counts beside it.
+fn count(response: &TxnResponse) {
+    metrics::TXNS.inc();
+    for operation in &response.responses {
+        match &operation.response {
+            Some(Did::ResponseRange(_)) => metrics::RANGES.inc(),
+            Some(Did::ResponsePut(_)) => metrics::PUTS.inc(),
+            Some(Did::ResponseDeleteRange(_)) => metrics::DELETES.inc(),
+            Some(Did::ResponseTxn(inner)) => count(inner),
+            None => {}
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl Kv for Service {
     async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
         let request = request.into_inner();
         check::range(&request)?;
+        metrics::RANGES.inc();
         let mut response = self.store.range(request).await?;
         complete(&self.store, &mut response.header);
         Ok(Response::new(response))
@@ -44,6 +61,7 @@ impl Kv for Service {
         check::put(&request)?;
         self.check_size(&request)?;
         let mut response = self.store.write(move |core| txn::put(core, request)).await??;
+        metrics::PUTS.inc();
         complete(&self.store, &mut response.header);
         Ok(Response::new(response))
     }
@@ -56,6 +74,7 @@ impl Kv for Service {
         check::delete_range(&request)?;
         self.check_size(&request)?;
         let mut response = self.store.write(move |core| txn::delete_range(core, request)).await??;
+        metrics::DELETES.inc();
         complete(&self.store, &mut response.header);
         Ok(Response::new(response))
     }
@@ -69,6 +88,7 @@ impl Kv for Service {
             self.check_size(&request)?;
             self.store.write(move |core| txn::txn(core, request)).await??
         };
+        count(&response);
         complete(&self.store, &mut response.header);
         Ok(Response::new(response))
     }

@@ -14,6 +14,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::present;
+use crate::metrics;
 use crate::store::Store;
 use crate::txn;
 
@@ -38,6 +39,7 @@ impl Lease for Service {
             })
             .await??;
         self.store.lease_changed.notify_one();
+        metrics::LEASES_GRANTED.inc();
         Ok(Response::new(LeaseGrantResponse {
             header: present(&self.store),
             id,
@@ -52,6 +54,7 @@ impl Lease for Service {
     ) -> Result<Response<LeaseRevokeResponse>, Status> {
         let id = request.into_inner().id;
         self.store.write(move |core| txn::lease_revoke(core, id)).await??;
+        metrics::LEASES_REVOKED.inc();
         Ok(Response::new(LeaseRevokeResponse {
             header: present(&self.store),
         }))
@@ -68,6 +71,7 @@ impl Lease for Service {
             let id = request?.id;
             // 0 tells the client that there is no such lease.
             let ttl = store.lessor().lock().renew(id, Instant::now()).unwrap_or(0);
+            metrics::LEASES_RENEWED.inc_by(u64::from(ttl > 0));
             Ok(LeaseKeepAliveResponse {
                 header: present(&store),
                 id,

@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 
 use super::present;
 use crate::kv_hash::KvHash;
+use crate::metrics::{self, Took};
 use crate::mvcc::{EngineError, Error, KeyRange, Record, Revision};
 use crate::store::Store;
 use crate::{STORAGE_VERSION, VERSION};
@@ -77,7 +78,11 @@ impl Maintenance for Service {
 
     async fn defragment(&self, _: Request<DefragmentRequest>) -> Result<Response<DefragmentResponse>, Status> {
         let engine = self.store.engine().clone();
-        blocking(move || engine.defragment()).await?;
+        blocking(move || {
+            let _took = Took::new(&metrics::DEFRAGMENT);
+            engine.defragment()
+        })
+        .await?;
         Ok(Response::new(DefragmentResponse {
             header: present(&self.store),
         }))
@@ -115,6 +120,7 @@ impl Maintenance for Service {
         let (sender, responses) = mpsc::channel(4);
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
+            let _took = Took::new(&metrics::SNAPSHOT);
             let mut digest = Sha256::new();
             let piece = |remaining_bytes, blob: Vec<u8>| SnapshotResponse {
                 header: None,
@@ -164,6 +170,7 @@ async fn hash(store: Arc<Store>, to: i64) -> Result<u32, Status> {
     store.compacted().await;
     let published = store.published();
     blocking(move || {
+        let _took = Took::new(&metrics::HASH);
         let everything = KeyRange::Span {
             start: Bytes::new(),
             end: None,
@@ -178,7 +185,10 @@ async fn hash(store: Arc<Store>, to: i64) -> Result<u32, Status> {
         let mut hash = KvHash::new();
         store.engine().scan(Revision::from_raw(0), true, &mut |at, record| {
             let main = at.main();
-            if main <= to && (main > published.compacted || !anything_lives || is_current(at, &record)) {
+            // Versions of etcd differ in whether they keep a tombstone of that very revision.
+            let may_be_gone = record.is_tombstone() && main == published.compacted;
+            if main <= to && !may_be_gone && (main > published.compacted || !anything_lives || is_current(at, &record))
+            {
                 hash.add(at, &record);
             }
         })?;

@@ -40,10 +40,9 @@ fn live(server: &Running) {
 fn seen(server: &Running) -> Vec<String> {
     let without_header = |text: String| {
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let json = json
-            .as_array_mut()
-            .map_or(json.clone(), |list| list[0]["HashKV"].take());
-        let mut json = json;
+        if json.is_array() {
+            json = json[0]["HashKV"].take();
+        }
         let header = &mut json["header"];
         for name in ["cluster_id", "member_id", "raft_term"] {
             header[name].take();

@@ -63,6 +63,7 @@ async fn only_clients_with_a_certificate_of_the_ca_get_in() {
         key: write(directory.path(), "server.key", &key),
         client_ca: Some(write(directory.path(), "ca.crt", &ca)),
         tls13_only: false,
+        cipher_suites: Vec::new(),
     };
     let server = shim_with(etcd_shim::Config {
         tls: Some(tls),
