@@ -191,7 +191,11 @@ fn content(path: &Path) -> Result<(Zeroizing<Vec<u8>>, String), String> {
 
 fn parse(bytes: &[u8]) -> Result<Configuration, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
-    let mut value = config_file::parse(text)?;
+    let mut value = config_file::parse(text).map_err(|why| match why.starts_with("yaml: unmarshal errors:") {
+        // A field that is given twice.
+        true => format!("strict decoding error: {why}"),
+        false => why,
+    })?;
     let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (field("apiVersion"), field("kind"));
     if kind.is_empty() {
@@ -204,8 +208,65 @@ fn parse(bytes: &[u8]) -> Result<Configuration, String> {
     if (version, kind) != (VERSION, KIND) {
         return Err(format!("no kind {kind:?} is registered for version {version:?}"));
     }
+    let mut unknown = vec![];
+    FILE.unknown(&value, "", &mut unknown);
+    if !unknown.is_empty() {
+        return Err(format!("strict decoding error: {}", unknown.join(", ")));
+    }
     without_nulls(&mut value);
-    crate::config_file::content(value).map_err(|why| without_texts(&why))
+    crate::config_file::content(value).map_err(|why| match why.strip_prefix("strict decoding error: time: ") {
+        Some(why) => format!("time: {why}"),
+        None => without_texts(&why),
+    })
+}
+
+/// The fields of an object; those of its parts, or of the items of its lists.
+struct Shape(&'static [(&'static str, Shape)]);
+
+const LEAF: Shape = Shape(&[]);
+const KEYS: Shape = Shape(&[("keys", Shape(&[("name", LEAF), ("secret", LEAF)]))]);
+const KMS: Shape = Shape(&[
+    ("apiVersion", LEAF),
+    ("name", LEAF),
+    ("cachesize", LEAF),
+    ("endpoint", LEAF),
+    ("timeout", LEAF),
+]);
+const PROVIDER: Shape = Shape(&[
+    ("aesgcm", KEYS),
+    ("aescbc", KEYS),
+    ("secretbox", KEYS),
+    ("identity", LEAF),
+    ("kms", KMS),
+]);
+const LIST: Shape = Shape(&[("resources", LEAF), ("providers", PROVIDER)]);
+const FILE: Shape = Shape(&[("apiVersion", LEAF), ("kind", LEAF), ("resources", LIST)]);
+
+impl Shape {
+    /// Fields that are none, with their paths: serde tells one, without.
+    fn unknown(&self, value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    self.unknown(item, &format!("{path}[{i}]"), found);
+                }
+            }
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    let path = if path.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{path}.{name}")
+                    };
+                    match self.0.iter().find(|(known, _)| known == name) {
+                        Some((_, shape)) => shape.unknown(field, &path, found),
+                        None => found.push(format!("unknown field {}", quote(&path))),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A field that is null is one that is not there.
