@@ -93,6 +93,8 @@ pub(crate) struct Event {
     pub(crate) prev: Option<(Bytes, i64)>,
     /// What its readers made of it: one place for all who are told of it at the same time.
     pub(crate) memo: Arc<Memo>,
+    /// What readers made of the bytes before the change, where that is still known.
+    pub(crate) prev_memo: Memo,
 }
 
 /// What a watch yields.

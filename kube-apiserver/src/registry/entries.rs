@@ -1,7 +1,7 @@
 //! The last versions of objects somebody has read or written, so that each version is decoded once.
 //!
 //! This is no source of truth: revisions always come from storage, and what is not here is decoded
-//! again. Two versions of a key are kept, because a watch event shows the old and the new one.
+//! again.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -33,7 +33,7 @@ pub(crate) struct Entries {
 
 #[derive(Default)]
 struct State {
-    slots: HashMap<String, Slot>,
+    slots: HashMap<String, Arc<Entry>>,
     dead: VecDeque<(String, i64)>,
     bytes: usize,
     /// Objects whose writes are under way, by key and stored bytes: as many as there are writers.
@@ -52,17 +52,6 @@ impl Drop for Announced<'_> {
         // Nothing of it is left when a reader has taken it, or another writer of the key came after it.
         let left = self.entries.announced(self.key, &self.bytes);
         drop(left);
-    }
-}
-
-struct Slot {
-    now: Arc<Entry>,
-    before: Option<Arc<Entry>>,
-}
-
-impl Slot {
-    fn size(&self) -> usize {
-        self.now.size() + self.before.as_ref().map_or(0, |e| e.size())
     }
 }
 
@@ -110,12 +99,7 @@ impl Entries {
     /// The version of `key` at exactly `rev`.
     fn get(&self, key: &str, rev: i64) -> Option<Arc<Entry>> {
         let state = self.state.lock();
-        let slot = state.slots.get(key)?;
-        [Some(&slot.now), slot.before.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|e| e.rev == rev)
-            .cloned()
+        state.slots.get(key).filter(|entry| entry.rev == rev).cloned()
     }
 
     /// Keeps a version.
@@ -127,23 +111,18 @@ impl Entries {
             state.dead.clear();
             state.bytes = 0;
         }
-        let mut grown = new.size();
-        let mut shrunk = 0;
+        let grown = new.size();
         match state.slots.get_mut(key) {
             None => {
-                state.slots.insert(key.to_owned(), Slot { now: new, before: None });
+                state.slots.insert(key.to_owned(), new);
+                state.bytes += grown;
             }
-            Some(slot) if new.rev > slot.now.rev => {
-                shrunk = slot.before.as_ref().map_or(0, |e| e.size());
-                slot.before = Some(std::mem::replace(&mut slot.now, new));
+            Some(slot) if new.rev > slot.rev => {
+                let shrunk = std::mem::replace(slot, new).size();
+                state.bytes = (state.bytes + grown).saturating_sub(shrunk);
             }
-            Some(slot) if new.rev < slot.now.rev && slot.before.as_ref().is_none_or(|b| b.rev < new.rev) => {
-                shrunk = slot.before.as_ref().map_or(0, |e| e.size());
-                slot.before = Some(new);
-            }
-            Some(_) => grown = 0,
+            Some(_) => {}
         }
-        state.bytes = (state.bytes + grown).saturating_sub(shrunk);
     }
 
     /// `key` was deleted at `rev`: forgotten, once enough others were deleted after it.
@@ -156,7 +135,7 @@ impl Entries {
         if state.dead.len() > MAX_DEAD
             && let Some((key, rev)) = state.dead.pop_front()
             // A key that was created again since stays.
-            && state.slots.get(&key).is_some_and(|s| s.now.rev < rev)
+            && state.slots.get(&key).is_some_and(|entry| entry.rev < rev)
             && let Some(slot) = state.slots.remove(&key)
         {
             state.bytes = state.bytes.saturating_sub(slot.size());
@@ -187,14 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn two_versions_of_a_key_are_kept() {
+    fn the_last_version_of_a_key_is_kept() {
         let all = Entries::default();
-        for rev in [1, 2, 3] {
+        for rev in [1, 3, 2] {
             all.put("k", &entry(rev));
         }
-        assert!(all.get("k", 1).is_none());
-        assert_eq!(all.get("k", 2).unwrap().value()["data"]["r"], "2");
+        assert!(all.get("k", 1).is_none() && all.get("k", 2).is_none());
         assert_eq!(all.get("k", 3).unwrap().value()["kind"], "ConfigMap");
+        let one = entry(3).size();
+        assert_eq!(all.state.lock().bytes, one);
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl State {
             value,
             prev: prev.map(|p| (p.value.clone(), p.mod_rev)),
             memo: Arc::default(),
+            prev_memo: Memo::default(),
         };
         self.watchers.retain(|w| {
             // A full channel loses the watcher: it must list again, as with etcd.

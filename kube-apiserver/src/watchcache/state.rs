@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -14,7 +15,7 @@ use crate::storage::{
 
 /// Events kept for watches that start in the past, by number and by bytes.
 const RING_EVENTS: usize = 20_000;
-const RING_BYTES: usize = 64 << 20;
+const RING_BYTES: usize = 16 << 20;
 /// Moments kept for lists that are read page by page.
 const MOMENTS: usize = 32;
 /// Events a watcher may lag behind before it is cut off: it resumes from its last revision.
@@ -99,9 +100,20 @@ fn counted(key: &str) -> impl Iterator<Item = &str> {
     key.match_indices('/').skip(2).take(2).map(|(i, _)| &key[..i])
 }
 
+/// A copy in memory of its own. What comes from the store is a part of a whole answer, which lives as long as any of its
+/// parts.
+fn apart(kv: &KeyValue) -> KeyValue {
+    KeyValue {
+        value: Bytes::copy_from_slice(&kv.value),
+        ..kv.clone()
+    }
+}
+
+/// Bytes that the ring keeps alive for an event: the version before it, which nobody else has. The one after it is
+/// among the keys, or before another event.
 fn size(e: &Event) -> usize {
-    const FIXED: usize = 120;
-    e.key.len() + e.value.as_ref().map_or(0, bytes::Bytes::len) + e.prev.as_ref().map_or(0, |(b, _)| b.len()) + FIXED
+    const FIXED: usize = 200;
+    e.prev.as_ref().map_or(0, |(b, _)| b.len()) + FIXED
 }
 
 impl State {
@@ -111,7 +123,7 @@ impl State {
         for folder in all.iter().flat_map(|kv| counted(&kv.key)) {
             *counts.entry(folder.to_owned()).or_default() += 1;
         }
-        let keys = all.into_iter().map(|kv| (kv.key.clone(), kv)).collect();
+        let keys = all.iter().map(|kv| (kv.key.clone(), Arc::new(apart(kv)))).collect();
         *self = State {
             filled: true,
             now: Snapshot { revision, keys },
@@ -122,10 +134,18 @@ impl State {
     }
 
     /// Takes one event over and passes it on.
-    pub(super) fn apply(&mut self, e: Event) {
+    pub(super) fn apply(&mut self, mut e: Event) {
+        let before = self.now.keys.get(&e.key).cloned();
+        e.value = e.value.as_deref().map(Bytes::copy_from_slice);
+        if let (Some((bytes, rev)), Some(before)) = (&mut e.prev, &before)
+            && *rev == before.mod_rev
+        {
+            *bytes = before.value.clone();
+            e.prev_memo = before.memo.clone();
+        }
         match &e.value {
             Some(value) => {
-                let create_rev = self.now.keys.get(&e.key).map_or(e.rev, |kv| kv.create_rev);
+                let create_rev = before.map_or(e.rev, |kv| kv.create_rev);
                 let kv = Arc::new(KeyValue {
                     key: e.key.clone(),
                     value: value.clone(),
@@ -155,6 +175,7 @@ impl State {
         // What those who were told of it have made of it goes with the last of them.
         self.ring.push_back(Event {
             memo: Arc::default(),
+            prev_memo: Memo::default(),
             ..e
         });
         while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {

@@ -63,7 +63,8 @@ impl Store {
         if let Some(old) = delivery.old.get() {
             return Ok(Some(old.clone()));
         }
-        let old = self.version(&e.key, bytes, *rev)?;
+        let known = e.prev_memo.get::<Entry>().filter(|old| old.rev == *rev);
+        let old = known.map_or_else(|| self.version(&e.key, bytes, *rev), Ok)?;
         Ok(Some(delivery.old.get_or_init(|| old).clone()))
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::dial::Dialer;
-use super::{Event, StorageError, WatchItem, WatchStream, header_rev, prefix_end, storage_error, text};
+use super::{Event, Memo, StorageError, WatchItem, WatchStream, header_rev, prefix_end, storage_error, text};
 
 /// Opens a watch of `prefix` after revision `after` (0: from now on).
 pub(super) async fn open(dialer: &Dialer, prefix: &str, after: i64) -> Result<WatchStream, StorageError> {
@@ -101,5 +101,6 @@ fn event(e: mvccpb::Event) -> Option<Event> {
         value: (!deleted).then_some(kv.value),
         prev: e.prev_kv.map(|p| (p.value, p.mod_revision)),
         memo: Arc::default(),
+        prev_memo: Memo::default(),
     })
 }
