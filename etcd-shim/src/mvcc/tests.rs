@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! Random operations against a model that keeps all of history in one list.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use etcd_proto::etcdserverpb::{Compare, DeleteRangeRequest, PutRequest, RangeReq
 use etcd_proto::mvccpb::KeyValue;
 use parking_lot::Mutex;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::config::EngineKind;
@@ -342,30 +344,45 @@ fn open(engine: &Arc<dyn Engine>) -> Core {
     core
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_memory_engine_agrees_with_the_model(ops in prop::collection::vec(op(), 1..60)) {
-        let mut subject = Subject::new(Arc::new(Memory::default()));
-        for op in ops {
-            subject.apply(op);
-        }
-    }
+/// Runs random lists of operations: `short` of them, or as many as `PROPTEST_CASES` says.
+fn prove(name: &str, short: u32, run: impl Fn(Vec<Op>)) {
+    let asked = std::env::var_os("PROPTEST_CASES").map(|_| ProptestConfig::default().cases);
+    let config = ProptestConfig {
+        cases: asked.unwrap_or(short),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let (cases, operations) = (Cell::new(0), Cell::new(0));
+    let proved = TestRunner::new(config).run(&prop::collection::vec(op(), 1..60), |ops| {
+        cases.set(cases.get() + 1);
+        operations.set(operations.get() + ops.len());
+        run(ops);
+        Ok(())
+    });
+    proved.unwrap();
+    println!(
+        "proof: model/{name} cases={} operations={}",
+        cases.get(),
+        operations.get()
+    );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+#[test]
+fn the_memory_engine_agrees_with_the_model() {
+    prove("memory", 60, |ops| {
+        let mut subject = Subject::new(Arc::new(Memory::default()));
+        ops.into_iter().for_each(|op| subject.apply(op));
+    });
+}
 
-    #[test]
-    fn the_sqlite_engine_agrees_with_the_model_across_restarts(ops in prop::collection::vec(op(), 1..60)) {
-        across_restarts(EngineKind::Sqlite, ops);
-    }
+#[test]
+fn the_sqlite_engine_agrees_with_the_model_across_restarts() {
+    prove("sqlite", 12, |ops| across_restarts(EngineKind::Sqlite, ops));
+}
 
-    #[test]
-    fn the_log_engine_agrees_with_the_model_across_restarts(ops in prop::collection::vec(op(), 1..60)) {
-        across_restarts(EngineKind::Log, ops);
-    }
+#[test]
+fn the_log_engine_agrees_with_the_model_across_restarts() {
+    prove("log", 12, |ops| across_restarts(EngineKind::Log, ops));
 }
 
 fn across_restarts(kind: EngineKind, ops: Vec<Op>) {

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{self, Disk, DiskFile};
 use super::frame::{self, Cleaned, FRAME_HEADER, SegmentHeader};
 use super::hint;
 use super::segment::{Index, Place, Segment, file_name};
@@ -49,7 +49,7 @@ impl Job {
         };
         for number in numbers() {
             if anew.is_none() || Some(number) != numbers().next() {
-                disk.remove(&file_name(number))?;
+                disk::remove(disk, &file_name(number))?;
             }
             // A hint is of one file: it would not be believed of another.
             let _ = disk.remove(&hint::file_name(number));
@@ -59,10 +59,13 @@ impl Job {
     }
 
     fn write(&self, disk: &dyn Disk) -> io::Result<Segment> {
+        let segment = disk::replace(disk, &file_name(self.0[0].header.number), |file| self.copy(file))?;
+        disk.sync_names()?;
+        Ok(segment)
+    }
+
+    fn copy(&self, file: Arc<dyn DiskFile>) -> io::Result<Segment> {
         let (first, last) = (self.0[0].header, self.0[self.0.len() - 1].header);
-        let name = file_name(first.number);
-        let unfinished = format!("{name}.tmp");
-        let file = disk.create(&unfinished)?;
         let mut segment = Segment::new(first, file.clone(), FIRST);
         let mut frame = frame::begin();
         let mut sequence = first.first_sequence;
@@ -101,9 +104,6 @@ impl Job {
             ..first
         };
         file.write(&segment.header.encode(), 0)?;
-        file.sync()?;
-        disk.rename(&unfinished, &name)?;
-        disk.sync_names()?;
         Ok(segment)
     }
 

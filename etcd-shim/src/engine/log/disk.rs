@@ -22,6 +22,34 @@ pub(super) trait Disk: Send + Sync + 'static {
     fn sync_names(&self) -> io::Result<()>;
 }
 
+/// Writes a file under a name that says it is unfinished, and gives it its own when it is; nothing is left of a failure.
+pub(super) fn replace<T>(
+    disk: &dyn Disk,
+    name: &str,
+    write: impl FnOnce(Arc<dyn DiskFile>) -> io::Result<T>,
+) -> io::Result<T> {
+    let unfinished = format!("{name}.tmp");
+    let file = disk.create(&unfinished)?;
+    let written = write(file.clone()).and_then(|written| {
+        file.sync()?;
+        disk.rename(&unfinished, name)?;
+        Ok(written)
+    });
+    if written.is_err() {
+        // A full disk must not stay full of it. If it cannot go now, it goes at the next start.
+        let _ = disk.remove(&unfinished);
+    }
+    written
+}
+
+/// Takes a name away that may be gone already: a removal that failed in the middle is done again as a whole.
+pub(super) fn remove(disk: &dyn Disk, name: &str) -> io::Result<()> {
+    match disk.remove(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
 /// One open file.
 pub(super) trait DiskFile: Send + Sync {
     /// Its length, bytes.

@@ -6,7 +6,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::frame::{SEGMENT_HEADER, SegmentHeader, i64_at, u32_at, u64_at};
 use super::segment::Place;
 use crate::mvcc::{Record, Revision};
@@ -129,12 +129,7 @@ pub(super) fn store(disk: &dyn Disk, header: &SegmentHeader, end: u64, heads: &H
     out.extend_from_slice(&heads.0);
     let checksum = crc32c::crc32c(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
-    let name = file_name(header.number);
-    let unfinished = format!("{name}.tmp");
-    let file = disk.create(&unfinished)?;
-    file.write(&out, 0)?;
-    file.sync()?;
-    disk.rename(&unfinished, &name)
+    disk::replace(disk, &file_name(header.number), |file| file.write(&out, 0))
 }
 
 /// Reads the hint of a segment; `None`: there is none to be believed.

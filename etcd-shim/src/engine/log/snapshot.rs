@@ -114,6 +114,9 @@ pub(crate) fn read_snapshot(file: &File, length: u64, sink: Sink<'_>) -> anyhow:
     let mut state = State::default();
     while at < length {
         let frame = read_frame(file, at, length).with_context(|| format!("frame at byte {at}"))?;
+        if frame.is_none() && sequence > 1 && is_padding(file, at, length)? {
+            break;
+        }
         let frame = frame.with_context(|| format!("a damaged frame at byte {at}"))?;
         let is_first = at == FIRST;
         ensure!(
@@ -140,4 +143,15 @@ pub(crate) fn read_snapshot(file: &File, length: u64, sink: Sink<'_>) -> anyhow:
         }
     }
     sink(Part::Meta(found.meta))
+}
+
+/// Whether nothing but a few zeros follows: a snapshot is filled up to whole sectors.
+fn is_padding(file: &File, at: u64, length: u64) -> io::Result<bool> {
+    let mut rest = [0; 512];
+    let rest = match usize::try_from(length - at) {
+        Ok(few) if few < rest.len() => &mut rest[..few],
+        _ => return Ok(false),
+    };
+    file.read(rest, at)?;
+    Ok(rest.iter().all(|byte| *byte == 0))
 }

@@ -47,7 +47,14 @@ impl Tail {
         item::put_removed(&mut first, dead);
         frame::finish(&mut first, header.first_sequence, true);
         let bytes = [&header.encode()[..], &first].concat();
-        file.allocate(allocate.max(bytes.len() as u64))?;
+        match file.allocate(allocate.max(bytes.len() as u64)) {
+            // What room there is may do for long: it grows as it is written.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                file.truncate(0)?;
+                file.truncate(bytes.len() as u64)?;
+            }
+            done => done?,
+        }
         file.write(&bytes, 0)?;
         file.sync()?;
         disk.sync_names()?;

@@ -3,6 +3,7 @@
 
 mod crash;
 mod damage;
+mod failing;
 pub(super) mod fickle;
 mod reading;
 
@@ -19,6 +20,11 @@ use fickle::Fickle;
 
 /// Segments of a few frames, so that histories have many.
 const SMALL: u64 = 6 << 10;
+
+/// The number of a variable, or `otherwise`: `hack/proofs.sh` asks for more than `cargo test` does.
+fn number(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
+}
 
 /// All an engine holds.
 #[derive(Debug, PartialEq, Eq)]

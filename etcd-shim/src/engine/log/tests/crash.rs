@@ -1,5 +1,7 @@
 //! The power goes at every operation on the disk there is in a history.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 
 /// Steps of one history.
@@ -45,7 +47,15 @@ fn content_after(batches: &[Batch]) -> Content {
 
 #[test]
 fn after_a_crash_all_that_was_acknowledged_is_there_and_nothing_half() {
-    for seed in 0..4 {
+    let seconds = number("CORTEN_PROOF_SECONDS", 0);
+    let end = Instant::now() + Duration::from_secs(seconds as u64);
+    let first: u64 = if seconds == 0 { 0 } else { rand::random::<u32>().into() };
+    let (mut seeds, mut crashes) = (0, 0);
+    for seed in first.. {
+        if seeds >= 4 && Instant::now() >= end {
+            break;
+        }
+        seeds += 1;
         let whole = Arc::new(Fickle::default());
         run(whole.clone(), seed);
         let operations = whole.operations();
@@ -57,6 +67,7 @@ fn after_a_crash_all_that_was_acknowledged_is_there_and_nothing_half() {
             batches.extend(flying);
             let with_the_last = content_after(&batches);
             for luck in 0..3 {
+                crashes += 1;
                 let left = Arc::new(disk.after_crash(luck));
                 let context = format!("seed {seed}, crash in operation {at}, luck {luck}");
                 let opened = Log::over(left.clone(), SMALL);
@@ -72,4 +83,8 @@ fn after_a_crash_all_that_was_acknowledged_is_there_and_nothing_half() {
             }
         }
     }
+    println!(
+        "proof: crash histories={seeds} steps_each={STEPS} crashes={crashes} recoveries={}",
+        crashes * 2
+    );
 }

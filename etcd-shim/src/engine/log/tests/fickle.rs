@@ -26,6 +26,10 @@ struct World {
     reads: Vec<(String, u64, usize)>,
     /// The operation in which the power goes.
     fails_at: Option<usize>,
+    /// The operation that fails, without consequences for others.
+    fails_once_at: Option<usize>,
+    /// No file can grow.
+    full: bool,
 }
 
 type Shared = Arc<Mutex<Bytes>>;
@@ -54,6 +58,7 @@ impl World {
         self.operations += 1;
         match self.fails_at {
             Some(at) if self.operations > at => Err(io::Error::other("the power is gone")),
+            _ if self.fails_once_at == Some(self.operations - 1) => Err(io::Error::other("a bad moment")),
             _ => Ok(()),
         }
     }
@@ -79,6 +84,18 @@ impl Fickle {
         let disk = Fickle::default();
         disk.0.lock().fails_at = Some(at);
         disk
+    }
+
+    /// Operation `at` fails, and no other.
+    pub(super) fn failing_once_at(at: usize) -> Self {
+        let disk = Fickle::default();
+        disk.0.lock().fails_once_at = Some(at);
+        disk
+    }
+
+    /// Whether files can grow no more.
+    pub(super) fn full(&self, full: bool) {
+        self.0.lock().full = full;
     }
 
     /// Operations that changed something.
@@ -215,6 +232,16 @@ impl Disk for Fickle {
     }
 }
 
+impl Open {
+    /// Whether there is room for it to be so long.
+    fn room(&self, length: usize) -> io::Result<()> {
+        if self.world.lock().full && self.bytes.lock().now.len() < length {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
 impl DiskFile for Open {
     fn len(&self) -> io::Result<u64> {
         Ok(self.bytes.lock().now.len() as u64)
@@ -227,6 +254,7 @@ impl DiskFile for Open {
         Ok(())
     }
     fn write(&self, new: &[u8], at: u64) -> io::Result<()> {
+        self.room(at as usize + new.len())?;
         let failed = self.world.lock().tick();
         let mut bytes = self.bytes.lock();
         let end = at as usize + new.len();
@@ -247,6 +275,7 @@ impl DiskFile for Open {
         self.truncate(length)
     }
     fn truncate(&self, length: u64) -> io::Result<()> {
+        self.room(length as usize)?;
         self.world.lock().tick()?;
         self.bytes.lock().now.resize(length as usize, 0);
         Ok(())

@@ -5,11 +5,6 @@ use std::time::Instant;
 use super::*;
 use crate::store::{Store, StoreOptions};
 
-/// The number of a variable, or `otherwise`.
-fn number(variable: &str, otherwise: usize) -> usize {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
-}
-
 /// A batch of new keys in no order, as objects of a cluster have, each with a value of `size` bytes.
 fn fill(main: i64, count: i64, size: usize) -> Batch {
     let change = |sub: i64| {
