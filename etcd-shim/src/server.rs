@@ -107,6 +107,7 @@ impl Server {
             tracing::info!(%address, "serving clients");
             let server = server.grace(GRACE).limits(serving::Limits {
                 max_streams: config.max_concurrent_streams,
+                url_authority: true,
                 ..serving::Limits::default()
             });
             tasks.spawn(server.serve(router.clone(), drained.clone()));

@@ -28,6 +28,9 @@ use crate::{STORAGE_VERSION, VERSION};
 /// Quota that etcd reports when none is set: 2 GiB.
 const DEFAULT_QUOTA: i64 = 2 << 30;
 
+/// A snapshot's length before its sum is a multiple of it.
+const SNAPSHOT_UNIT: u64 = 512;
+
 pub(super) struct Service {
     pub(super) store: Arc<Store>,
 }
@@ -128,13 +131,24 @@ impl Maintenance for Service {
                 blob: blob.into(),
                 version: STORAGE_VERSION.to_owned(),
             };
+            // etcdctl knows the sum by a length that is 32 more than a multiple of 512: zeros fill it up.
+            let mut padding = None;
             let sent = store.engine().snapshot(&mut |left, bytes| {
+                let padding = *padding.get_or_insert_with(|| {
+                    let total = left + bytes.len() as u64;
+                    total.next_multiple_of(SNAPSHOT_UNIT) - total
+                });
                 digest.update(&bytes);
-                sender.blocking_send(Ok(piece(left, bytes))).is_ok()
+                sender.blocking_send(Ok(piece(left + padding, bytes))).is_ok()
             });
             // An error of a send: the client has gone.
             let _ = match sent {
-                Ok(()) => sender.blocking_send(Ok(piece(0, digest.finalize().to_vec()))),
+                Ok(()) => {
+                    let mut end = vec![0; padding.unwrap_or(0) as usize];
+                    digest.update(&end);
+                    end.extend_from_slice(&digest.finalize());
+                    sender.blocking_send(Ok(piece(0, end)))
+                }
                 Err(error) => sender.blocking_send(Err(Error::from(error).into())),
             };
         });

@@ -65,9 +65,11 @@ fn seen(server: &Running) -> Vec<String> {
     leases.sort();
     for lease in leases.iter().filter(|line| !line.starts_with("found")) {
         let told = run(server, &format!("lease timetolive {lease} --keys")).out;
-        // Its time begins anew.
-        let (before, after) = told.split_once("remaining(").unwrap();
-        seen.push(format!("{before}{}", after.split_once(')').unwrap().1));
+        // Its time begins anew, and etcd tells the keys in any order.
+        let (granted, rest) = told.split_once(", remaining(").unwrap();
+        let mut keys: Vec<&str> = rest.split(['[', ']']).nth(1).unwrap().split(' ').collect();
+        keys.sort_unstable();
+        seen.push(format!("{granted} {keys:?}"));
     }
     seen.extend(leases);
     seen.push(

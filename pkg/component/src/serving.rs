@@ -18,6 +18,7 @@
 //! asked for and its possession proved, but whether it is trusted is authentication's question
 //! (`authn::x509`): an unknown certificate must not break the handshake.
 
+mod authority;
 mod connection;
 mod flags;
 mod gather;
@@ -106,6 +107,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Connections at once; further ones wait in the kernel's backlog.
     pub max_connections: usize,
+    /// Whether an HTTP/2 request's authority may be a whole URL, as old clients of etcd say it.
+    pub url_authority: bool,
 }
 
 impl Default for Limits {
@@ -115,6 +118,7 @@ impl Default for Limits {
             header_bytes: 1 << 20,
             header_timeout: Duration::from_secs(32),
             max_connections: 65_536,
+            url_authority: false,
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::authority::Mended;
 use super::gather::{Gather, Valve};
 use super::{BoxError, GoAway, Limits, PeerAddr, PeerCerts, Tls};
 
@@ -173,6 +174,7 @@ async fn drive<IO, S, B>(
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(4 * 1024 * 1024)
         .max_send_buf_size(SEND_BUFFER);
+    let io = Mended::new(io, limits.url_authority);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);
     let result = tokio::select! {
