@@ -24,6 +24,7 @@ mod storage;
 mod web;
 
 pub(crate) use runtime_config::RuntimeConfig;
+pub use storage::InMemory;
 pub(crate) use storage::{Override, StorageOptions};
 pub(crate) use web::WebOptions;
 
@@ -230,8 +231,8 @@ impl Options {
 
     /// Keeps the objects in memory instead of etcd: for `pkg/testserver`.
     #[must_use]
-    pub fn in_memory(mut self) -> Self {
-        self.storage = StorageOptions::Memory;
+    pub fn in_memory(mut self, objects: &InMemory) -> Self {
+        self.storage = StorageOptions::Memory(objects.clone());
         self
     }
 

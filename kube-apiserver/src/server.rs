@@ -256,7 +256,9 @@ fn open_storage(
             let dialer = Dialer::new(others.unwrap_or(servers), tls)?;
             Arc::new(Etcd::new(dialer, &options.etcd_prefix, *lease_reuse))
         }
-        StorageOptions::Memory => Arc::new(Memory::default()),
+        // Other servers' objects are their own.
+        StorageOptions::Memory(_) if others.is_some() => Arc::new(Memory::default()),
+        StorageOptions::Memory(objects) => Arc::new(objects.0.clone()),
     };
     let measured: Arc<dyn Storage> = measured::Measured::new(storage, &options.etcd_prefix);
     let plain = match encryption {

@@ -3,6 +3,7 @@
 //! Upstream: `apiserver/pkg/server/options/etcd.go`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use component::flags::Values;
 
 use crate::registry::Settings;
 use crate::registry::codec::Form;
-use crate::storage::encryption;
 use crate::storage::etcd::TlsFiles;
+use crate::storage::memory::Memory;
+use crate::storage::{Storage as _, encryption};
 
 /// Where the objects are kept.
 #[derive(Debug, Clone)]
@@ -26,7 +28,26 @@ pub(crate) enum StorageOptions {
         lease_reuse: Duration,
     },
     /// In this process, forgotten at exit: for tests.
-    Memory,
+    Memory(InMemory),
+}
+
+/// Objects in this process, which outlive the servers over them: for tests.
+#[derive(Clone, Default)]
+pub struct InMemory(pub(crate) Memory);
+
+impl InMemory {
+    /// What is stored under a key.
+    pub async fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        // The memory has no errors.
+        let (kv, _) = self.0.get(key).await.ok()?;
+        kv.map(|kv| kv.value.to_vec())
+    }
+}
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InMemory")
+    }
 }
 
 /// Other servers for the objects of a resource (`--etcd-servers-overrides`).

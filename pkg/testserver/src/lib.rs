@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use exchange::exchange;
+pub use kube_apiserver::options::InMemory as Objects;
 
 /// A running server; stops when dropped.
 pub struct TestServer {
@@ -57,13 +58,21 @@ impl TestServer {
     /// # Panics
     /// When it does not start.
     pub async fn with_args(args: &[&str]) -> Self {
-        match Self::try_start(args).await {
+        Self::over(&Objects::default(), args).await
+    }
+
+    /// As [`TestServer::with_args`], over objects that another server may have left.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn over(objects: &Objects, args: &[&str]) -> Self {
+        match Self::try_start(objects, args).await {
             Ok(server) => server,
             Err(e) => panic!("the test apiserver does not start: {e:#}"),
         }
     }
 
-    async fn try_start(args: &[&str]) -> anyhow::Result<Self> {
+    async fn try_start(objects: &Objects, args: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let at = |name: &str| dir.path().join(name);
         let pki = pki::Pki::create(dir.path())?;
@@ -86,7 +95,7 @@ impl TestServer {
         let flags = flags.into_iter().chain(args.iter().map(|a| (*a).to_owned()));
         let options = Options::parse(flags)
             .map_err(|e| anyhow::anyhow!(e.join("\n")))?
-            .in_memory()
+            .in_memory(objects)
             .any_port();
         let shutdown = CancellationToken::new();
         let (tx, rx) = tokio::sync::oneshot::channel();
