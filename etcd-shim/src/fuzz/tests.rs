@@ -48,3 +48,14 @@ fn changed_files_and_requests_make_no_reader_panic_nor_make_room_for_more_than_t
         }
     }
 }
+
+#[test]
+fn what_fuzzing_begins_with_is_whole() {
+    for (name, bytes) in corpus().iter().filter(|(name, _)| *name == "snapshot") {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        assert!(crate::snapshot::read(&path).expect("a whole snapshot") > 5);
+    }
+    assert!(corpus().iter().filter(|(name, _)| *name == "hint").count() > 4);
+}

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use etcd_proto::etcdserverpb::{DeleteRangeRequest, PutRequest};
 use parking_lot::{Mutex, RwLock};
 
 use super::disk::{Disk, DiskFile};
@@ -14,7 +15,8 @@ use super::{Chore, Log, hint, segment};
 use crate::engine::Engine as _;
 use crate::engine::memory::Memory;
 use crate::lease::Lessor;
-use crate::mvcc::{Batch, Core, Meta, Record, Records as _, Revision};
+use crate::mvcc::{Core, Records as _, Revision};
+use crate::txn;
 
 /// Segments as small as a frame: histories have many.
 const SMALL: u64 = 2 << 10;
@@ -141,7 +143,7 @@ pub(crate) fn read_hint(bytes: &[u8]) {
         let checksum = crc32c::crc32c(&hint);
         hint.extend_from_slice(&checksum.to_le_bytes());
     }
-    files.retain(|(name, _)| *name != idx);
+    files.retain(|(name, _)| *name != idx && name != "snapshot");
     files.push((idx, hint));
     read_log(files);
 }
@@ -206,45 +208,52 @@ fn mend(payload: &mut [u8]) {
     }
 }
 
-/// The files of a small log, with segments that grow, are sealed and were written anew, and hints.
+/// The files of a small log, with segments that grow, are sealed and were written anew, and hints; and as `snapshot`
+/// its snapshot without the SHA-256.
 pub(crate) fn real() -> Vec<(String, Vec<u8>)> {
     let disk = Arc::new(Flat::default());
     // Nothing fails on this disk.
     let Ok((log, chores)) = Log::over(disk.clone(), SMALL) else {
         return Vec::new();
     };
-    for main in 2..40 {
-        let record = Record {
-            key: format!("key{}", main % 7).into(),
-            create_revision: main,
-            version: 1 + main % 3,
-            lease: main % 2,
-            value: Bytes::from(vec![b'v'; (main as usize * 37) % 300]),
+    let log = Arc::new(log);
+    let mut core = Core::new(log.clone(), Arc::new(Mutex::new(Lessor::new(1))));
+    let _ = log.number("term", &mut |old| old.unwrap_or(0) + 1);
+    for number in 0..60usize {
+        if number % 8 == 7 {
+            let _ = core.compact(core.revision() - 3);
+        }
+        let (key, range_end) = (format!("key{}", number % 7).into(), Bytes::new());
+        let _ = match number % 9 {
+            0 => txn::lease_grant(&mut core, 1 + number as i64, 60, tokio::time::Instant::now()).map(drop),
+            5 => {
+                let request = DeleteRangeRequest {
+                    key,
+                    range_end,
+                    prev_kv: false,
+                };
+                txn::delete_range(&mut core, request).map(drop)
+            }
+            _ => {
+                let request = PutRequest {
+                    key,
+                    value: vec![b'v'; (number * 37) % 300].into(),
+                    lease: i64::from(number % 9 == 1),
+                    ..PutRequest::default()
+                };
+                txn::put(&mut core, request).map(drop)
+            }
         };
-        let change = crate::mvcc::Change {
-            at: Revision::new(main, 0),
-            record,
-            before: None,
-        };
-        let batch = Batch {
-            changes: vec![Arc::new(change)],
-            removed: (main > 20).then(|| Revision::new(main - 18, 0)).into_iter().collect(),
-            leases: vec![crate::mvcc::LeaseChange::Granted {
-                id: main % 4,
-                ttl: main,
-            }],
-            meta: Meta {
-                compacted: (main % 9 == 0).then_some(main - 1),
-                compaction_finished: None,
-            },
-        };
-        let _ = log.commit(&batch);
-        let _ = log.number("term", &mut |old| old.unwrap_or(0) + 1);
+        core.compact_step();
+        let _ = log.commit(&core.take_batch());
     }
     let _ = chores.try_iter().try_for_each(|chore| log.shared.chore(chore));
+    let mut snapshot = Vec::new();
+    let _ = log.snapshot(&mut |_, piece| {
+        snapshot.extend(piece);
+        true
+    });
     let names = disk.0.lock();
-    names
-        .iter()
-        .map(|(name, file)| (name.clone(), file.0.read().clone()))
-        .collect()
+    let files = names.iter().map(|(name, file)| (name.clone(), file.0.read().clone()));
+    files.chain([("snapshot".to_owned(), snapshot)]).collect()
 }
