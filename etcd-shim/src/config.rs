@@ -16,6 +16,8 @@ pub struct Config {
     pub engine: EngineKind,
     /// Where to serve gRPC, `/version`, `/health` and `/metrics`.
     pub client_listeners: Vec<Listen>,
+    /// Where to serve `/version`, `/health` and `/metrics`; if anywhere, the client listeners serve gRPC only.
+    pub http_listeners: Vec<Listen>,
     /// Where to serve `/health`, `/livez`, `/readyz` and `/metrics` only.
     pub metrics_listeners: Vec<Listen>,
     /// Certificates, needed for an https listener.
@@ -94,6 +96,7 @@ impl Default for Config {
             data_dir: None,
             engine: EngineKind::Sqlite,
             client_listeners: Vec::new(),
+            http_listeners: Vec::new(),
             metrics_listeners: Vec::new(),
             tls: None,
             advertise_client_urls: vec!["http://localhost:2379".into()],

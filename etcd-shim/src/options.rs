@@ -121,11 +121,13 @@ pub fn config(values: &Values) -> Result<Config, Vec<String>> {
         .collect()
     };
     let client_listeners = listeners("listen-client-urls");
+    let http_listeners = listeners("listen-client-http-urls");
     let metrics_listeners = listeners("listen-metrics-urls");
     let tls = tls(values, &mut errors);
     if tls.is_none()
         && client_listeners
             .iter()
+            .chain(&http_listeners)
             .chain(&metrics_listeners)
             .any(|listen| listen.tls)
     {
@@ -160,6 +162,7 @@ pub fn config(values: &Values) -> Result<Config, Vec<String>> {
         data_dir: Some(data_dir),
         engine: engine.unwrap_or(EngineKind::Sqlite),
         client_listeners,
+        http_listeners,
         metrics_listeners,
         tls,
         advertise_client_urls: values.strings("advertise-client-urls"),

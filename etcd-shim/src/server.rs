@@ -23,6 +23,8 @@ pub struct Server {
     config: Arc<Config>,
     store: Arc<Store>,
     clients: Vec<(serving::Server, SocketAddr)>,
+    /// Those that take HTTP away from `clients`.
+    https: Vec<(serving::Server, SocketAddr)>,
     metrics: Vec<(serving::Server, SocketAddr)>,
 }
 
@@ -61,6 +63,10 @@ impl Server {
         for listen in &config.client_listeners {
             clients.push(bind(listen, &config).await?);
         }
+        let mut https = Vec::new();
+        for listen in &config.http_listeners {
+            https.push(bind(listen, &config).await?);
+        }
         let mut metrics = Vec::new();
         for listen in &config.metrics_listeners {
             metrics.push(bind(listen, &config).await?);
@@ -69,6 +75,7 @@ impl Server {
             config: Arc::new(config),
             store,
             clients,
+            https,
             metrics,
         })
     }
@@ -76,6 +83,11 @@ impl Server {
     /// Addresses of the client listeners, in the order of the configuration.
     pub fn client_addresses(&self) -> Vec<SocketAddr> {
         self.clients.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// Addresses of the listeners for HTTP, in the order of the configuration.
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.https.iter().map(|(_, address)| *address).collect()
     }
 
     /// Addresses of the metrics listeners, in the order of the configuration.
@@ -92,17 +104,25 @@ impl Server {
             config,
             store,
             clients,
+            https,
             metrics,
         } = self;
         let drained = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let router = rpc::routes(&store, &config)
+        let mut router = rpc::routes(&store, &config)
             .into_axum_router()
             .layer(axum::middleware::from_fn_with_state(
                 config.extensive_metrics,
                 metrics::grpc::count,
-            ))
-            .merge(http::client_routes(store.clone()));
+            ));
+        if https.is_empty() {
+            router = router.merge(http::client_routes(store.clone()));
+        }
+        for (server, address) in https {
+            tracing::info!(%address, "serving HTTP");
+            let router = http::client_routes(store.clone());
+            tasks.spawn(server.grace(GRACE).serve(router, drained.clone()));
+        }
         for (server, address) in clients {
             tracing::info!(%address, "serving clients");
             let server = server.grace(GRACE).limits(serving::Limits {

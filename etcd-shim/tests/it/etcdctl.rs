@@ -349,12 +349,7 @@ async fn calls_are_counted_by_etcds_names() {
         assert!(run(server, "put m 1").good);
         assert!(run(server, "get m").good);
         assert!(!run(server, "get m --rev=9").good);
-        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
-        stream
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+        let text = fetch(server.address, "/metrics");
         // What the dashboards and alerts of etcd's mixin ask for, whoever answers.
         for family in [
             "etcd_server_has_leader 1",
@@ -389,4 +384,45 @@ async fn calls_are_counted_by_etcds_names() {
             assert!(text.contains(family), "{name}: no {family}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_listeners_take_http_from_the_clients_port() {
+    let listen = etcd_shim::Listen {
+        address: "127.0.0.1:0".into(),
+        tls: false,
+    };
+    let server = etcd_shim::Server::start(etcd_shim::Config {
+        client_listeners: vec![listen.clone()],
+        http_listeners: vec![listen],
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    let (grpc, http) = (server.client_addresses()[0], server.http_addresses()[0]);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let _guard = stop.clone().drop_guard();
+    tokio::spawn(server.run(stop));
+    for (address, wanted) in [(http, true), (grpc, false)] {
+        let text = tokio::task::spawn_blocking(move || fetch(address, "/version"))
+            .await
+            .unwrap();
+        assert_eq!(text.contains("\"etcdserver\""), wanted, "{text}");
+    }
+    let mut kv = etcd_proto::etcdserverpb::kv_client::KvClient::new(crate::endpoint::channel(&grpc));
+    kv.range(etcd_proto::etcdserverpb::RangeRequest {
+        key: "a".into(),
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+}
+
+fn fetch(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut text).unwrap();
+    text
 }
