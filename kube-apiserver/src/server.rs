@@ -55,7 +55,10 @@ pub async fn run(
     api::gates::decide(|gate| component::features::enabled(&options.features, gate));
     resources::serve(|row| options.runtime_config.serves(row));
     let encryption = match options.encryption.clone() {
-        Some(encryption) => Some(Encryption::start(encryption, &shutdown).await.map_err(anyhow::Error::msg)?),
+        Some(encryption) => {
+            let started = Encryption::start(encryption, Identity::of_this_process().id(), &shutdown).await;
+            Some(started.map_err(anyhow::Error::msg)?)
+        }
         None => None,
     };
     let open = |others: Option<&[String]>| open_storage(&options, others, encryption.as_ref(), &shutdown);

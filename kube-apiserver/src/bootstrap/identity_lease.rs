@@ -32,6 +32,11 @@ impl Identity {
         Self::new(hostname.trim())
     }
 
+    /// The same for every start on a host.
+    pub(crate) fn id(&self) -> &str {
+        &self.lease
+    }
+
     fn new(hostname: &str) -> Self {
         let lease = server_id(hostname);
         Identity {

@@ -17,6 +17,7 @@ mod keys;
 mod kms;
 mod live;
 mod mend;
+mod metrics;
 mod rules;
 mod secretbox;
 #[cfg(test)]
@@ -70,16 +71,28 @@ struct Values {
 }
 
 impl Values {
-    fn chain(&self, key: &str) -> Arc<chain::Chain> {
-        self.encryption.chain(key.strip_prefix(&self.root).unwrap_or_default())
+    /// A key below the prefix.
+    fn path<'a>(&self, key: &'a str) -> &'a str {
+        key.strip_prefix(&self.root).unwrap_or_default()
     }
 
     async fn open(&self, key: &str, stored: &Bytes) -> Result<Opened, TransformError> {
-        self.chain(key).open(stored, key.as_bytes()).await
+        let path = self.path(key);
+        let chain = self.encryption.chain(path);
+        let opened = chain.open(stored, key.as_bytes()).await;
+        if chain.is_configured() {
+            metrics::opened(path, opened.is_ok().then_some(stored));
+        }
+        opened
     }
 
     fn seal(&self, key: &str, plain: &Bytes) -> Result<Bytes, StorageError> {
-        let sealed = self.chain(key).seal(plain, key.as_bytes());
+        let path = self.path(key);
+        let chain = self.encryption.chain(path);
+        let sealed = chain.seal(plain, key.as_bytes());
+        if chain.is_configured() {
+            metrics::sealed(path, sealed.as_deref().ok());
+        }
         sealed.map_err(|error| {
             tracing::error!(key, %error, "failed to encrypt data");
             StorageError::Transform(error.to_string())

@@ -71,6 +71,11 @@ impl Chain {
         }
     }
 
+    /// Whether the configuration says anything of the resource.
+    pub(super) fn is_configured(&self) -> bool {
+        self.otherwise != NOT_PLAIN
+    }
+
     /// What `stored` means. `about` is what the value is bound to: its key in etcd.
     pub(crate) async fn open(&self, stored: &Bytes, about: &[u8]) -> Result<Opened, TransformError> {
         let mut errors = vec![];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apimachinery::field::aggregate;
+use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::RwLock;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -15,6 +16,7 @@ use super::chain::Chain;
 use super::config;
 use super::kms::probe::Probe;
 use super::rules::{Built, Rules, build};
+use super::{hex, metrics};
 
 /// How often the file is looked at (upstream `EncryptionConfigFileChangePollDuration`).
 const LOOK: Duration = Duration::from_secs(60);
@@ -95,18 +97,25 @@ impl Loaded {
 pub(crate) struct Encryption {
     options: Options,
     loaded: RwLock<Arc<Loaded>>,
+    /// The hash of this server's identity, in metrics.
+    server: String,
 }
 
 impl Encryption {
-    /// Reads the file, and reads it again when it changes, if the flags say so, until `shutdown`.
+    /// Reads the file for the server of this identity, and reads it again when it changes, if the flags say so, until `shutdown`.
     ///
     /// # Errors
     /// The file cannot be read or used: upstream's texts, without keys.
-    pub(crate) async fn start(options: Options, shutdown: &CancellationToken) -> Result<Arc<Self>, String> {
+    pub(crate) async fn start(
+        options: Options,
+        server: &str,
+        shutdown: &CancellationToken,
+    ) -> Result<Arc<Self>, String> {
         let loaded = Loaded::new(&options).await?;
         let encryption = Arc::new(Encryption {
             options,
             loaded: RwLock::new(Arc::new(loaded)),
+            server: format!("sha256:{}", hex(digest(&SHA256, server.as_bytes()).as_ref())),
         });
         if encryption.options.reload {
             tokio::spawn(encryption.clone().follow(shutdown.clone()));
@@ -139,12 +148,16 @@ impl Encryption {
         let mut retry = RETRY;
         loop {
             let pause = match self.look().await {
-                Ok(_) => {
+                Ok(taken) => {
+                    if taken {
+                        metrics::reloaded(&self.server, true);
+                    }
                     retry = RETRY;
                     LOOK
                 }
                 Err(error) => {
                     let path = self.options.path.display();
+                    metrics::reloaded(&self.server, false);
                     tracing::error!("error processing encryption config file {path}: {error}");
                     let pause = retry;
                     retry = (retry * 2).min(LOOK);

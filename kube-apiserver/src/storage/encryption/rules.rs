@@ -50,7 +50,7 @@ fn gr(group: &str, resource: &str) -> GroupResource {
 }
 
 /// Group and resource of a path: of the table, or a custom resource, whose group is a domain.
-fn resource_at(path: &str) -> Option<(&str, &str)> {
+pub(super) fn resource_at(path: &str) -> Option<(&str, &str)> {
     if let Some(known) = resources::stored_at(path) {
         return Some(known);
     }

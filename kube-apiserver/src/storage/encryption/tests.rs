@@ -66,6 +66,10 @@ impl Setup {
 }
 
 async fn try_setup(text: &str, socket: &dyn Fn(&Path)) -> Result<Setup, String> {
+    setup_of(text, socket, false).await
+}
+
+async fn setup_of(text: &str, socket: &dyn Fn(&Path), reload: bool) -> Result<Setup, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("encryption.yaml");
     let at = dir.path().join("x.sock");
@@ -73,10 +77,10 @@ async fn try_setup(text: &str, socket: &dyn Fn(&Path)) -> Result<Setup, String> 
     socket(&at);
     let options = Options {
         path,
-        reload: false,
+        reload,
         kms_v1: false,
     };
-    let encryption = Encryption::start(options, &CancellationToken::new()).await?;
+    let encryption = Encryption::start(options, "me", &CancellationToken::new()).await?;
     Ok(Setup { dir, encryption })
 }
 
@@ -289,6 +293,29 @@ async fn a_file_that_changes_counts_once_it_is_right() {
     assert_eq!(s.encryption.look().await, Ok(false));
     assert_eq!(s.open(&stored).await, Ok(("x".into(), true)));
     assert!(s.seal(b"x").starts_with(b"k8s:enc:aesgcm:v1:two:"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_looked_at_each_minute() {
+    let one = key("aesgcm", "one", K1);
+    let s = setup_of(&file(&[("secrets", &[&one])]), &|_| {}, true).await.unwrap();
+    assert!(s.encryption.has_check() && s.encryption.reloads());
+    assert_eq!(s.encryption.check().await, Ok(()));
+    std::fs::write(s.path(), "nonsense").unwrap();
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    assert!(s.seal(b"x").starts_with(b"k8s:enc:aesgcm:v1:one:"));
+    std::fs::write(s.path(), file(&[("secrets", &[&key("aesgcm", "two", K2), &one])])).unwrap();
+    // What was wrong is looked at again sooner.
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert!(s.seal(b"x").starts_with(b"k8s:enc:aesgcm:v1:two:"));
+    let text = component::metrics::text();
+    let reloads = "apiserver_encryption_config_controller_automatic_reloads_total{apiserver_id_hash=\"sha256:";
+    for status in ["failure", "success"] {
+        let counted = text
+            .lines()
+            .find(|l| l.starts_with(reloads) && l.contains(&format!("status=\"{status}\"")));
+        assert!(counted.is_some(), "{status}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn say(text: &str, reload: bool) -> String {
         reload,
         kms_v1: false,
     };
-    let answer = match Encryption::start(options, &CancellationToken::new()).await {
+    let answer = match Encryption::start(options, "", &CancellationToken::new()).await {
         Ok(_) => "ok".to_owned(),
         Err(why) => why,
     };

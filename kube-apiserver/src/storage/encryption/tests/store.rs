@@ -79,6 +79,13 @@ async fn values_are_plain_above_and_encrypted_below() {
         let e = next(&mut watch).await.unwrap();
         seen.push((e.value, e.prev.map(|(bytes, _)| bytes)));
     }
+    let counted = component::metrics::text();
+    for (way, resource) in [("from_storage", "secrets"), ("to_storage", "secrets")] {
+        let line = format!(
+            "{{resource=\"{resource}\",status=\"OK\",transformation_type=\"{way}\",transformer_prefix=\"k8s:enc:aesgcm:v1:\"}}"
+        );
+        assert!(counted.contains(&line), "{line}");
+    }
     let b = |text: &'static str| Some(Bytes::from(text));
     assert_eq!(seen, [(b("a"), None), (b("c"), b("a")), (None, b("c"))]);
 }
