@@ -51,18 +51,38 @@ pub(crate) fn check(calls: &[Call]) -> Result<Report, String> {
         } else if answer.revision < floor {
             return Err(format!("revision {floor} was known before {call:?} began"));
         } else {
-            search
-                .reads
-                .entry(answer.revision)
-                .or_default()
-                .push((call.action, answer));
+            // What is read of the past is checked as soon as it has come: what has failed once would otherwise fail
+            // for another past, too.
+            let of = match call.action {
+                Action::All { at } if at > 0 => at,
+                _ => answer.revision,
+            };
+            if of > answer.revision {
+                return Err(format!("a read of the future: {call:?}"));
+            }
+            search.reads.entry(of).or_default().push((call.action, answer));
         }
     }
     search.used = vec![false; search.open.len()];
     search.states = vec![State::new(); FIRST as usize + 1];
     search.reads_hold(FIRST)?;
     if !search.from(FIRST + 1) {
-        return Err(search.why);
+        let (at, mut why) = (search.farthest, search.why);
+        let answered = |call: &&Call| {
+            call.answer
+                .as_ref()
+                .is_some_and(|answer| (at - 1..=at + 1).contains(&answer.revision))
+        };
+        for call in calls.iter().filter(answered) {
+            why += &format!("\n{call:?}");
+        }
+        for (number, open) in search.open.iter().enumerate() {
+            let last = at - 30..=at + 30;
+            if open.ceiling >= at && last.contains(&open.floor) || last.contains(&open.ceiling) {
+                why += &format!("\nwithout an answer, number {number}: {open:?}");
+            }
+        }
+        return Err(why);
     }
     Ok(Report {
         calls: calls.len(),
@@ -120,6 +140,7 @@ impl Bounds {
 }
 
 /// A write without an answer, and between which revisions it was done, if it was.
+#[derive(Debug)]
 struct Open {
     action: Action,
     floor: i64,
@@ -199,7 +220,8 @@ impl Search<'_> {
     }
 
     fn fail(&mut self, revision: i64, why: String) -> bool {
-        if revision >= self.farthest {
+        // What was found first says more than that nothing else was left.
+        if revision > self.farthest {
             (self.farthest, self.why) = (revision, why);
         }
         false
@@ -209,13 +231,9 @@ impl Search<'_> {
     fn reads_hold(&self, revision: i64) -> Result<(), String> {
         let now = &self.states[revision as usize];
         for (action, answer) in self.reads.get(&revision).into_iter().flatten() {
-            let asked = match action {
-                Action::All { at } if *at > 0 => self.states.get(*at as usize),
-                _ => Some(now),
-            };
             // What would have written, had it been done, must have written.
             let idle = after(now, *action, revision).is_none_or(|after| after == *now);
-            if !idle || asked.is_none_or(|state| found(state, *action) != answer.found) {
+            if !idle || found(now, *action) != answer.found {
                 return Err(format!("{action:?} -> {answer:?}, but it was {now:?}"));
             }
         }

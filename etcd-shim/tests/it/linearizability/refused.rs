@@ -70,6 +70,20 @@ fn what_can_have_happened_is_taken() {
             call(put(0, 2), 10, 11, Some((3, true, state([(0, one)])))),
             call(Action::All { at: 2 }, 12, 13, Some((3, false, state([(0, one)])))),
         ],
+        // The order of open writes that nothing is left of but in the past; the first choice is the wrong one.
+        vec![
+            call(put(0, 1), 0, 9, OPEN),
+            call(put(0, 2), 0, 9, OPEN),
+            call(put(0, 3), 0, 9, OPEN),
+            call(put(0, 4), 0, 9, OPEN),
+            call(ALL, 10, 11, Some((5, false, state([(0, pair(4, 2, 5, 4))])))),
+            call(
+                Action::All { at: 2 },
+                12,
+                13,
+                Some((5, false, state([(0, pair(2, 2, 2, 1))]))),
+            ),
+        ],
         // An update that is not due reads.
         vec![
             first,
