@@ -24,12 +24,15 @@ const PRIORITY: u8 = 0x20;
 const AUTHORITY: usize = 1;
 
 /// `http` and `https`, then `://`, in HPACK's Huffman code, each with its number of bits.
+#[allow(clippy::unusual_byte_groupings, reason = "a group is a letter")]
 const HUFFMAN: [(u64, u32); 2] = [
     (0b100111_01001_01001_101011, 22),
     (0b100111_01001_01001_101011_01000, 27),
 ];
+#[allow(clippy::unusual_byte_groupings, reason = "a group is a letter")]
 const SEPARATOR: (u64, u32) = (0b1011100_011000_011000, 19);
 /// `B..`, as long.
+#[allow(clippy::unusual_byte_groupings, reason = "a group is a letter")]
 const INSTEAD: u64 = 0b1011101_010111_010111;
 
 /// A connection whose first request is mended, if that is asked for.
@@ -235,7 +238,7 @@ mod tests {
                     other => panic!("{other}"),
                 });
             }
-            while bits.len() % 8 > 0 {
+            while !bits.len().is_multiple_of(8) {
                 bits.push('1');
             }
             let bytes = bits
