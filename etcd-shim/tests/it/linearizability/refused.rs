@@ -83,6 +83,18 @@ fn what_can_have_happened_is_taken() {
                 13,
                 Some((5, false, state([(0, pair(2, 2, 2, 1))]))),
             ),
+            call(
+                Action::All { at: 3 },
+                12,
+                13,
+                Some((5, false, state([(0, pair(1, 2, 3, 2))]))),
+            ),
+            call(
+                Action::All { at: 4 },
+                12,
+                13,
+                Some((5, false, state([(0, pair(3, 2, 4, 3))]))),
+            ),
         ],
         // An update that is not due reads.
         vec![
