@@ -36,6 +36,21 @@ pub struct TestServer {
     task: JoinHandle<()>,
 }
 
+/// Where the objects are.
+enum Place<'a> {
+    Memory(&'a Objects),
+    Etcd(&'a str),
+}
+
+impl Place<'_> {
+    fn servers(&self) -> &str {
+        match self {
+            Place::Memory(_) => "memory",
+            Place::Etcd(urls) => urls,
+        }
+    }
+}
+
 /// Identities with a kubeconfig: file name, common name, organization.
 const USERS: [(&str, &str, &str); 4] = [
     ("admin", "kubernetes-admin", "system:masters"),
@@ -66,18 +81,30 @@ impl TestServer {
     /// # Panics
     /// When it does not start.
     pub async fn over(objects: &Objects, args: &[&str]) -> Self {
-        match Self::try_start(objects, args).await {
+        Self::must_start(Place::Memory(objects), args).await
+    }
+
+    /// As [`TestServer::with_args`], over a store: its URLs, separated by commas.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn over_etcd(urls: &str, args: &[&str]) -> Self {
+        Self::must_start(Place::Etcd(urls), args).await
+    }
+
+    async fn must_start(place: Place<'_>, args: &[&str]) -> Self {
+        match Self::try_start(place, args).await {
             Ok(server) => server,
             Err(e) => panic!("the test apiserver does not start: {e:#}"),
         }
     }
 
-    async fn try_start(objects: &Objects, args: &[&str]) -> anyhow::Result<Self> {
+    async fn try_start(place: Place<'_>, args: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let at = |name: &str| dir.path().join(name);
         let pki = pki::Pki::create(dir.path())?;
         let flags = [
-            "--etcd-servers=memory".to_owned(),
+            format!("--etcd-servers={}", place.servers()),
             "--bind-address=127.0.0.1".to_owned(),
             "--advertise-address=127.0.0.1".to_owned(),
             "--authorization-mode=Node,RBAC".to_owned(),
@@ -93,10 +120,12 @@ impl TestServer {
             format!("--service-account-signing-key-file={}", at("sa.key").display()),
         ];
         let flags = flags.into_iter().chain(args.iter().map(|a| (*a).to_owned()));
-        let options = Options::parse(flags)
+        let mut options = Options::parse(flags)
             .map_err(|e| anyhow::anyhow!(e.join("\n")))?
-            .in_memory(objects)
             .any_port();
+        if let Place::Memory(objects) = place {
+            options = options.in_memory(objects);
+        }
         let shutdown = CancellationToken::new();
         let (tx, rx) = tokio::sync::oneshot::channel();
         let stop = shutdown.clone();
