@@ -43,7 +43,10 @@ for what in inline-8bit-counters pc-table trace-compares; do
 done
 HOST=$(rustc -vV | sed -n 's/^host: //p')
 FUZZ=${CORTEN_FUZZ_TARGET_DIR:-target/fuzz}
-RUSTFLAGS="$COVERAGE --cfg fuzzing" CARGO_TARGET_DIR=$FUZZ nice cargo build -q --target "$HOST" -p etcd-shim-fuzz
+TARGETS="segment payload hint snapshot requests"
+# Not the program that makes the corpus: only libFuzzer's own link with the coverage.
+RUSTFLAGS="$COVERAGE --cfg fuzzing" CARGO_TARGET_DIR=$FUZZ nice cargo build -q --target "$HOST" -p etcd-shim-fuzz \
+	$(printf -- '--bin %s ' $TARGETS)
 SECONDS=0
 
 step "the power goes, in every operation on the disk"
@@ -66,7 +69,7 @@ for file in "$STATE"/corpus/snapshot/real-*; do
 	"$BIN/etcd-shim" snapshot convert --skip-hash-check "$file" "$file.etcd" >/dev/null 2>&1 || true
 	[[ ! -e $file.etcd ]] || truncate -s -32 "$file.etcd"
 done
-for target in segment payload hint snapshot requests; do
+for target in $TARGETS; do
 	log=$STATE/fuzz-$target
 	# The limit of memory is what bounds an allocation that the input asks for.
 	if ! nice "$FUZZ/$HOST/debug/$target" -max_total_time="$(seconds 4)" -max_len=65536 -rss_limit_mb=1024 -timeout=10 \
