@@ -27,9 +27,9 @@ use apimachinery::validation::is_path_segment_name;
 use async_trait::async_trait;
 use serde_json::Value;
 
+pub(crate) use delivery::Frame;
 pub(crate) use list::List;
 pub(crate) use update::ChangeFn;
-pub(crate) use delivery::Frame;
 pub(crate) use watch::{Change, ChangeKind, ChangeStream};
 
 use super::codec::{self, Form};

@@ -1,6 +1,6 @@
 //! Two servers over one store: a client that lists, watches and writes through both sees every event once, in order,
 //! also when a member of the store dies.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;

@@ -14,7 +14,7 @@ pub(super) const SHORT: &str = "the stored data was shorter than the required si
 /// A cipher with its key.
 pub(super) enum Cipher {
     Gcm(Gcm),
-    Cbc(Cbc),
+    Cbc(Box<Cbc>),
     Secretbox(Secretbox),
 }
 
@@ -39,7 +39,7 @@ impl Kind {
     fn with_key(self, key: &[u8]) -> Result<Cipher, TransformError> {
         Ok(match self {
             Kind::Gcm => Cipher::Gcm(Gcm::new(key)?),
-            Kind::Cbc => Cipher::Cbc(Cbc::new(key)?),
+            Kind::Cbc => Cipher::Cbc(Box::new(Cbc::new(key)?)),
             Kind::Secretbox => Cipher::Secretbox(Secretbox::new(key)?),
         })
     }
