@@ -117,6 +117,31 @@ async fn who_wants_little_is_told_little_and_all_share_what_they_are_told() {
 }
 
 #[tokio::test]
+async fn a_watcher_whose_question_panics_does_not_end_the_copy() {
+    let cache = filled(Arc::new(Memory::default())).await;
+    let now = cache.current_revision().await.unwrap();
+    let wanted = Box::new(|e: &Event| {
+        if &*e.key == "/r/a/0" {
+            panic!("its own fault")
+        } else {
+            false
+        }
+    });
+    let mut watch = cache.watch_wanted("/r/a/", now, wanted).await.unwrap();
+    for i in 0..2 {
+        let key = format!("/r/a/{i}");
+        cache.create(&key, Bytes::from("x"), None).await.unwrap();
+    }
+    let Some(Ok(WatchItem::Event(told))) = watch.next().await else {
+        panic!("no event")
+    };
+    assert_eq!(&*told.key, "/r/a/0");
+    assert_eq!(cache.list(&request(0)).await.unwrap().items.len(), 2);
+    let seen = *cache.shared.seen.borrow();
+    assert!(seen >= now + 2, "the copy goes on: {seen} after {now}");
+}
+
+#[tokio::test]
 async fn a_watcher_that_does_not_read_is_cut_off() {
     let cache = filled(Arc::new(Memory::default())).await;
     cache.list(&request(0)).await.unwrap();
