@@ -54,6 +54,15 @@ pub(crate) struct Args {
     /// Watchers of one key.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     watchers: u32,
+    /// Only these phases, e.g. "fan-out"; without it all. The keys are always put.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+impl Args {
+    fn wants(&self, phase: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == phase)
+    }
 }
 
 struct Store {
@@ -76,7 +85,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<String> {
         stores[index].round(args, round).await
     })
     .await?;
-    Ok(report::render(names, &PHASES, &measured))
+    let phases: Vec<_> = PHASES
+        .into_iter()
+        .filter(|phase| *phase == "fill" || args.wants(phase))
+        .collect();
+    Ok(report::render(names, &phases, &measured))
 }
 
 /// A connection.
@@ -110,11 +123,18 @@ impl Store {
             phases.insert("fill", self.measure(self.fill(args.fill)).await.context("fill")?);
         }
         for (name, clients) in [("txn c=1", 1), ("txn c=16", 16), ("txn c=128", 128)] {
+            if !args.wants(name) {
+                continue;
+            }
             let phase = self.measure(self.create(clients, limit)).await;
             phases.insert(name, phase.context(name)?);
         }
-        phases.insert("range", self.measure(self.range(limit)).await.context("range")?);
-        phases.insert("fan-out", self.fan_out(args.watchers, limit).await.context("fan-out")?);
+        if args.wants("range") {
+            phases.insert("range", self.measure(self.range(limit)).await.context("range")?);
+        }
+        if args.wants("fan-out") {
+            phases.insert("fan-out", self.fan_out(args.watchers, limit).await.context("fan-out")?);
+        }
         let request = DeleteRangeRequest {
             key: Bytes::from_static(b"/registry/created/"),
             range_end: Bytes::from_static(b"/registry/created0"),

@@ -108,7 +108,7 @@ async fn connection<S, B>(
     let _ = rustix::net::sockopt::set_tcp_keepidle(&stream, Duration::from_secs(180));
     let _ = rustix::net::sockopt::set_tcp_keepintvl(&stream, Duration::from_secs(30));
     let Some(tls) = tls else {
-        return drive(stream, peer, None, limits, service, shutdown).await;
+        return drive(Gather::plain(stream), peer, None, limits, service, shutdown).await;
     };
     let local = stream.local_addr().ok().map(|address| address.ip());
     let handshake = tls.acceptor(local).accept(Valve::new(stream));
@@ -120,7 +120,7 @@ async fn connection<S, B>(
                 .peer_certificates()
                 .filter(|chain| !chain.is_empty())
                 .map(|chain| PeerCerts(chain.iter().map(|cert| cert.clone().into_owned()).collect()));
-            drive(Gather::new(stream), peer, certs, limits, service, shutdown).await;
+            drive(Gather::tls(stream), peer, certs, limits, service, shutdown).await;
         }
         Ok(Err(error)) => tracing::debug!("TLS handshake error from {peer}: {error}"),
         Err(_) => tracing::debug!("TLS handshake with {peer} timed out"),
