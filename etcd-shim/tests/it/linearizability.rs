@@ -5,6 +5,9 @@ mod client;
 mod history;
 mod refused;
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,7 +70,10 @@ async fn history(seed: u64, kind: Option<EngineKind>) -> Report {
             }],
             ..Config::default()
         };
-        let server = open(config).await;
+        if let Some(directory) = &config.data_dir {
+            let_go(directory.join("lock")).await;
+        }
+        let server = Server::start(config).await.unwrap();
         let address = server.client_addresses()[0];
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
@@ -95,17 +101,15 @@ async fn history(seed: u64, kind: Option<EngineKind>) -> Report {
     check(&recorder.calls()).unwrap_or_else(|why| panic!("seed {seed}: {why}"))
 }
 
-/// The server before may still be letting go of the directory.
-async fn open(config: Config) -> Server {
-    let mut tries = 0;
-    loop {
-        match Server::start(config.clone()).await {
-            Ok(server) => return server,
-            Err(error) if tries < 100 && format!("{error:#}").contains("lock data directory") => tries += 1,
-            Err(error) => panic!("{error:#}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+/// Waits until the server before has let go of its directory, which it may do a little after it has stopped: the last
+/// of its tasks has the store.
+async fn let_go(lock: PathBuf) {
+    let wait = move || match File::open(lock) {
+        Ok(file) => file.lock().unwrap(),
+        // Nobody was here before.
+        Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+    };
+    tokio::task::spawn_blocking(wait).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
