@@ -17,10 +17,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// An index of these keys, which are in order.
-    pub(super) fn of(histories: impl Iterator<Item = (Bytes, KeyIndex)>) -> Self {
-        let keys = histories.map(|(key, history)| (key, Arc::new(history)));
-        Self { keys: keys.collect() }
+    /// An index of these keys: quickest when they are in order.
+    pub(super) fn of(histories: impl Iterator<Item = (Bytes, Arc<KeyIndex>)>) -> Self {
+        Self {
+            keys: histories.collect(),
+        }
     }
 
     /// Adds what `record` says about its key. Revisions must come in order.

@@ -1,7 +1,11 @@
 //! The index of a store that is opened, from all records at once: sorting them first costs a fraction of finding the
-//! place of each.
+//! place of each. The lower and the upper half of the keys are sorted at the same time, and while one part of them is
+//! put into the map the next is made.
 
-use bytes::Bytes;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use bytes::{Bytes, BytesMut};
 
 use super::key_index::{Entry, KeyIndex};
 use super::{Index, Record, Revision};
@@ -12,10 +16,19 @@ const STEP: usize = 8;
 const FEW: usize = 12;
 /// From here on keys are compared whole.
 const DEEP: usize = 16 * STEP;
+/// Keys that are looked at to find the middle one, about.
+const SAMPLE: usize = 128;
+/// Histories that are handed over at a time.
+const PART: usize = 512;
+/// Bytes that keys share: that spares most allocations, and they are kept until the last of these keys is forgotten.
+const TOGETHER: usize = 4 << 10;
 
 /// Records found on disk.
 #[derive(Default)]
 pub(super) struct Loading(Vec<Loaded>);
+
+/// Numbers of records, each with some bytes of its key.
+type Order = Vec<(u64, usize)>;
 
 struct Loaded {
     key: Bytes,
@@ -40,17 +53,49 @@ impl Loading {
 
     /// All of them as an index.
     pub(super) fn finish(self) -> Index {
-        let mut order: Vec<(u64, usize)> = (0..self.0.len()).map(|number| (0, number)).collect();
+        thread::scope(|scope| {
+            let halves = self.halves().map(|order| {
+                let (part, parts) = mpsc::channel();
+                scope.spawn(|| self.make(order, part));
+                parts
+            });
+            // If a thread panics, so does the scope.
+            Index::of(halves.into_iter().flatten().flatten())
+        })
+    }
+
+    /// The numbers of the records below some key in the middle, and of the others, in the order they came.
+    fn halves(&self) -> [Order; 2] {
+        let some = self.0.iter().step_by(self.0.len() / SAMPLE + 1);
+        let mut some: Vec<&Bytes> = some.map(|record| &record.key).collect();
+        some.sort_unstable();
+        let middle = some.get(some.len() / 2);
+        let all = self.0.iter().enumerate().map(|(number, _)| (0, number));
+        let (low, high) = all.partition(|(_, number)| Some(&&self.0[*number].key) < middle);
+        [low, high]
+    }
+
+    /// Makes the histories of these records in the order of their keys.
+    fn make(&self, mut order: Order, part: mpsc::Sender<Vec<(Bytes, Arc<KeyIndex>)>>) {
         self.sort(&mut order, 0);
-        let lives = order.chunk_by(|(_, a), (_, b)| self.0[*a].key == self.0[*b].key);
-        let histories = lives.filter_map(|life| {
-            let entries = life.iter().map(|(_, number)| self.0[*number].entry).collect();
-            let newest = &self.0[life.last()?.1];
-            let history = KeyIndex::of(entries, newest.create_revision, newest.lease);
-            // A small copy: the key may be a slice of all that was read.
-            Some((Bytes::copy_from_slice(&newest.key), history))
-        });
-        Index::of(histories)
+        let mut lives = order
+            .chunk_by(|(_, a), (_, b)| self.0[*a].key == self.0[*b].key)
+            .peekable();
+        let mut keys = BytesMut::with_capacity(TOGETHER);
+        while lives.peek().is_some() {
+            let mut histories = Vec::with_capacity(PART);
+            for life in lives.by_ref().take(PART) {
+                let entries = life.iter().map(|(_, number)| self.0[*number].entry).collect();
+                let newest = &self.0[life[life.len() - 1].1];
+                let history = KeyIndex::of(entries, newest.create_revision, newest.lease);
+                // A copy: the key may be a slice of all that was read.
+                keys.extend_from_slice(&newest.key);
+                histories.push((keys.split().freeze(), Arc::new(history)));
+            }
+            if part.send(histories).is_err() {
+                return;
+            }
+        }
     }
 
     /// Sorts by key, then in the order they came. All keys agree in their first `depth` bytes. A few bytes of each key

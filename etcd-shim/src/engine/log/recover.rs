@@ -5,7 +5,11 @@
 //! with its place instead of being served or cut.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{ALIGNMENT, FRAME_HEADER, FrameHeader, SEGMENT_HEADER, SegmentHeader};
@@ -73,9 +77,7 @@ pub(super) fn open(disk: &dyn Disk, store: u64, allocate: u64) -> io::Result<Rec
         dead,
         heads: newest,
     } = tail(disk, last)?;
-    let mut heads = Vec::new();
-    let mut index = Index::default();
-    let mut unhinted = Vec::new();
+    let mut files = Vec::new();
     let mut replaced = 0;
     for number in numbers {
         if number <= replaced {
@@ -84,11 +86,31 @@ pub(super) fn open(disk: &dyn Disk, store: u64, allocate: u64) -> io::Result<Rec
             disk.sync_names()?;
             continue;
         }
-        let (segment, read) = sealed(disk, number, &mut unhinted)?;
-        if segment.header.store != tail.header.store {
+        let file = disk.open(&file_name(number))?;
+        let header = header(&*file, number)?;
+        if header.store != tail.header.store {
             return Err(damage(number, 0, "belongs to another store"));
         }
-        replaced = segment.header.cleaned.map_or(0, |cleaned| cleaned.upto);
+        replaced = header.cleaned.map_or(0, |cleaned| cleaned.upto);
+        files.push((header, file));
+    }
+    let mut heads = Vec::new();
+    let mut index = Index::default();
+    let mut unhinted = Vec::new();
+    for found in at_once(files, |(header, file)| sealed(disk, header, file)) {
+        let Sealed {
+            segment,
+            heads: read,
+            hinted,
+        } = found?;
+        if !hinted {
+            unhinted.push(segment.header.number);
+            if segment.end < segment.file.len()? {
+                // Its successor was begun, and it was not yet cut to its length.
+                segment.file.truncate(segment.end)?;
+                segment.file.sync()?;
+            }
+        }
         heads.push((segment.header, read));
         index.0.push(segment);
     }
@@ -308,24 +330,55 @@ fn whole_frame_behind(file: &dyn DiskFile, from: u64, length: u64, sequence: u64
     Ok(None)
 }
 
+/// Does the same with each of many on as many threads as there are processors. The answers are in their order.
+fn at_once<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(all.len());
+    let left = Mutex::new(all.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let some = || {
+        loop {
+            // The lock must not be held during the work.
+            let next = left.lock().next();
+            let Some((number, one)) = next else { return };
+            let answer = work(one);
+            done.lock().push((number, answer));
+        }
+    };
+    thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(some)));
+        some();
+    });
+    let mut done = done.into_inner();
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, answer)| answer).collect()
+}
+
 /// A segment nothing is added to any more.
-fn sealed(disk: &dyn Disk, number: u64, unhinted: &mut Vec<u64>) -> io::Result<(Segment, Heads)> {
-    let file = disk.open(&file_name(number))?;
-    let (header, length) = (header(&*file, number)?, file.len()?);
+struct Sealed {
+    segment: Segment,
+    heads: Heads,
+    /// It had a hint.
+    hinted: bool,
+}
+
+fn sealed(disk: &dyn Disk, header: SegmentHeader, file: Arc<dyn DiskFile>) -> io::Result<Sealed> {
+    let length = file.len()?;
     if let Some(hint) = hint::load(disk, &header).filter(|hint| hint.end == length) {
         let mut segment = Segment::new(header, file, hint.end);
         segment.live = hint.places.iter().map(|place| u64::from(place.length)).sum();
         segment.places = hint.places;
-        return Ok((segment, hint.heads));
+        return Ok(Sealed {
+            segment,
+            heads: hint.heads,
+            hinted: true,
+        });
     }
-    unhinted.push(number);
-    let (segment, heads) = read_segment(header, file.clone())?;
-    if segment.end < length {
-        // Its successor was begun, and it was not yet cut to its length.
-        file.truncate(segment.end)?;
-        file.sync()?;
-    }
-    Ok((segment, heads))
+    let (segment, heads) = read_segment(header, file)?;
+    Ok(Sealed {
+        segment,
+        heads,
+        hinted: false,
+    })
 }
 
 /// Reads all frames of a sealed segment.
