@@ -80,6 +80,13 @@ impl WatchCache {
         self.snapshot(rev, PATIENCE).await
     }
 
+    /// Waits until the copy has been filled once.
+    #[cfg(test)]
+    pub(crate) async fn wait_filled(&self) {
+        // The sender is ours: it does not go.
+        let _ = self.shared.seen.subscribe().wait_for(|seen| *seen > 0).await;
+    }
+
     fn filled(&self) -> bool {
         *self.shared.seen.borrow() > 0
     }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +63,14 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// How an id is shown, of a key or a server; empty if it is (upstream `GetHashIfNotEmpty`, `getHash`).
+fn id_hash(id: &str) -> String {
+    if id.is_empty() {
+        return String::new();
+    }
+    format!("sha256:{}", hex(digest(&SHA256, id.as_bytes()).as_ref()))
+}
+
 /// How values are read and written.
 struct Values {
     encryption: Arc<Encryption>,
@@ -78,21 +87,12 @@ impl Values {
 
     async fn open(&self, key: &str, stored: &Bytes) -> Result<Opened, TransformError> {
         let path = self.path(key);
-        let chain = self.encryption.chain(path);
-        let opened = chain.open(stored, key.as_bytes()).await;
-        if chain.is_configured() {
-            metrics::opened(path, opened.is_ok().then_some(stored));
-        }
-        opened
+        self.encryption.chain(path).open(path, stored, key.as_bytes()).await
     }
 
     fn seal(&self, key: &str, plain: &Bytes) -> Result<Bytes, StorageError> {
         let path = self.path(key);
-        let chain = self.encryption.chain(path);
-        let sealed = chain.seal(plain, key.as_bytes());
-        if chain.is_configured() {
-            metrics::sealed(path, sealed.as_deref().ok());
-        }
+        let sealed = self.encryption.chain(path).seal(path, plain, key.as_bytes());
         sealed.map_err(|error| {
             tracing::error!(key, %error, "failed to encrypt data");
             StorageError::Transform(error.to_string())

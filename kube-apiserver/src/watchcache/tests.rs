@@ -15,7 +15,7 @@ use crate::storage::{
 
 async fn filled(inner: Arc<dyn Storage>) -> Arc<WatchCache> {
     let cache = WatchCache::start(inner, "/r", CancellationToken::new());
-    cache.shared.seen.subscribe().wait_for(|s| *s > 0).await.unwrap();
+    cache.wait_filled().await;
     cache
 }
 

@@ -23,7 +23,7 @@ const WRONG: &str = "cipher: message authentication failed";
 const NO_RANDOMNESS: &str = "unable to read sufficient random bytes";
 
 fn key_size(key: &[u8]) -> TransformError {
-    TransformError(format!("crypto/aes: invalid key size {}", key.len()))
+    TransformError::new(format!("crypto/aes: invalid key size {}", key.len()))
 }
 
 /// AES-GCM: a random nonce of 12 bytes, the sealed text, its tag. Bound to the place of the value.
@@ -155,7 +155,7 @@ impl Derived {
         const LONGEST: usize = 64;
         if !(SEED..=LONGEST).contains(&seed.len()) {
             let why = format!("invalid seed length {} used for key generation", seed.len());
-            return Err(TransformError(why));
+            return Err(TransformError::new(why));
         }
         Ok(Derived(hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, seed)))
     }

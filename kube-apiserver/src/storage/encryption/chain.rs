@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use apimachinery::field::aggregate;
 use bytes::Bytes;
+use tonic::Code;
 
 use super::keys::KeyRing;
 use super::kms::Envelope;
+use super::metrics::{self, Passage};
 
 /// With this begins whatever is stored encrypted, and nothing else: JSON begins with `{`, protobuf with `k8s\0`.
 pub(super) const ENCRYPTED: &[u8] = b"k8s:enc:";
@@ -18,12 +20,36 @@ pub(super) const NOT_PLAIN: &str = "identity transformer tried to read encrypted
 
 /// Why a value could not be read or written, in upstream's words. It never holds a key or what is kept secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct TransformError(pub(super) String);
+#[error("{why}")]
+pub(crate) struct TransformError {
+    why: String,
+    call: Option<Code>,
+}
 
 impl TransformError {
     pub(super) fn new(why: impl Into<String>) -> Self {
-        TransformError(why.into())
+        TransformError {
+            why: why.into(),
+            call: None,
+        }
+    }
+
+    /// A call of a plugin ended so.
+    pub(super) fn of_call(call: Code, why: String) -> Self {
+        TransformError { why, call: Some(call) }
+    }
+
+    /// The same, with what was being done before it.
+    pub(super) fn within(self, what: &str) -> Self {
+        TransformError {
+            why: format!("{what}: {}", self.why),
+            ..self
+        }
+    }
+
+    /// How the plugin's call ended, if that is why.
+    pub(super) fn call(&self) -> Option<Code> {
+        self.call
     }
 }
 
@@ -71,13 +97,19 @@ impl Chain {
         }
     }
 
-    /// Whether the configuration says anything of the resource.
-    pub(super) fn is_configured(&self) -> bool {
-        self.otherwise != NOT_PLAIN
+    /// What is measured of a value at `path`: nothing where the configuration says nothing of the resource.
+    fn measured(&self, path: &str, way: &'static str) -> Option<Passage> {
+        (self.otherwise != NOT_PLAIN).then(|| Passage::begin(path, way))
     }
 
-    /// What `stored` means. `about` is what the value is bound to: its key in etcd.
-    pub(crate) async fn open(&self, stored: &Bytes, about: &[u8]) -> Result<Opened, TransformError> {
+    /// What `stored` at a path below the prefix of etcd means. `about` is what the value is bound to: its key in etcd.
+    pub(crate) async fn open(&self, path: &str, stored: &Bytes, about: &[u8]) -> Result<Opened, TransformError> {
+        let measured = self.measured(path, metrics::FROM_STORAGE);
+        let measure = |prefix: &str, error: Option<&TransformError>| {
+            if let Some(measured) = &measured {
+                measured.end(prefix, error);
+            }
+        };
         let mut errors = vec![];
         for (i, provider, rest) in matching(&self.providers, stored) {
             let opened = match &**provider {
@@ -90,6 +122,11 @@ impl Chain {
                 Provider::Keys(keys) => keys.open(rest, about),
                 Provider::Kms(envelope) => envelope.open(rest, about).await,
             };
+            let prefix = match &self.providers[i].0[..] {
+                b"" => "identity".into(),
+                prefix => String::from_utf8_lossy(prefix),
+            };
+            measure(&prefix, opened.as_ref().err());
             match opened {
                 Ok(opened) => {
                     return Ok(Opened {
@@ -101,16 +138,29 @@ impl Chain {
                 Err(error) => errors.push(error),
             }
         }
-        Err(refused(&errors, self.otherwise))
+        let error = refused(&errors, self.otherwise);
+        if errors.is_empty() {
+            measure("unknown", Some(&error));
+        }
+        Err(error)
     }
 
-    /// `plain` as it is to be stored.
-    pub(crate) fn seal(&self, plain: &Bytes, about: &[u8]) -> Result<Bytes, TransformError> {
+    /// `plain` as it is to be stored at a path.
+    pub(crate) fn seal(&self, path: &str, plain: &Bytes, about: &[u8]) -> Result<Bytes, TransformError> {
         let Some((prefix, provider)) = self.providers.first() else {
             return Err(TransformError::new(self.otherwise));
         };
-        let mut out = prefix.clone();
-        match &**provider {
+        let measured = self.measured(path, metrics::TO_STORAGE);
+        let sealed = Self::seal_with(prefix, provider, plain, about);
+        if let Some(measured) = measured {
+            measured.end(&String::from_utf8_lossy(prefix), sealed.as_ref().err());
+        }
+        sealed
+    }
+
+    fn seal_with(prefix: &[u8], provider: &Provider, plain: &Bytes, about: &[u8]) -> Result<Bytes, TransformError> {
+        let mut out = prefix.to_vec();
+        match provider {
             Provider::Identity => return Ok(plain.clone()),
             Provider::Keys(keys) => keys.seal(&mut out, plain, about)?,
             Provider::Kms(envelope) => envelope.seal(&mut out, plain, about)?,
@@ -130,5 +180,5 @@ pub(super) fn matching<'a, T>(
 
 /// The one error of all who tried.
 pub(super) fn refused(errors: &[TransformError], otherwise: &str) -> TransformError {
-    TransformError(aggregate(errors).unwrap_or_else(|| otherwise.to_owned()))
+    TransformError::new(aggregate(errors).unwrap_or_else(|| otherwise.to_owned()))
 }

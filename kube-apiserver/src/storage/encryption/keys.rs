@@ -58,7 +58,7 @@ impl KeyRing {
         let keys = keys.iter().map(|key| {
             let bytes = key.bytes().map_err(TransformError::new)?;
             let cipher = kind.with_key(&bytes).map_err(|why| {
-                TransformError(format!("error while creating cipher for named key {}: {why}", key.name))
+                TransformError::new(format!("error while creating cipher for named key {}: {why}", key.name))
             })?;
             Ok((format!("{}:", key.name).into_bytes(), cipher))
         });

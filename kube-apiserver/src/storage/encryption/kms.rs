@@ -5,6 +5,7 @@
 //!
 //! Upstream: `apiserver/pkg/storage/value/encrypt/envelope/kmsv2/envelope.go`.
 
+pub(super) mod metrics;
 mod object;
 mod opened;
 pub(super) mod plugin;
@@ -20,6 +21,7 @@ use prost::Message as _;
 
 use super::aes::{Derived, Gcm};
 use super::chain::{Opened, TransformError};
+use super::metrics::{FROM_STORAGE, TO_STORAGE};
 use object::CacheKey;
 use opened::OpenedKeys;
 use probe::Probe;
@@ -66,19 +68,18 @@ pub(super) struct Envelope {
 impl Envelope {
     /// Of a plugin that is looked after.
     pub(super) fn new(probe: Arc<Probe>) -> Self {
-        Envelope {
-            probe,
-            opened: OpenedKeys::default(),
-        }
+        let opened = OpenedKeys::of(probe.name());
+        Envelope { probe, opened }
     }
 
     /// What follows the provider's prefix, read. It is stale unless the plugin's present key sealed it.
     pub(super) async fn open(&self, stored: &[u8], about: &[u8]) -> Result<Opened, TransformError> {
         let object = EncryptedObject::decode(stored)
             .map_err(|_| TransformError::new("proto: cannot parse invalid wire-format data"))?;
-        object::validate(&object).map_err(TransformError)?;
+        object::validate(&object).map_err(TransformError::new)?;
         let state = self.probe.state()?;
         let dek = self.dek(&object).await?;
+        metrics::key_used(FROM_STORAGE, self.probe.name(), &object.key_id, self.probe.server());
         let plain = dek.open(&object.encrypted_data, about)?;
         let kind = object.encrypted_dek_source_type;
         Ok(Opened {
@@ -93,6 +94,7 @@ impl Envelope {
         if let Some(known) = self.opened.get(&key) {
             return known;
         }
+        metrics::asked_for_key();
         let request = DecryptRequest {
             ciphertext: object.encrypted_dek_source.clone(),
             uid: apimachinery::names::new_uid(),
@@ -101,7 +103,7 @@ impl Envelope {
         };
         let dek = match self.probe.plugin().decrypt(request).await {
             Ok(source) => Dek::new(object.encrypted_dek_source_type, &source).map(Arc::new),
-            Err(why) => Err(TransformError(format!("failed to decrypt DEK, error: {why}"))),
+            Err(error) => Err(error.within("failed to decrypt DEK, error")),
         };
         self.opened.put(key, dek.clone());
         dek
@@ -117,7 +119,8 @@ impl Envelope {
             encrypted_data: state.dek.seal(plain, about)?,
             ..state.object.clone()
         };
-        object::validate(&object).map_err(TransformError)?;
+        metrics::key_used(TO_STORAGE, self.probe.name(), &object.key_id, self.probe.server());
+        object::validate(&object).map_err(TransformError::new)?;
         object
             .encode(out)
             .map_err(|_| TransformError::new("the value is too long"))

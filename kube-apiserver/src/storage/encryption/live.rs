@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apimachinery::field::aggregate;
-use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::RwLock;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -16,7 +15,7 @@ use super::chain::Chain;
 use super::config;
 use super::kms::probe::Probe;
 use super::rules::{Built, Rules, build};
-use super::{hex, metrics};
+use super::{id_hash, metrics};
 
 /// How often the file is looked at (upstream `EncryptionConfigFileChangePollDuration`).
 const LOOK: Duration = Duration::from_secs(60);
@@ -48,12 +47,12 @@ struct Loaded {
 }
 
 impl Loaded {
-    async fn new(options: &Options) -> Result<Self, String> {
+    async fn new(options: &Options, server: &str) -> Result<Self, String> {
         let file = config::load(&options.path, options.reload);
         let file = file.map_err(|why| format!("error while parsing file: {why}"))?;
         let stop = CancellationToken::new();
         let guard = stop.clone().drop_guard();
-        let built = build(&file.configuration, options.kms_v1, &stop).await;
+        let built = build(&file.configuration, options.kms_v1, server, &stop).await;
         let Built {
             rules,
             probes,
@@ -111,11 +110,14 @@ impl Encryption {
         server: &str,
         shutdown: &CancellationToken,
     ) -> Result<Arc<Self>, String> {
-        let loaded = Loaded::new(&options).await?;
+        metrics::declare();
+        let server = id_hash(server);
+        let loaded = Loaded::new(&options, &server).await?;
+        metrics::counts(&server, &loaded.hash);
         let encryption = Arc::new(Encryption {
             options,
             loaded: RwLock::new(Arc::new(loaded)),
-            server: format!("sha256:{}", hex(digest(&SHA256, server.as_bytes()).as_ref())),
+            server,
         });
         if encryption.options.reload {
             tokio::spawn(encryption.clone().follow(shutdown.clone()));
@@ -151,6 +153,7 @@ impl Encryption {
                 Ok(taken) => {
                     if taken {
                         metrics::reloaded(&self.server, true);
+                        metrics::counts(&self.server, &self.loaded.read().hash);
                     }
                     retry = RETRY;
                     LOOK
@@ -177,7 +180,7 @@ impl Encryption {
         if config::hash(&self.options.path)? == now {
             return Ok(false);
         }
-        let new = Loaded::new(&self.options).await?;
+        let new = Loaded::new(&self.options, &self.server).await?;
         if new.hash == now {
             return Ok(false);
         }

@@ -69,7 +69,7 @@ pub(super) struct Built {
     pub(super) timeouts: Duration,
 }
 
-/// Makes the chains of a configuration that was checked. Plugins are asked how they are, which takes as long as they
+/// Makes the chains of a configuration that was checked, for the server with this hash of its identity. Plugins are asked how they are, which takes as long as they
 /// take; it is no error if they are not there yet.
 ///
 /// # Errors
@@ -77,6 +77,7 @@ pub(super) struct Built {
 pub(super) async fn build(
     configuration: &Configuration,
     kms_v1: bool,
+    server: &str,
     stop: &CancellationToken,
 ) -> Result<Built, String> {
     let mut all: HashMap<GroupResource, Vec<Prefixed>> = HashMap::new();
@@ -85,7 +86,7 @@ pub(super) async fn build(
         let mut providers = vec![];
         for one in &list.providers {
             if let Some(kms) = &one.kms {
-                let (provider, probe) = plugin(kms, kms_v1, stop).await?;
+                let (provider, probe) = plugin(kms, kms_v1, server, stop).await?;
                 providers.push(provider);
                 probes.push(probe);
                 timeouts += timeout(kms);
@@ -150,7 +151,7 @@ fn timeout(kms: &Kms) -> Duration {
     Duration::from_nanos(kms.timeout.0.unsigned_abs())
 }
 
-async fn plugin(kms: &Kms, v1: bool, stop: &CancellationToken) -> Result<(Prefixed, Arc<Probe>), String> {
+async fn plugin(kms: &Kms, v1: bool, server: &str, stop: &CancellationToken) -> Result<(Prefixed, Arc<Probe>), String> {
     if kms.api_version != "v2" {
         return Err(if v1 {
             format!(
@@ -161,9 +162,9 @@ async fn plugin(kms: &Kms, v1: bool, stop: &CancellationToken) -> Result<(Prefix
             "KMSv1 is deprecated and will only receive security updates going forward. Use KMSv2 instead.  Set --feature-gates=KMSv1=true to use the deprecated KMSv1 feature.".to_owned()
         });
     }
-    let plugin = Plugin::new(&kms.endpoint, timeout(kms))
+    let plugin = Plugin::new(&kms.name, &kms.endpoint, timeout(kms))
         .map_err(|why| format!("could not configure KMSv2-Plugin's probe {:?}, error: {why}", kms.name))?;
-    let probe = Arc::new(Probe::new(&kms.name, plugin));
+    let probe = Arc::new(Probe::new(plugin, server));
     // The first key, before anything is written; errors are for the one who looks after it.
     let _ = probe.check().await;
     let (looked_after, stop) = (probe.clone(), stop.clone());

@@ -18,7 +18,7 @@ impl Secretbox {
     /// With a key of 32 bytes.
     pub(super) fn new(key: &[u8]) -> Result<Self, TransformError> {
         XSalsa20Poly1305::new_from_slice(key).map(Secretbox).map_err(|_| {
-            TransformError(format!(
+            TransformError::new(format!(
                 "expected key size 32 for secretbox provider, got {}",
                 key.len()
             ))

@@ -42,7 +42,9 @@ impl Setup {
 
     async fn chain_at(&self, key: &str, stored: &[u8]) -> Result<Opened, String> {
         let chain = self.encryption.chain(key.strip_prefix("/registry/").unwrap());
-        let opened = chain.open(&Bytes::copy_from_slice(stored), key.as_bytes()).await;
+        let opened = chain
+            .open("secrets/default/one", &Bytes::copy_from_slice(stored), key.as_bytes())
+            .await;
         opened.map_err(|e| e.to_string())
     }
 
@@ -54,12 +56,14 @@ impl Setup {
 
     fn seal(&self, plain: &[u8]) -> Bytes {
         let chain = self.encryption.chain("secrets/default/one");
-        chain.seal(&Bytes::copy_from_slice(plain), KEY.as_bytes()).unwrap()
+        let plain = Bytes::copy_from_slice(plain);
+        chain.seal("secrets/default/one", &plain, KEY.as_bytes()).unwrap()
     }
 
     /// What a path's values begin with.
     fn kept(&self, path: &str) -> String {
-        let sealed = self.encryption.chain(path).seal(&Bytes::from("x"), b"k").unwrap();
+        let chain = self.encryption.chain(path);
+        let sealed = chain.seal(path, &Bytes::from("x"), b"k").unwrap();
         let text = String::from_utf8_lossy(&sealed).into_owned();
         text.splitn(6, ':').take(5).collect::<Vec<_>>().join(":")
     }

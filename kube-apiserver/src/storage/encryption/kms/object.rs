@@ -4,10 +4,8 @@
 
 use apimachinery::field::{Error, ErrorList, Path, aggregate};
 use apimachinery::validation::{is_dns1123_label, is_dns1123_subdomain};
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use kms_proto::stored::{DekSourceType, EncryptedObject};
-
-use crate::storage::encryption::hex;
 
 /// Bytes of all annotations together.
 const ANNOTATIONS: usize = 32 * 1024;
@@ -117,12 +115,4 @@ impl CacheKey {
         key.copy_from_slice(sum.finish().as_ref());
         CacheKey(key)
     }
-}
-
-/// How an id of a key is shown; empty if it is (upstream `GetHashIfNotEmpty`).
-pub(super) fn id_hash(id: &str) -> String {
-    if id.is_empty() {
-        return String::new();
-    }
-    format!("sha256:{}", hex(digest(&SHA256, id.as_bytes()).as_ref()))
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::object::CacheKey;
-use super::{Dek, TransformError};
+use super::{Dek, TransformError, metrics};
 
 /// How long a key that nobody asks for is kept: there are about as many as servers were started and keys changed.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,8 +25,10 @@ struct Kept {
 }
 
 /// The keys of one provider.
-#[derive(Default)]
-pub(super) struct OpenedKeys(Mutex<Keys>);
+pub(super) struct OpenedKeys {
+    provider: String,
+    keys: Mutex<Keys>,
+}
 
 #[derive(Default)]
 struct Keys {
@@ -36,9 +38,17 @@ struct Keys {
 }
 
 impl OpenedKeys {
+    /// None yet, of the provider with this name.
+    pub(super) fn of(provider: &str) -> Self {
+        OpenedKeys {
+            provider: provider.to_owned(),
+            keys: Mutex::default(),
+        }
+    }
+
     /// A key that is known, or why it could not be opened a moment ago.
     pub(super) fn get(&self, key: &CacheKey) -> Option<Result<Arc<Dek>, TransformError>> {
-        let keys = self.0.lock();
+        let keys = self.keys.lock();
         let kept = keys.all.get(key)?;
         // A key stays what it is; an error does not.
         (kept.dek.is_ok() || kept.until > Instant::now()).then(|| kept.dek.clone())
@@ -48,11 +58,12 @@ impl OpenedKeys {
     pub(super) fn put(&self, key: CacheKey, dek: Result<Arc<Dek>, TransformError>) {
         let now = Instant::now();
         let until = now + if dek.is_ok() { KEPT } else { FAILED };
-        let mut keys = self.0.lock();
+        let mut keys = self.keys.lock();
         keys.all.insert(key, Kept { dek, until });
         if keys.all.len() > keys.left + SWEEP {
             keys.all.retain(|_, kept| kept.until > now);
             keys.left = keys.all.len();
         }
+        metrics::keys_kept(&self.provider, keys.all.len());
     }
 }

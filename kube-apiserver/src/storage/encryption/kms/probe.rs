@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::aes::{SEED, random};
 use super::super::chain::TransformError;
-use super::Dek;
-use super::object::{self, CacheKey, id_hash};
+use super::super::id_hash;
+use super::object::{self, CacheKey};
 use super::plugin::Plugin;
+use super::{Dek, metrics};
 
 /// How often a plugin that is well is asked (upstream `kmsv2PluginHealthzPositiveInterval`).
 const WELL: Duration = Duration::from_secs(60);
@@ -57,8 +58,9 @@ struct Last {
 
 /// One plugin, looked after.
 pub(in crate::storage::encryption) struct Probe {
-    name: String,
     plugin: Plugin,
+    /// The hash of this server's identity, in metrics.
+    server: String,
     state: RwLock<Option<Arc<State>>>,
     last: Mutex<Last>,
     now: fn() -> Timestamp,
@@ -66,10 +68,10 @@ pub(in crate::storage::encryption) struct Probe {
 
 impl Probe {
     /// A plugin that has not been asked yet.
-    pub(in crate::storage::encryption) fn new(name: &str, plugin: Plugin) -> Self {
+    pub(in crate::storage::encryption) fn new(plugin: Plugin, server: &str) -> Self {
         Probe {
-            name: name.to_owned(),
             plugin,
+            server: server.to_owned(),
             state: RwLock::default(),
             last: Mutex::default(),
             now: Timestamp::now,
@@ -80,13 +82,23 @@ impl Probe {
         &self.plugin
     }
 
+    /// What the configuration calls the plugin.
+    pub(super) fn name(&self) -> &str {
+        self.plugin.name()
+    }
+
+    /// The hash of this server's identity.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// Asks the plugin now and then, until `stop`.
     pub(in crate::storage::encryption) async fn look_after(&self, stop: CancellationToken) {
         loop {
             let well = match self.check().await {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::warn!(name = self.name, error, "kms plugin failed health check probe");
+                    tracing::warn!(name = self.name(), error, "kms plugin failed health check probe");
                     false
                 }
             };
@@ -107,7 +119,7 @@ impl Probe {
     pub(super) fn may_write(&self, state: &State) -> Result<(), TransformError> {
         let now = (self.now)();
         if now > state.expires {
-            return Err(TransformError(format!(
+            return Err(TransformError::new(format!(
                 "encryptedDEKSource with keyID hash {:?} expired at {} (current time is {})",
                 id_hash(&state.object.key_id),
                 shown(state.expires),
@@ -130,7 +142,7 @@ impl Probe {
             Ok(status) => self.healthy(&mut last.version, &status).await,
             Err(why) => Err(format!(
                 "failed to perform status section of the healthz check for KMS Provider {}, error: {why}",
-                self.name
+                self.name()
             )),
         };
         last.answer = Some((Instant::now(), answer.clone()));
@@ -169,12 +181,18 @@ impl Probe {
         }
         let id = status.key_id.as_str();
         match object::validate_key_id(id) {
-            Err(why) => errors.push(format!("got invalid KMSv2 KeyID hash {:?}: {why}", id_hash(id))),
-            Ok(()) => errors.extend(self.rotate(id).await.err()),
+            Err(why) => {
+                metrics::invalid_key(self.name(), id);
+                errors.push(format!("got invalid KMSv2 KeyID hash {:?}: {why}", id_hash(id)));
+            }
+            Ok(()) => {
+                metrics::key_seen(self.name(), id, &self.server);
+                errors.extend(self.rotate(id).await.err());
+            }
         }
         match aggregate(&errors) {
             None => Ok(()),
-            Some(why) => Err(format!("kmsv2 Provider {} is not healthy, error: {why}", self.name)),
+            Some(why) => Err(format!("kmsv2 Provider {} is not healthy, error: {why}", self.name())),
         }
     }
 
@@ -200,7 +218,7 @@ impl Probe {
             && let Ok(state) = made
         {
             *self.state.write() = Some(Arc::new(state));
-            tracing::debug!(name = self.name, uid, "successfully rotated DEK");
+            tracing::debug!(name = self.name(), uid, "successfully rotated DEK");
             return Ok(());
         }
         let nil = |error: Option<&TransformError>| error.map_or("<nil>".to_owned(), ToString::to_string);
@@ -219,9 +237,9 @@ impl Probe {
 
     /// A new seed, sealed by the plugin.
     async fn generate(&self, uid: &str, expires: Timestamp) -> Result<State, TransformError> {
-        let seed = random::<SEED>()?;
+        let seed = metrics::data_key(random::<SEED>)?;
         let sealed = self.plugin.encrypt(uid, &*seed).await;
-        let sealed = sealed.map_err(|why| TransformError(format!("failed to encrypt DEK, error: {why}")))?;
+        let sealed = sealed.map_err(|error| error.within("failed to encrypt DEK, error"))?;
         let object = EncryptedObject {
             key_id: sealed.key_id,
             encrypted_dek_source: sealed.ciphertext,
@@ -229,7 +247,7 @@ impl Probe {
             encrypted_dek_source_type: DekSourceType::HkdfSha256XnonceAesGcmSeed as i32,
             encrypted_data: vec![],
         };
-        object::validate_key(&object).map_err(TransformError)?;
+        object::validate_key(&object).map_err(TransformError::new)?;
         Ok(State {
             dek: Arc::new(Dek::new(object.encrypted_dek_source_type, &*seed)?),
             cache_key: CacheKey::of(&object),
