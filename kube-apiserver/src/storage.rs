@@ -110,8 +110,33 @@ pub(crate) enum WatchItem {
 /// Changes in revision order. An error ends the stream.
 pub(crate) type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchItem, StorageError>> + Send>>;
 
-/// Whether a watcher could want to hear of a change. It is asked on the way of all changes to all watchers.
-pub(crate) type Wanted = Box<dyn Fn(&Event) -> bool + Send + Sync>;
+/// What a watcher wants to hear of. It is asked on the way of all changes to all watchers, so a storage may keep watchers
+/// sorted by their terms and ask only those whose term holds of a change.
+///
+/// Law: of a change that [`Wanted::wants`] does not refuse, every one of [`Wanted::terms`] holds, before it or after it:
+/// [`Wanted::values`] at its path is `None` or has one of its values. All who watch the same keys have the same values.
+pub(crate) trait Wanted: Send + Sync {
+    /// Whether the watcher could want to hear of a change.
+    fn wants(&self, e: &Event) -> bool;
+    /// What holds of all that it wants; none: it must be asked each time.
+    fn terms(&self) -> Vec<Term> {
+        vec![]
+    }
+    /// What a change's object has at a path, before and after the change; `None`: that cannot be known.
+    fn values(&self, e: &Event, path: &str) -> Option<Vec<String>> {
+        let _ = (e, path);
+        None
+    }
+}
+
+/// Something an object must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Term {
+    /// Where; what it means is the watchers' own.
+    pub(crate) path: String,
+    /// What: one of these.
+    pub(crate) values: Vec<String>,
+}
 
 /// A page of a prefix.
 #[derive(Debug, Clone, Default)]
@@ -226,10 +251,16 @@ pub(crate) trait Storage: Send + Sync {
     ) -> Result<Write, StorageError>;
     /// Deletes `key` if it is still at revision `expected`.
     async fn delete(&self, key: &str, expected: i64) -> Result<Write, StorageError>;
-    /// Changes below `prefix` (empty: all keys) after revision `after`, in order; 0: from now on.
+    /// Changes below the folder `prefix` (empty: all keys) after revision `after`, in order; 0: from now on. A prefix that
+    /// does not end in `/` is a key: changes of others that begin with it may come too.
     async fn watch(&self, prefix: &str, after: i64) -> Result<WatchStream, StorageError>;
     /// As [`Storage::watch`]; changes that `wanted` does not want may be left out.
-    async fn watch_wanted(&self, prefix: &str, after: i64, wanted: Wanted) -> Result<WatchStream, StorageError> {
+    async fn watch_wanted(
+        &self,
+        prefix: &str,
+        after: i64,
+        wanted: Box<dyn Wanted>,
+    ) -> Result<WatchStream, StorageError> {
         drop(wanted);
         self.watch(prefix, after).await
     }

@@ -4,10 +4,12 @@
 //! there; writes go to the store below. Because the watch sees every revision, a consistent read needs
 //! no progress requests (etcd 3.4 has none): learn the store's revision, wait until the copy has it,
 //! answer from a snapshot. One such question serves all who asked before it began (`fresh.rs`).
+//! A change is passed on to those who could want it, without asking the others (`listeners.rs`).
 //! Whatever the copy cannot answer (old revisions, a copy that is not filled yet) goes to the store.
 
 mod feed;
 mod fresh;
+mod listeners;
 mod state;
 
 use std::sync::Arc;
@@ -178,7 +180,12 @@ impl Storage for WatchCache {
         }
     }
 
-    async fn watch_wanted(&self, prefix: &str, after: i64, wanted: Wanted) -> Result<WatchStream, StorageError> {
+    async fn watch_wanted(
+        &self,
+        prefix: &str,
+        after: i64,
+        wanted: Box<dyn Wanted>,
+    ) -> Result<WatchStream, StorageError> {
         let here = self.shared.state.lock().subscribe(prefix, after, Some(wanted));
         match here {
             Some(stream) => Ok(stream),

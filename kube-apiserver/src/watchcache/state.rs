@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,9 +9,8 @@ use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::storage::{
-    Event, KeyValue, ListPage, ListRequest, Memo, StorageError, Wanted, WatchItem, WatchStream, prefix_end,
-};
+use super::listeners::{self, Listener, Listeners};
+use crate::storage::{Event, KeyValue, ListPage, ListRequest, Memo, Wanted, WatchItem, WatchStream, prefix_end};
 
 /// Events kept for watches that start in the past, by number and by bytes.
 const RING_EVENTS: usize = 20_000;
@@ -66,14 +64,6 @@ impl Snapshot {
     }
 }
 
-struct Listener {
-    prefix: String,
-    after: i64,
-    /// Changes it is not told of.
-    wanted: Option<Wanted>,
-    tx: mpsc::Sender<Result<WatchItem, StorageError>>,
-}
-
 /// The copy and its listeners.
 #[derive(Default)]
 pub(super) struct State {
@@ -86,28 +76,12 @@ pub(super) struct State {
     ring: VecDeque<Event>,
     ring_bytes: usize,
     moments: VecDeque<Snapshot>,
-    /// By the first two segments of their prefix, which hold all of a resource.
-    listeners: HashMap<String, Vec<Listener>>,
-}
-
-/// `/registry/pods/ns/name` -> `/registry/pods`.
-fn root(key: &str) -> &str {
-    let end = key.match_indices('/').nth(2).map_or(key.len(), |(i, _)| i);
-    &key[..end]
+    listeners: Listeners,
 }
 
 /// The folders of a key that are counted: those of two segments and of three.
 fn counted(key: &str) -> impl Iterator<Item = &str> {
     key.match_indices('/').skip(2).take(2).map(|(i, _)| &key[..i])
-}
-
-/// Whether a watcher could want an event. It is told of one over which its question panics: whoever feeds the copy for
-/// all must not end with the watch of one.
-fn is_wanted(wanted: &Wanted, e: &Event) -> bool {
-    std::panic::catch_unwind(AssertUnwindSafe(|| wanted(e))).unwrap_or_else(|_| {
-        tracing::error!(key = &*e.key, "the selection of a watch panicked");
-        true
-    })
 }
 
 /// A copy in memory of its own. What comes from the store is a part of a whole answer, which lives as long as any of its
@@ -173,14 +147,7 @@ impl State {
                 }
             }
         }
-        if let Some(listeners) = self.listeners.get_mut(root(&e.key)) {
-            listeners.retain(|l| {
-                e.rev <= l.after
-                    || !e.key.starts_with(&l.prefix)
-                    || l.wanted.as_ref().is_some_and(|wanted| !is_wanted(wanted, &e))
-                    || l.tx.try_send(Ok(WatchItem::Event(e.clone()))).is_ok()
-            });
-        }
+        self.listeners.tell(&e);
         self.ring_bytes += size(&e);
         // What those who were told of it have made of it goes with the last of them.
         self.ring.push_back(Event {
@@ -225,14 +192,7 @@ impl State {
 
     /// Tells every listener how far the copy is; those that are gone are forgotten.
     pub(super) fn tell(&mut self) {
-        let revision = self.now.revision;
-        self.listeners.retain(|_, all| {
-            all.retain(|l| match l.tx.try_send(Ok(WatchItem::Progress(revision))) {
-                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
-                Err(mpsc::error::TrySendError::Closed(_)) => false,
-            });
-            !all.is_empty()
-        });
+        self.listeners.progress(self.now.revision);
     }
 
     /// The copy now.
@@ -259,8 +219,13 @@ impl State {
     }
 
     /// Events below `prefix` after a revision; `None` when the ring does not reach back that far.
-    pub(super) fn subscribe(&mut self, prefix: &str, after: i64, wanted: Option<Wanted>) -> Option<WatchStream> {
-        if !self.filled || after < self.oldest || root(prefix) == prefix {
+    pub(super) fn subscribe(
+        &mut self,
+        prefix: &str,
+        after: i64,
+        wanted: Option<Box<dyn Wanted>>,
+    ) -> Option<WatchStream> {
+        if !self.filled || after < self.oldest {
             return None;
         }
         let missed = self.ring.iter().rev().take_while(|e| e.rev > after).count();
@@ -268,23 +233,14 @@ impl State {
             .ring
             .iter()
             .skip(self.ring.len() - missed)
-            .filter(|e| e.rev > after && e.key.starts_with(prefix))
+            .filter(|e| e.rev > after && listeners::sees(prefix, &e.key))
             .collect();
         let (tx, rx) = mpsc::channel(LAG + backlog.len());
         for e in backlog {
             // The channel was made large enough.
             let _ = tx.try_send(Ok(WatchItem::Event(e.clone())));
         }
-        let listener = Listener {
-            prefix: prefix.to_owned(),
-            after,
-            wanted,
-            tx,
-        };
-        self.listeners
-            .entry(root(prefix).to_owned())
-            .or_default()
-            .push(listener);
+        self.listeners.add(Listener::new(prefix, after, wanted, tx));
         Some(Box::pin(ReceiverStream::new(rx)))
     }
 

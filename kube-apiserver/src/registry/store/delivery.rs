@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::watch::{Change, ChangeKind};
 use super::{Entry, Store, meta};
-use crate::registry::selection::Selection;
-use crate::storage::Event;
+use crate::registry::selection::{self, Selection};
+use crate::storage::{Event, Term, Wanted};
 
 /// What the watchers of an event share.
 pub(crate) struct Delivery {
@@ -41,6 +41,35 @@ impl Delivery {
         }
         let made = make()?;
         Some(place.get_or_init(|| made).clone())
+    }
+}
+
+/// A watch of what is selected, as the storage below knows it.
+pub(super) struct Selected {
+    pub(super) store: Arc<Store>,
+    pub(super) selection: Selection,
+}
+
+/// All who watch objects of one kind have the same store, and so the same values.
+impl Wanted for Selected {
+    fn wants(&self, e: &Event) -> bool {
+        let delivery = self.store.delivery(e);
+        let selected = delivery.and_then(|d| self.store.selected(&d, &self.selection, e));
+        // What cannot be decoded is the watcher's to report.
+        !matches!(selected, Ok((false, false)))
+    }
+
+    fn terms(&self) -> Vec<Term> {
+        self.selection.terms()
+    }
+
+    fn values(&self, e: &Event, path: &str) -> Option<Vec<String>> {
+        let delivery = self.store.delivery(e).ok()?;
+        let old = self.store.old(&delivery, e).ok()?;
+        let both = old.iter().chain(&delivery.now);
+        let mut values: Vec<&str> = both.filter_map(|entry| selection::value(&entry.index, path)).collect();
+        values.dedup();
+        Some(values.into_iter().map(str::to_owned).collect())
     }
 }
 
@@ -111,3 +140,6 @@ impl Store {
         self.wrap(rev, value)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,11 +12,11 @@ use futures::{Stream, StreamExt as _};
 use serde_json::json;
 
 use super::bookmarks::{self, Step};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Selected};
 use super::{Entry, Store};
 use crate::registry::options::{ListOptions, Match};
 use crate::registry::selection::Selection;
-use crate::storage::{Event, StorageError, WatchItem, WatchStream};
+use crate::storage::{StorageError, WatchItem, WatchStream};
 
 /// Type of a watch event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,11 +149,9 @@ impl Store {
         if selection.is_everything() {
             return self.storage.watch(prefix, after).await;
         }
-        let (store, selection) = (self.clone(), selection.clone());
-        let wanted = Box::new(move |e: &Event| {
-            let selected = store.delivery(e).and_then(|d| store.selected(&d, &selection, e));
-            // What cannot be decoded is the watcher's to report.
-            !matches!(selected, Ok((false, false)))
+        let wanted = Box::new(Selected {
+            store: self.clone(),
+            selection: selection.clone(),
         });
         self.storage.watch_wanted(prefix, after, wanted).await
     }
