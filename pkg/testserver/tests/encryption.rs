@@ -111,3 +111,40 @@ async fn secrets_are_encrypted_below_and_plain_above_whatever_keys_come_and_go()
         200
     );
 }
+
+#[tokio::test]
+async fn a_plugin_that_is_down_fails_health_but_not_liveness_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("encryption.yaml");
+    let text = "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n\
+                - resources: [secrets]\n  providers:\n  - kms: {apiVersion: v2, name: a, timeout: 100ms, endpoint: 'unix:///nowhere/kms.sock'}\n";
+    std::fs::write(&path, text).unwrap();
+    let config = format!("--encryption-provider-config={}", path.display());
+    let server = TestServer::with_args(&[&config, "--encryption-provider-config-automatic-reload"]).await;
+    let client = Client::new(Config::from_kubeconfig(server.kubeconfig()).unwrap()).unwrap();
+    let get = async |path: &str| {
+        let answer = exchange(&client, Method::GET, path, &[], String::new()).await;
+        let text = String::from_utf8(answer.body().to_vec()).unwrap();
+        (answer.status().as_u16(), text)
+    };
+    let down = "internal server error: kms-provider-0: failed to perform status section of the healthz check for KMS Provider a, error: rpc error: code = DeadlineExceeded desc = context deadline exceeded\n";
+    for path in ["/readyz/kms-providers", "/healthz/kms-providers"] {
+        assert_eq!(get(path).await, (500, down.to_owned()), "{path}");
+    }
+    assert_eq!(get("/livez").await.0, 200);
+    assert_eq!(get("/livez/kms-providers").await.0, 404);
+    let (code, text) = get("/readyz?verbose&exclude=kms-providers").await;
+    assert_eq!(code, 200);
+    let hook = "[+]poststarthook/start-encryption-provider-config-automatic-reload ok";
+    assert!(text.lines().any(|line| line == hook), "{text}");
+
+    let secret = json!({"metadata": {"name": "a"}});
+    let (code, status) = call(&client, Method::POST, SECRETS, secret).await;
+    assert_eq!(
+        (code, &status["message"]),
+        (500, &json!("Internal error occurred: got unexpected nil transformer"))
+    );
+    let map = json!({"metadata": {"name": "a"}});
+    let maps = "/api/v1/namespaces/default/configmaps";
+    assert_eq!(call(&client, Method::POST, maps, map).await.0, 201);
+}
