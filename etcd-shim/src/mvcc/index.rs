@@ -33,7 +33,7 @@ impl Index {
         match self.keys.get_mut(&record.key) {
             Some(history) => Arc::make_mut(history).push(entry, record.create_revision, record.lease),
             None => {
-                let history = KeyIndex::of(vec![entry], record.create_revision, record.lease);
+                let history = KeyIndex::new(entry, record.create_revision, record.lease);
                 // A small copy: the record's key is a slice that would keep its whole request alive.
                 self.keys.insert(Bytes::copy_from_slice(&record.key), Arc::new(history));
             }

@@ -27,17 +27,20 @@ impl Entry {
 /// One key's writes, oldest first, and what is asked of the newest without reading its record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeyIndex {
-    entries: Vec<Entry>,
+    /// All but the newest, which most keys have alone: that takes no allocation.
+    older: Vec<Entry>,
+    /// `None`: nothing is left.
+    newest: Option<Entry>,
     create_revision: i64,
     lease: i64,
 }
 
 impl KeyIndex {
-    /// A key with these writes, oldest first.
-    pub(crate) fn of(entries: Vec<Entry>, create_revision: i64, lease: i64) -> Self {
-        debug_assert!(entries.is_sorted_by(|a, b| a.at < b.at));
+    /// A key with one write.
+    pub(crate) fn new(entry: Entry, create_revision: i64, lease: i64) -> Self {
         Self {
-            entries,
+            older: Vec::new(),
+            newest: Some(entry),
             create_revision,
             lease,
         }
@@ -45,8 +48,8 @@ impl KeyIndex {
 
     /// Adds a write; revisions only grow.
     pub(crate) fn push(&mut self, entry: Entry, create_revision: i64, lease: i64) {
-        debug_assert!(self.entries.last().is_none_or(|last| last.at < entry.at));
-        self.entries.push(entry);
+        debug_assert!(self.newest.is_none_or(|newest| newest.at < entry.at));
+        self.older.extend(self.newest.replace(entry));
         self.create_revision = create_revision;
         self.lease = lease;
     }
@@ -54,16 +57,16 @@ impl KeyIndex {
     /// The entry current as of the end of transaction `main`, unless the key did not exist then.
     pub(crate) fn live_at(&self, main: i64) -> Option<Entry> {
         // Nearly every read is of the newest entry.
-        let found = match self.entries.last() {
-            Some(last) if last.at.main() <= main => *last,
-            _ => *self.entries[..self.position_after(main)].last()?,
+        let found = match self.newest {
+            Some(newest) if newest.at.main() <= main => newest,
+            _ => self.entry(self.position_after(main).checked_sub(1)?)?,
         };
         (!found.is_tombstone()).then_some(found)
     }
 
     /// The newest entry, if the key exists now.
     pub(crate) fn live(&self) -> Option<Entry> {
-        self.entries.last().copied().filter(|last| !last.is_tombstone())
+        self.newest.filter(|newest| !newest.is_tombstone())
     }
 
     /// Create revision of the life the key is in now.
@@ -80,19 +83,19 @@ impl KeyIndex {
     pub(crate) fn between(&self, from: i64, to: i64) -> impl Iterator<Item = (Entry, Option<Revision>)> + '_ {
         let start = self.position_after(from - 1);
         let end = self.position_after(to).max(start);
-        (start..end).map(|position| {
-            let before = position.checked_sub(1).map(|before| self.entries[before]);
-            (
-                self.entries[position],
+        (start..end).filter_map(|position| {
+            let before = position.checked_sub(1).and_then(|before| self.entry(before));
+            Some((
+                self.entry(position)?,
                 before.filter(|before| !before.is_tombstone()).map(|before| before.at),
-            )
+            ))
         })
     }
 
     /// Number of entries that `compact(at)` would drop.
     pub(crate) fn compactable(&self, at: i64) -> usize {
         let after = self.position_after(at);
-        match after.checked_sub(1).map(|current| self.entries[current]) {
+        match after.checked_sub(1).and_then(|current| self.entry(current)) {
             Some(current) if current.is_tombstone() && current.at.main() < at => after,
             Some(_) => after - 1,
             None => 0,
@@ -104,16 +107,30 @@ impl KeyIndex {
     /// that a tombstone at exactly `at` stays: etcd `server/storage/mvcc/key_index.go` `keyIndex.compact`.
     pub(crate) fn compact(&mut self, at: i64, removed: &mut Vec<Revision>) {
         let count = self.compactable(at);
-        removed.extend(self.entries.drain(..count).map(|entry| entry.at));
+        let newest = if count > self.older.len() {
+            self.newest.take()
+        } else {
+            None
+        };
+        let older = self.older.drain(..count.min(self.older.len()));
+        removed.extend(older.chain(newest).map(|entry| entry.at));
     }
 
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.newest.is_none()
+    }
+
+    fn entry(&self, position: usize) -> Option<Entry> {
+        let older = self.older.get(position).copied();
+        older.or(self.newest.filter(|_| position == self.older.len()))
     }
 
     fn position_after(&self, main: i64) -> usize {
-        self.entries.partition_point(|entry| entry.at.main() <= main)
+        match self.newest {
+            Some(newest) if newest.at.main() <= main => self.older.len() + 1,
+            _ => self.older.partition_point(|entry| entry.at.main() <= main),
+        }
     }
 }
 
@@ -137,7 +154,8 @@ mod tests {
     }
 
     fn mains(index: &KeyIndex) -> Vec<i64> {
-        index.entries.iter().map(|entry| entry.at.main()).collect()
+        let entries = index.older.iter().chain(&index.newest);
+        entries.map(|entry| entry.at.main()).collect()
     }
 
     #[test]

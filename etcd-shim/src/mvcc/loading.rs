@@ -18,7 +18,7 @@ const FEW: usize = 12;
 const DEEP: usize = 16 * STEP;
 /// Keys that are looked at to find the middle one, about.
 const SAMPLE: usize = 128;
-/// Histories that are handed over at a time.
+/// Records whose histories are made at a time.
 const PART: usize = 512;
 /// Bytes that keys share: that spares most allocations, and they are kept until the last of these keys is forgotten.
 const TOGETHER: usize = 4 << 10;
@@ -78,24 +78,44 @@ impl Loading {
     /// Makes the histories of these records in the order of their keys.
     fn make(&self, mut order: Order, part: mpsc::Sender<Vec<(Bytes, Arc<KeyIndex>)>>) {
         self.sort(&mut order, 0);
-        let mut lives = order
-            .chunk_by(|(_, a), (_, b)| self.0[*a].key == self.0[*b].key)
-            .peekable();
-        let mut keys = BytesMut::with_capacity(TOGETHER);
-        while lives.peek().is_some() {
-            let mut histories = Vec::with_capacity(PART);
-            for life in lives.by_ref().take(PART) {
-                let entries = life.iter().map(|(_, number)| self.0[*number].entry).collect();
-                let newest = &self.0[life[life.len() - 1].1];
-                let history = KeyIndex::of(entries, newest.create_revision, newest.lease);
-                // A copy: the key may be a slice of all that was read.
-                keys.extend_from_slice(&newest.key);
-                histories.push((keys.split().freeze(), Arc::new(history)));
+        let mut shared = BytesMut::with_capacity(TOGETHER);
+        let (mut records, mut keys) = (Vec::with_capacity(PART), Vec::new());
+        let mut histories: Vec<(Bytes, KeyIndex)> = Vec::new();
+        for numbers in order.chunks(PART) {
+            // They are all over the memory, one behind the other only by key: fetching many of them and nothing else
+            // lets the processor wait for all at the same time.
+            records.clear();
+            records.extend(numbers.iter().map(|(_, number)| &self.0[*number]));
+            keys.clear();
+            keys.reserve(records.iter().map(|record| record.key.len()).sum());
+            records.iter().for_each(|record| keys.extend_from_slice(&record.key));
+            let mut rest = &keys[..];
+            for record in &records {
+                let (key, behind) = rest.split_at(record.key.len());
+                rest = behind;
+                match histories.last_mut() {
+                    Some((last, history)) if last == key => {
+                        history.push(record.entry, record.create_revision, record.lease);
+                    }
+                    _ => {
+                        // A copy: the record's is a slice of all that was read.
+                        shared.extend_from_slice(key);
+                        let history = KeyIndex::new(record.entry, record.create_revision, record.lease);
+                        histories.push((shared.split().freeze(), history));
+                    }
+                }
             }
-            if part.send(histories).is_err() {
+            // There may be more of the last one.
+            let last = histories.pop();
+            let whole = histories.drain(..).map(|(key, history)| (key, Arc::new(history)));
+            let sent = part.send(whole.collect());
+            histories.extend(last);
+            if sent.is_err() {
                 return;
             }
         }
+        let last = histories.into_iter().map(|(key, history)| (key, Arc::new(history)));
+        let _ = part.send(last.collect());
     }
 
     /// Sorts by key, then in the order they came. All keys agree in their first `depth` bytes. A few bytes of each key
@@ -107,10 +127,12 @@ impl Loading {
             return;
         }
         for (step, number) in order.iter_mut() {
-            let mut bytes = [0; STEP];
             let rest = key(*number).get(depth..).unwrap_or_default();
-            let some = rest.len().min(STEP);
-            bytes[..some].copy_from_slice(&rest[..some]);
+            let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
+                let mut bytes = [0; STEP];
+                bytes[..rest.len()].copy_from_slice(rest);
+                bytes
+            });
             *step = u64::from_be_bytes(bytes);
         }
         order.sort_unstable();
