@@ -41,10 +41,9 @@ impl Setup {
     }
 
     async fn chain_at(&self, key: &str, stored: &[u8]) -> Result<Opened, String> {
-        let chain = self.encryption.chain(key.strip_prefix("/registry/").unwrap());
-        let opened = chain
-            .open("secrets/default/one", &Bytes::copy_from_slice(stored), key.as_bytes())
-            .await;
+        let path = key.strip_prefix("/registry/").unwrap();
+        let chain = self.encryption.chain(path);
+        let opened = chain.open(path, &Bytes::copy_from_slice(stored), key.as_bytes()).await;
         opened.map_err(|e| e.to_string())
     }
 
@@ -338,4 +337,37 @@ async fn plugins_are_checked_by_their_number() {
         "kms-provider-1: failed to perform status section of the healthz check for KMS Provider b, error: rpc error: code = DeadlineExceeded desc = context deadline exceeded"
     );
     assert!(!providers(&["identity: {}"]).await.encryption.has_check());
+}
+
+#[tokio::test]
+async fn values_are_counted_by_their_provider_and_how_it_went() {
+    let s = setup(&[("limitranges", &["identity: {}", &key("aesgcm", "one", K1)])]).await;
+    let (path, about) = ("limitranges/default/one", b"k");
+    let chain = s.encryption.chain(path);
+    let stored = chain.seal(path, &Bytes::from("x"), about).unwrap();
+    chain.open(path, &stored, about).await.unwrap();
+    for bad in ["k8s:enc:aesgcm:v1:one:x", "k8s:enc:other:v1:one:x"] {
+        chain.open(path, &Bytes::from(bad), about).await.unwrap_err();
+    }
+    // Of what has no rule nothing is counted.
+    let plain = "podtemplates/default/one";
+    s.encryption.chain(plain).seal(plain, &stored, about).unwrap();
+    let text = component::metrics::text();
+    let counted = |resource: &str| {
+        let start = format!("apiserver_storage_transformation_operations_total{{resource=\"{resource}\",");
+        let lines = text.lines().filter_map(|line| line.strip_prefix(&start));
+        let mut lines: Vec<_> = lines.filter_map(|line| line.split_once("} ")).collect();
+        lines.sort_unstable();
+        lines.into_iter().map(|(labels, _)| labels).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        counted("limitranges"),
+        [
+            "status=\"OK\",transformation_type=\"from_storage\",transformer_prefix=\"identity\"",
+            "status=\"OK\",transformation_type=\"to_storage\",transformer_prefix=\"\"",
+            "status=\"unknown-non-grpc\",transformation_type=\"from_storage\",transformer_prefix=\"k8s:enc:aesgcm:v1:\"",
+            "status=\"unknown-non-grpc\",transformation_type=\"from_storage\",transformer_prefix=\"unknown\"",
+        ]
+    );
+    assert!(counted("podtemplates").is_empty());
 }

@@ -12,7 +12,7 @@ use kms_proto::v2::key_management_service_server::{KeyManagementService, KeyMana
 use kms_proto::v2::{DecryptResponse, EncryptRequest, EncryptResponse, StatusRequest, StatusResponse};
 use parking_lot::Mutex;
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::*;
 use crate::storage::encryption::id_hash;
@@ -266,6 +266,7 @@ async fn a_plugin_that_refuses_a_key_says_why() {
     let again = s.again().await;
     s.fake.say(|script| script.refuses = true);
     let why = again.open(&stored, ABOUT).await.unwrap_err();
+    assert_eq!(why.call(), Some(Code::FailedPrecondition));
     assert_eq!(
         why.to_string(),
         "failed to decrypt DEK, error: rpc error: code = FailedPrecondition desc = not sealed here"
