@@ -18,8 +18,8 @@ const FEW: usize = 12;
 const DEEP: usize = 16 * STEP;
 /// Keys that are looked at to find the middle one, about.
 const SAMPLE: usize = 128;
-/// Records whose histories are made at a time.
-const PART: usize = 512;
+/// Records whose histories are made at a time; few in tests, so that there are many parts.
+const PART: usize = if cfg!(test) { 4 } else { 512 };
 /// Bytes that keys share: that spares most allocations, and they are kept until the last of these keys is forgotten.
 const TOGETHER: usize = 4 << 10;
 
@@ -82,8 +82,8 @@ impl Loading {
         let (mut records, mut keys) = (Vec::with_capacity(PART), Vec::new());
         let mut histories: Vec<(Bytes, KeyIndex)> = Vec::new();
         for numbers in order.chunks(PART) {
-            // They are all over the memory, one behind the other only by key: fetching many of them and nothing else
-            // lets the processor wait for all at the same time.
+            // They lie all over the memory: fetching many and doing nothing else with them lets the processor wait for
+            // all at the same time.
             records.clear();
             records.extend(numbers.iter().map(|(_, number)| &self.0[*number]));
             keys.clear();
