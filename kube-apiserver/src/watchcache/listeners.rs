@@ -177,15 +177,11 @@ impl Listeners {
     fn found(&self, e: &Event) -> Vec<Id> {
         let mut found = vec![];
         // What the change has at the paths that are in use.
-        let mut read: Vec<(&str, Option<Vec<String>>)> = vec![];
+        let mut read: HashMap<&str, Option<Vec<String>>> = HashMap::new();
         for folder in prefixes(&e.key).filter_map(|prefix| self.folders.get(prefix)) {
             found.extend(&folder.plain);
             for (path, sorted) in &folder.sorted {
-                let at = read.iter().position(|(known, _)| known == path).unwrap_or_else(|| {
-                    read.push((path, self.values(sorted, e, path)));
-                    read.len() - 1
-                });
-                match &read[at].1 {
+                match read.entry(path).or_insert_with(|| self.values(sorted, e, path)) {
                     Some(values) => found.extend(values.iter().filter_map(|v| sorted.get(v)).flatten()),
                     None => found.extend(sorted.values().flatten()),
                 }
