@@ -33,6 +33,8 @@ impl Kind {
 /// How much load.
 pub(crate) struct Plan {
     pub(crate) count: u32,
+    /// Reads of one object; 0: as many as there are objects.
+    pub(crate) gets: u32,
     pub(crate) lists: u32,
     pub(crate) concurrency: usize,
     pub(crate) limit: Duration,
@@ -121,8 +123,10 @@ pub(crate) async fn round(target: &Target, plan: &Plan, round: u32) -> anyhow::R
         (Method::PUT, format!("{collection}/{name}"), body.clone(), 200)
     });
     phases.insert("update", update.await.context("update")?);
-    let get = run(target, plan, count, |index| {
-        (Method::GET, format!("{collection}/{}", name(index)), Bytes::new(), 200)
+    let gets = if plan.gets == 0 { count } else { plan.gets };
+    let get = run(target, plan, gets, |index| {
+        let path = format!("{collection}/{}", name(index % count.max(1)));
+        (Method::GET, path, Bytes::new(), 200)
     });
     phases.insert("get", get.await.context("get")?);
     let list = run(target, plan, plan.lists, |_| {

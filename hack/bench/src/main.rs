@@ -48,9 +48,12 @@ struct Args {
     /// A second server to compare with: its kubeconfig and its process id(s).
     #[arg(long, num_args = 2, value_names = ["KUBECONFIG", "PID"])]
     vs: Option<Vec<String>>,
-    /// Objects to create per round; as many are read one by one.
+    /// Objects to create per round.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
+    /// Reads of one object per round; 0: each is read once.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    gets: u32,
     /// Reads of the whole list per round.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     lists: u32,
@@ -91,6 +94,7 @@ fn main() -> anyhow::Result<()> {
 async fn apiserver(args: Args) -> anyhow::Result<String> {
     let plan = Plan {
         count: args.count,
+        gets: args.gets,
         lists: args.lists,
         concurrency: args.concurrency as usize,
         limit: Duration::from_secs(args.seconds),
