@@ -124,7 +124,7 @@ impl Authenticator {
             }
         }
         if let Some(token) = bearer_token(headers) {
-            match self.authenticate_token(&token, &self.api_audiences).await {
+            match Box::pin(self.authenticate_token(&token, &self.api_audiences)).await {
                 Ok(Some(proven)) => {
                     headers.remove(AUTHORIZATION);
                     warnings.extend(proven.warnings);
@@ -139,7 +139,7 @@ impl Authenticator {
         }
         match websocket::token(headers) {
             Ok(None) => {}
-            Ok(Some(offer)) => match self.authenticate_token(&offer.token, &self.api_audiences).await {
+            Ok(Some(offer)) => match Box::pin(self.authenticate_token(&offer.token, &self.api_audiences)).await {
                 Ok(Some(proven)) => {
                     headers.insert(SEC_WEBSOCKET_PROTOCOL, offer.others);
                     warnings.extend(proven.warnings);

@@ -209,10 +209,9 @@ impl Chain {
 
     async fn dispatch(&self, ctx: RequestContext, request: Request<Body>) -> Result<Response<Body>> {
         if ctx.info.is_resource {
-            // Boxed: the handlers' futures are large, and most requests use one of them.
-            return Box::pin(self.api.clone().dispatch(ctx, request)).await;
+            return self.api.clone().dispatch(ctx, request).await;
         }
-        self.documents.serve(&ctx, request).await
+        Box::pin(self.documents.serve(&ctx, request)).await
     }
 }
 

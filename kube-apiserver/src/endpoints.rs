@@ -209,13 +209,14 @@ impl Api {
             head,
             body: Mutex::new(body),
         };
+        // Each boxed: a request needs the room of its own verb, not that of the largest.
         if call.sub.is_some_and(|s| s.name != "status") {
-            return subresources::serve(call).await;
+            return Box::pin(subresources::serve(call)).await;
         }
         match verb.as_str() {
-            "get" => get::serve(call).await,
-            "list" => list::serve(call).await,
-            "watch" => watch::serve(call).await,
+            "get" => Box::pin(get::serve(call)).await,
+            "list" => Box::pin(list::serve(call)).await,
+            "watch" => Box::pin(watch::serve(call)).await,
             // These take addresses and give them back around what they write.
             _ if call.api.allocators.as_ref().is_some_and(|a| a.concerns(row)) => to_its_end(write(verb, call)).await,
             _ => write(verb, call).await,
@@ -225,11 +226,11 @@ impl Api {
 
 async fn write(verb: String, call: Call) -> Result<Response<Body>> {
     match verb.as_str() {
-        "create" => create::serve(call).await,
-        "update" => update::serve(call).await,
-        "patch" => patch::serve(call).await,
-        "delete" => delete::serve(call).await,
-        "deletecollection" => deletecollection::serve(call).await,
+        "create" => Box::pin(create::serve(call)).await,
+        "update" => Box::pin(update::serve(call)).await,
+        "patch" => Box::pin(patch::serve(call)).await,
+        "delete" => Box::pin(delete::serve(call)).await,
+        "deletecollection" => Box::pin(deletecollection::serve(call)).await,
         _ => Err(method_not_allowed()),
     }
 }

@@ -12,12 +12,12 @@ pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use axum::body::Body;
 use http::{HeaderMap, Method, Response, StatusCode};
-use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use crate::proxy::Tunnel;
 use crate::request::{Query, RequestInfo};
@@ -225,6 +225,8 @@ fn verb(method: &Method, info: &RequestInfo, sub: Option<&str>, scope: &str, hea
 pub(crate) struct Running {
     labels: Labels,
     begun: Instant,
+    /// What counts a watch's events, once there is one.
+    events: OnceLock<(IntCounter, Histogram)>,
     _counted: Counted,
 }
 
@@ -262,6 +264,7 @@ impl Running {
         Running {
             labels,
             begun: Instant::now(),
+            events: OnceLock::new(),
             _counted: Counted::in_gauge(gauge),
         }
     }
@@ -289,10 +292,15 @@ impl Running {
     /// A piece of a watch went out: one event.
     fn watched(&self, bytes: usize) {
         if self.labels.verb() == "WATCH" {
-            WATCH_EVENTS.with_label_values(&self.labels.resource()).inc();
-            WATCH_EVENT_SIZES
-                .with_label_values(&self.labels.resource())
-                .observe(bytes as f64);
+            let (count, sizes) = self.events.get_or_init(|| {
+                let labels = self.labels.resource();
+                (
+                    WATCH_EVENTS.with_label_values(&labels),
+                    WATCH_EVENT_SIZES.with_label_values(&labels),
+                )
+            });
+            count.inc();
+            sizes.observe(bytes as f64);
         }
     }
 

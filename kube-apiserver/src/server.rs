@@ -217,7 +217,8 @@ pub async fn run(
         }
         cut.cancel();
     });
-    let service = tower::service_fn(move |request| chain.clone().serve(request));
+    // Boxed: what is under way is handed on several times until its task runs.
+    let service = tower::service_fn(move |request| Box::pin(chain.clone().serve(request)));
     server.serve(service, closing).await;
     stopped.abort();
     Ok(())

@@ -26,7 +26,19 @@ const EXTRA_PREFIX: &str = "impersonate-extra-";
 
 /// Replaces the context's user by the one the headers name, and takes those headers away.
 pub(super) async fn apply(authorizer: &Union, ctx: &mut RequestContext, headers: &mut HeaderMap) -> Result<()> {
-    let Some(wanted) = wanted(headers)? else { return Ok(()) };
+    match wanted(headers)? {
+        // Boxed: few requests need it.
+        Some(wanted) => Box::pin(become_user(authorizer, ctx, headers, wanted)).await,
+        None => Ok(()),
+    }
+}
+
+async fn become_user(
+    authorizer: &Union,
+    ctx: &mut RequestContext,
+    headers: &mut HeaderMap,
+    wanted: UserInfo,
+) -> Result<()> {
     let (mut refusal, begun) = (None, Instant::now());
     for mode in Mode::ALL {
         match mode.check(authorizer, &wanted, ctx).await {
