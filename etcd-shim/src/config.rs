@@ -12,8 +12,8 @@ pub struct Config {
     pub name: String,
     /// Where the data is kept; `None`: in memory, for tests and throw-away clusters.
     pub data_dir: Option<PathBuf>,
-    /// What keeps the data there.
-    pub engine: EngineKind,
+    /// What keeps the data there; `None`: what its data is of, and a log where there is none.
+    pub engine: Option<EngineKind>,
     /// Where to serve gRPC, `/version`, `/health` and `/metrics`.
     pub client_listeners: Vec<Listen>,
     /// Where to serve `/version`, `/health` and `/metrics`; if anywhere, the client listeners serve gRPC only.
@@ -94,7 +94,7 @@ impl Default for Config {
         Self {
             name: "default".into(),
             data_dir: None,
-            engine: EngineKind::Sqlite,
+            engine: None,
             client_listeners: Vec::new(),
             http_listeners: Vec::new(),
             metrics_listeners: Vec::new(),

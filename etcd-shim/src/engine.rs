@@ -1,7 +1,7 @@
 //! Where history is kept: a narrow trait, so that the store above knows nothing of files.
 //!
-//! [`sqlite`] is the default, [`log`] is chosen by `--engine=log` (their formats: `docs/format.md`); [`memory`] keeps
-//! nothing and is for tests and throw-away clusters. All pass the same tests.
+//! [`log`] keeps new stores, [`sqlite`] those it began and those that `--engine=sqlite` gives it (their formats:
+//! `docs/format.md`); [`memory`] keeps nothing and is for tests and throw-away clusters. All pass the same tests.
 
 pub(crate) mod log;
 pub(crate) mod memory;
@@ -20,12 +20,17 @@ const SQLITE: &str = "corten.db";
 /// What the log engine has there.
 const LOG: &str = "log";
 
-/// Opens the engine of a kind in `directory`.
+/// Opens the engine of a kind in `directory`; without a kind that of the data there, or a log where there is none.
 ///
 /// # Errors
 /// When the data cannot be read, is in use, damaged, or another engine's.
-pub(crate) fn open(kind: EngineKind, directory: &Path) -> Result<Arc<dyn Engine>, EngineError> {
-    Ok(match kind {
+pub(crate) fn open(kind: Option<EngineKind>, directory: &Path) -> Result<Arc<dyn Engine>, EngineError> {
+    let found = if directory.join(SQLITE).exists() {
+        EngineKind::Sqlite
+    } else {
+        EngineKind::Log
+    };
+    Ok(match kind.unwrap_or(found) {
         EngineKind::Sqlite => Arc::new(sqlite::Sqlite::open(directory)?),
         EngineKind::Log => Arc::new(self::log::Log::open(directory)?),
     })
@@ -106,3 +111,6 @@ fn lock(directory: &Path) -> Result<File, EngineError> {
         .map_err(|error| EngineError::new("lock data directory (is another server using it?)", error))?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

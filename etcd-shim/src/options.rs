@@ -7,7 +7,7 @@ use component::flags::{Kind, Table, Values, parse_duration};
 use component::{logging, serving};
 
 use crate::auto_compaction::AutoCompaction;
-use crate::config::{Config, EngineKind, Listen, TlsFiles};
+use crate::config::{Config, Listen, TlsFiles};
 
 /// All of etcd's flags. A flag can also come from the environment as `ETCD_<NAME>`.
 #[must_use]
@@ -146,8 +146,8 @@ pub fn config(values: &Values) -> Result<Config, Vec<String>> {
     let data_dir = values
         .non_empty("data-dir")
         .map_or_else(|| PathBuf::from(format!("{name}.etcd")), PathBuf::from);
-    let engine = values.string("engine").parse();
-    let engine = engine.map_err(|error| errors.push(format!("--engine: {error}"))).ok();
+    let engine = values.non_empty("engine").map(|engine| engine.parse()).transpose();
+    let engine = engine.map_err(|error| errors.push(format!("--engine: {error}")));
     let interval = [
         values.duration("watch-progress-notify-interval"),
         values.duration("experimental-watch-progress-notify-interval"),
@@ -160,7 +160,7 @@ pub fn config(values: &Values) -> Result<Config, Vec<String>> {
     Ok(Config {
         name,
         data_dir: Some(data_dir),
-        engine: engine.unwrap_or(EngineKind::Sqlite),
+        engine: engine.unwrap_or_default(),
         client_listeners,
         http_listeners,
         metrics_listeners,

@@ -44,7 +44,7 @@ help\th\tbool\tfalse\tacts\tshow the flags";
 
 const RESTORE: &str = "\
 data-dir\t\tstring\t\tacts\tthe directory to make; <name>.etcd when empty
-engine\t\tstring\tsqlite\tacts\twhat keeps the data there: sqlite or log
+engine\t\tstring\tlog\tacts\twhat keeps the data there: log or sqlite
 name\t\tstring\tdefault\tacts\tname of the member
 skip-hash-check\t\tbool\tfalse\tacts\ttake a file without its SHA-256, as member/snap/db
 bump-revision\t\tuint64\t0\tacts\thow much later than the snapshot's the revision shall be

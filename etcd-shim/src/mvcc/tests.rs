@@ -387,7 +387,7 @@ fn the_log_engine_agrees_with_the_model_across_restarts() {
 
 fn across_restarts(kind: EngineKind, ops: Vec<Op>) {
     let directory = tempfile::tempdir().unwrap();
-    let engine = || engine::open(kind, &directory.path().join("store")).unwrap();
+    let engine = || engine::open(Some(kind), &directory.path().join("store")).unwrap();
     let mut subject = Subject::new(engine());
     for op in ops {
         // The lock is held while the old one lives: only its content is taken over.

@@ -43,7 +43,7 @@ pub(super) fn restore(what: &Restore<'_>) -> anyhow::Result<Account> {
     let snapshot = Snapshot::open(what.snapshot, what.skip_hash_check)?;
     let staging = Staging::beside(what.data_dir)?;
     let store = staging.0.join("store");
-    let engine = engine::open(what.engine, &store)?;
+    let engine = engine::open(Some(what.engine), &store)?;
     let account = fill(&*engine, &snapshot, what)?;
     drop(engine);
     prove(what.engine, &store, &account).context("what was written is not what was read")?;
@@ -104,7 +104,7 @@ fn fill(engine: &dyn Engine, snapshot: &Snapshot, what: &Restore<'_>) -> anyhow:
 
 /// Reads the new store and compares.
 fn prove(kind: EngineKind, store: &Path, wanted: &Account) -> anyhow::Result<()> {
-    let engine = engine::open(kind, store)?;
+    let engine = engine::open(Some(kind), store)?;
     let mut account = Account::new();
     let mut wrong = None;
     engine.scan(Revision::from_raw(0), true, &mut |at, record| {

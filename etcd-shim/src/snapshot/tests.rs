@@ -116,7 +116,7 @@ fn all(directory: &TempDir, parts: &[Part]) -> Vec<(Format, PathBuf)> {
     let mut found = Vec::new();
     for (kind, format) in ENGINES.into_iter().zip([Format::Sqlite, Format::Log]) {
         let place = directory.path().join(format!("{format:?}"));
-        let engine = engine::open(kind, &place).unwrap();
+        let engine = engine::open(Some(kind), &place).unwrap();
         fill(&*engine, parts);
         let path = directory.path().join(format!("{format:?}.snapshot"));
         save(&*engine, &path);
@@ -140,7 +140,7 @@ fn every_format_becomes_a_store_of_every_engine() {
         for kind in ENGINES {
             let made = directory.path().join(format!("{format:?}-{kind:?}"));
             restore(&plain(path, &made, kind)).unwrap();
-            let engine = engine::open(kind, &made.join("store")).unwrap();
+            let engine = engine::open(Some(kind), &made.join("store")).unwrap();
             let again = directory.path().join("again.snapshot");
             save(&*engine, &again);
             let (found, restored) = read(&again);
@@ -204,7 +204,7 @@ fn a_bumped_revision_stays_and_everything_before_can_be_compacted() {
                 ..plain(&path, &made, kind)
             };
             assert_eq!(restore(&what).unwrap().revision(), 1_000_022);
-            let engine = engine::open(kind, &made.join("store")).unwrap();
+            let engine = engine::open(Some(kind), &made.join("store")).unwrap();
             assert_eq!(engine.found().unwrap().meta.compacted, Some(1_000_022));
             // It goes through etcd's format, too.
             let (ours, theirs) = (directory.path().join("ours"), directory.path().join("theirs"));

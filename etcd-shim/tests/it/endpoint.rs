@@ -47,7 +47,7 @@ pub(crate) async fn shim_on_disk(engine: etcd_shim::EngineKind) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let config = etcd_shim::Config {
         data_dir: Some(directory.path().to_owned()),
-        engine,
+        engine: Some(engine),
         ..Default::default()
     };
     let mut running = shim_with(config).await;

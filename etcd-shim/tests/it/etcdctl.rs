@@ -138,7 +138,7 @@ async fn servers() -> Vec<(&'static str, Running, tempfile::TempDir)> {
         let directory = tempfile::tempdir().unwrap();
         let config = etcd_shim::Config {
             data_dir: Some(directory.path().join("data")),
-            engine,
+            engine: Some(engine),
             advertise_client_urls: vec!["http://127.0.0.1:0".into()],
             advertise_peer_urls: vec!["http://127.0.0.1:0".into()],
             ..Default::default()

@@ -63,7 +63,7 @@ async fn history(seed: u64, kind: Option<EngineKind>) -> Report {
     for start in 0..=starts {
         let config = Config {
             data_dir: kind.map(|_| directory.path().to_owned()),
-            engine: kind.unwrap_or(EngineKind::Sqlite),
+            engine: kind,
             client_listeners: vec![Listen {
                 address: "127.0.0.1:0".into(),
                 tls: false,

@@ -97,7 +97,7 @@ fn good(output: Output) -> String {
 async fn shim_over(engine: etcd_shim::EngineKind, data_dir: &Path) -> Running {
     let config = etcd_shim::Config {
         data_dir: Some(data_dir.to_owned()),
-        engine,
+        engine: Some(engine),
         ..Default::default()
     };
     shim_with(config).await
