@@ -195,7 +195,7 @@ async fn two_servers_on_one_etcd_shim_tell_the_same() {
         let directory = tempfile::tempdir().unwrap();
         let config = etcd_shim::Config {
             data_dir: Some(directory.path().to_owned()),
-            engine,
+            engine: Some(engine),
             client_listeners: vec![etcd_shim::Listen {
                 address: "127.0.0.1:0".into(),
                 tls: false,
