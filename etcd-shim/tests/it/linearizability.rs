@@ -6,7 +6,6 @@ mod history;
 mod refused;
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,8 +69,10 @@ async fn history(seed: u64, kind: Option<EngineKind>) -> Report {
             }],
             ..Config::default()
         };
-        if let Some(directory) = &config.data_dir {
-            let_go(directory.join("lock")).await;
+        if let Some(directory) = &config.data_dir
+            && start > 0
+        {
+            let_go(directory.join("store/lock")).await;
         }
         let server = Server::start(config).await.unwrap();
         let address = server.client_addresses()[0];
@@ -104,11 +105,7 @@ async fn history(seed: u64, kind: Option<EngineKind>) -> Report {
 /// Waits until the server before has let go of its directory, which it may do a little after it has stopped: the last
 /// of its tasks has the store.
 async fn let_go(lock: PathBuf) {
-    let wait = move || match File::open(lock) {
-        Ok(file) => file.lock().unwrap(),
-        // Nobody was here before.
-        Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
-    };
+    let wait = move || File::open(lock).unwrap().lock().unwrap();
     tokio::task::spawn_blocking(wait).await.unwrap();
 }
 

@@ -69,8 +69,8 @@ pub(super) struct Built {
     pub(super) timeouts: Duration,
 }
 
-/// Makes the chains of a configuration that was checked, for the server with this hash of its identity. Plugins are asked how they are, which takes as long as they
-/// take; it is no error if they are not there yet.
+/// Makes the chains of a configuration that was checked, for the server with this hash of its identity. Plugins are asked
+/// how they are, which takes as long as they take; it is no error if they are not there yet.
 ///
 /// # Errors
 /// Upstream's texts: a rule that can never count, a provider that is not offered.
